@@ -1,0 +1,528 @@
+/*
+ * libquant: tensor quantization.
+ *
+ * Turns real-valued tensors into few-bit integer codes and back, and chooses
+ * the parameters of that mapping from data.
+ *
+ * Conventions that hold for every function here:
+ *
+ *   Result      The same bytes on every instruction set, compiler, optimization
+ *               level and number of threads. Every input has a defined result or
+ *               a status; src/numerics.md has each rule with its formula.
+ *   Status      LQ_OK is 0. Any other status means that an argument was refused
+ *               and no output was written. lq_status_string() explains it; a
+ *               report (lq_exec) says which argument and which element.
+ *   Memory      The caller owns all of it. Nothing is allocated, printed or
+ *               aborted. Nothing outside a view is read or written, and no
+ *               alignment or padding is asked of any pointer.
+ *   Threads     Every function may be called from any number of threads at once,
+ *               as long as no two calls write the same memory.
+ *   Floating    Round-to-nearest and no flush-to-zero are assumed of the caller's
+ *   point       floating-point environment.
+ *
+ * Notation: x a real value, q a code, s a scale, z a zero point, [qmin, qmax]
+ * the code range, rne round to nearest with ties to even.
+ */
+#ifndef LIBQUANT_H
+#define LIBQUANT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* The build reads its version and the shared library's SONAME from here. */
+#define LQ_VERSION_MAJOR 0
+#define LQ_VERSION_MINOR 1
+#define LQ_VERSION_PATCH 0
+
+#if defined(LQ_STATIC)
+#define LQ_API
+#elif defined(_WIN32)
+#if defined(LQ_BUILD)
+#define LQ_API __declspec(dllexport)
+#else
+#define LQ_API __declspec(dllimport)
+#endif
+#else
+#define LQ_API __attribute__((visibility("default")))
+#endif
+
+/* An all-zero initializer that neither C11 nor C++ warns about. */
+#ifdef __cplusplus
+#define LQ_ZERO_INIT                                                                               \
+    {}
+extern "C" {
+#else
+#define LQ_ZERO_INIT                                                                               \
+    { 0 }
+#endif
+
+/* ------------------------------------------------------------------ status */
+
+typedef int32_t lq_status;
+enum {
+    LQ_OK = 0,
+    LQ_ERROR_NULL = 1,     /* a pointer that must not be NULL is NULL */
+    LQ_ERROR_STRUCT = 2,   /* a struct_size is too small, or an unknown field is set */
+    LQ_ERROR_TYPE = 3,     /* an element type is unknown, or not allowed in this argument */
+    LQ_ERROR_RANK = 4,     /* a rank is negative or above LQ_MAX_RANK */
+    LQ_ERROR_SHAPE = 5,    /* a dimension is negative, or two shapes that must agree do not */
+    LQ_ERROR_OVERFLOW = 6, /* a number of elements or bytes is beyond int64_t */
+    LQ_ERROR_SIZE = 7,     /* a view reaches outside its data */
+    LQ_ERROR_STRIDE = 8,   /* two elements of an output share memory */
+    LQ_ERROR_AXIS = 9,     /* an axis is outside [-rank, rank) */
+    LQ_ERROR_BLOCK = 10,   /* a block extent is negative, or the block's rank is not x's */
+    LQ_ERROR_ENUM = 11,    /* an enumeration or a flag has an unknown value */
+    LQ_ERROR_RANGE = 12, /* qmin >= qmax, outside the code type, or without room for the mapping */
+    LQ_ERROR_GRID = 13,  /* scale or zero point do not have the shape of the block grid */
+    LQ_ERROR_SCALE = 14, /* a scale is NaN, infinite, 0, or negative where the mapping has none */
+    LQ_ERROR_ZERO_POINT = 15, /* a zero point is outside the code range, or not the mapping's own */
+    LQ_ERROR_CODE = 16,       /* a code does not fit into the packed type */
+    LQ_ERROR_OVERLAP = 17,    /* an output overlaps another argument in a way that is not allowed */
+    LQ_ERROR_CPU = 18 /* LIBQUANT_CPU, or the level asked for, is not one of this machine's */
+};
+
+/* A sentence for a status, in English; never NULL. */
+LQ_API const char *lq_status_string(lq_status status);
+
+/* LQ_VERSION_* of the library that is running: major * 10000 + minor * 100 + patch. */
+LQ_API int32_t lq_version(void);
+
+/* ----------------------------------------------------------- element types */
+
+/* The low byte of every type is its width in bits. */
+typedef int32_t lq_type;
+enum {
+    /* Real types. */
+    LQ_F32 = 0x0020,  /* IEEE binary32 */
+    LQ_F16 = 0x0010,  /* IEEE binary16 */
+    LQ_BF16 = 0x0110, /* the upper half of a binary32 */
+    /* Integer types; S are two's complement. */
+    LQ_S2 = 0x1002,
+    LQ_S4 = 0x1004,
+    LQ_S8 = 0x1008,
+    LQ_S16 = 0x1010,
+    LQ_S32 = 0x1020, /* zero points only */
+    LQ_U2 = 0x2002,
+    LQ_U4 = 0x2004,
+    LQ_U8 = 0x2008,
+    LQ_U16 = 0x2010
+};
+
+/* The name of a type in lower case ("f32", "s4"), or NULL for an unknown one. */
+LQ_API const char *lq_type_name(lq_type type);
+
+/* The type of that name, or 0 where there is none. NULL is no name. */
+LQ_API lq_type lq_type_from_name(const char *name);
+
+/* ----------------------------------------------------------------- tensors */
+
+#define LQ_MAX_RANK 8
+
+/*
+ * A view of memory as a tensor. Element (i0, i1, ...) stands at element
+ *
+ *     offset + i0 * stride[0] + i1 * stride[1] + ...
+ *
+ * of `data`. Strides are signed and count elements. A dimension may be 0; then
+ * there are no elements, and data may be NULL. Rank 0 is one element.
+ *
+ * Elements of 2 or 4 bits are packed densely, the first in the low bits of a
+ * byte, so such a view may begin inside a byte. Writing keeps the bits around
+ * a view; only where the view is dense (contiguous, no gaps) do the bits behind
+ * its last element, in that same byte, become 0.
+ *
+ * Elements wider than a byte are in the machine's byte order.
+ *
+ * The layout of this struct is fixed: 160 bytes, no padding, where pointers
+ * have 64 bits. Functions take views of outputs by const pointer too: the view
+ * is const, its elements are not.
+ */
+typedef struct lq_tensor {
+    void *data;
+    int64_t size; /* bytes at data that belong to the view; negative: an overflowed shape */
+    lq_type type;
+    int32_t rank;   /* 0 to LQ_MAX_RANK */
+    int64_t offset; /* elements */
+    int64_t shape[LQ_MAX_RANK];
+    int64_t stride[LQ_MAX_RANK];
+} lq_tensor;
+
+/*
+ * Fills `tensor` with a contiguous row-major view; its size is what the shape
+ * takes. Where the product of the shape overflows, or a dimension or the rank
+ * is out of range, the view is marked and every call refuses it.
+ * lq_tensor_init is the same function for callers that cannot use inline ones.
+ */
+LQ_API void lq_tensor_init(lq_tensor *tensor, const void *data, lq_type type, int32_t rank,
+                           const int64_t *shape);
+
+static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t rank,
+                                      const int64_t *shape) {
+    lq_tensor t = LQ_ZERO_INIT;
+    int64_t n = 1;
+    int32_t i;
+    t.data = (void *)(uintptr_t)data;
+    t.type = type;
+    t.rank = rank;
+    if (rank < 0 || rank > LQ_MAX_RANK || (rank > 0 && !shape)) {
+        t.size = -1;
+        return t;
+    }
+    for (i = rank - 1; i >= 0; --i) {
+        t.shape[i] = shape[i];
+        t.stride[i] = n;
+        /* A zero dimension must not hide an overflow, so it counts as 1 here. */
+        if (shape[i] < 0 || (shape[i] > 0 && n > INT64_MAX / 64 / shape[i])) {
+            t.size = -1;
+            n = 1;
+        } else if (shape[i] > 0) {
+            n *= shape[i];
+        }
+    }
+    for (i = 0; i < rank; ++i) n = shape[i] == 0 ? 0 : n;
+    if (t.size == 0) t.size = (n * (type & 0xff) + 7) / 8;
+    return t;
+}
+
+static inline lq_tensor lq_vector(const void *data, lq_type type, int64_t n) {
+    return lq_contiguous(data, type, 1, &n);
+}
+
+static inline lq_tensor lq_matrix(const void *data, lq_type type, int64_t rows, int64_t columns) {
+    int64_t shape[2];
+    shape[0] = rows;
+    shape[1] = columns;
+    return lq_contiguous(data, type, 2, shape);
+}
+
+/* ------------------------------------------------------------------ blocks */
+
+typedef int32_t lq_granularity;
+enum {
+    LQ_PER_TENSOR = 0,  /* one block */
+    LQ_PER_CHANNEL = 1, /* one block per index of `axis` */
+    LQ_PER_BLOCK = 2,   /* `extent[0]` elements along `axis`, 1 along every other axis */
+    LQ_PER_TILE = 3     /* `extent[i]` along axis i, for `rank` axes */
+};
+
+/*
+ * The shape of the blocks that share one scale and one zero point: an extent
+ * per axis, 0 meaning the whole axis. Scales and zero points have the shape of
+ * the block grid, ceil(dim / extent) per axis and 1 for a whole axis; the last
+ * block along an axis may be short. The layout of this struct is fixed.
+ */
+typedef struct lq_block {
+    lq_granularity granularity;
+    int32_t axis; /* per channel, per block; negative counts from the end */
+    int32_t rank; /* per tile */
+    int32_t reserved;
+    int64_t extent[LQ_MAX_RANK];
+} lq_block;
+
+static inline lq_block lq_per_tensor(void) {
+    lq_block b = LQ_ZERO_INIT;
+    return b;
+}
+
+static inline lq_block lq_per_channel(int32_t axis) {
+    lq_block b = LQ_ZERO_INIT;
+    b.granularity = LQ_PER_CHANNEL;
+    b.axis = axis;
+    return b;
+}
+
+static inline lq_block lq_per_block(int32_t axis, int64_t size) {
+    lq_block b = LQ_ZERO_INIT;
+    b.granularity = LQ_PER_BLOCK;
+    b.axis = axis;
+    b.extent[0] = size;
+    return b;
+}
+
+/* One extent per axis of x, such as {128, 128}. NULL, or a rank out of range, is refused later. */
+static inline lq_block lq_per_tile(int32_t rank, const int64_t *extent) {
+    lq_block b = LQ_ZERO_INIT;
+    int32_t i;
+    b.granularity = LQ_PER_TILE;
+    b.rank = extent ? rank : -1;
+    for (i = 0; extent && i < rank && i < LQ_MAX_RANK; ++i) b.extent[i] = extent[i];
+    return b;
+}
+
+/* ----------------------------------------------------------------- schemes */
+
+/*
+ * How a range of reals is laid onto codes. [lo, hi] is the range of a block's
+ * finite values, absmax = max(-lo, hi), v the value of largest magnitude; on a
+ * tie of +absmax and -absmax, v is the one that comes first in row-major order.
+ *
+ *   mapping                     scale                              zero point        codes
+ *   LQ_AFFINE                   (max(hi,0) - min(lo,0))/(qmax-qmin) rne(qmin - lo/s)  [qmin, qmax]
+ *   LQ_SYMMETRIC                absmax / L                         z0                [z0-L, z0+L]
+ *   LQ_SYMMETRIC_HALF_RANGE     absmax / ((qmax - qmin) / 2)       z0                [qmin, qmax]
+ *   LQ_SYMMETRIC_FULL_RANGE     v / (qmin - z0)                    z0                [qmin, qmax]
+ *
+ * Signed codes: z0 = 0 and L = min(-qmin, qmax). Unsigned codes: z0 =
+ * (qmin + qmax + 1) / 2 and L = qmax - z0. LQ_SYMMETRIC is what ONNX Runtime,
+ * TensorRT and ggml's Q8_0 use (127), LQ_SYMMETRIC_HALF_RANGE is PyTorch's
+ * (127.5), LQ_SYMMETRIC_FULL_RANGE is ggml's Q4_0 (-8): the only mapping whose
+ * scales may be negative.
+ */
+typedef int32_t lq_mapping;
+enum { LQ_AFFINE = 0, LQ_SYMMETRIC = 1, LQ_SYMMETRIC_HALF_RANGE = 2, LQ_SYMMETRIC_FULL_RANGE = 3 };
+
+/*
+ * Everything that says what the codes mean. Later versions may add fields at
+ * the end; a field of 0 always means what this version does.
+ */
+typedef struct lq_scheme {
+    size_t struct_size;
+    lq_mapping mapping;
+    lq_type code_type; /* S2 S4 S8 S16 U2 U4 U8 U16 */
+    int32_t qmin;      /* both 0: the whole range of code_type. So any width from */
+    int32_t qmax;      /* 1 to 16 bits: 3 bits are {-4, 3}, 1 bit is {0, 1}. */
+    lq_block block;
+} lq_scheme;
+
+/*
+ * Fills a scheme. `struct_size` is sizeof(lq_scheme) as the caller knows it.
+ * Statuses: NULL (scheme or block), STRUCT. What the fields hold is checked by
+ * the calls that take the scheme. The inline functions below do the same.
+ */
+LQ_API lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
+                                lq_type code_type, const lq_block *block);
+
+static inline lq_scheme lq_scheme_of(lq_mapping mapping, lq_type code_type, lq_block block) {
+    lq_scheme s = LQ_ZERO_INIT;
+    s.struct_size = sizeof s;
+    s.mapping = mapping;
+    s.code_type = code_type;
+    s.block = block;
+    return s;
+}
+
+static inline lq_scheme lq_affine(lq_type code_type, lq_block block) {
+    return lq_scheme_of(LQ_AFFINE, code_type, block);
+}
+
+static inline lq_scheme lq_symmetric(lq_type code_type, lq_block block) {
+    return lq_scheme_of(LQ_SYMMETRIC, code_type, block);
+}
+
+static inline lq_scheme lq_symmetric_half_range(lq_type code_type, lq_block block) {
+    return lq_scheme_of(LQ_SYMMETRIC_HALF_RANGE, code_type, block);
+}
+
+static inline lq_scheme lq_symmetric_full_range(lq_type code_type, lq_block block) {
+    return lq_scheme_of(LQ_SYMMETRIC_FULL_RANGE, code_type, block);
+}
+
+/*
+ * The codes that a scheme produces, and its zero point where none is given.
+ *   qmin, qmax   the range codes are clamped to ([-127, 127] for LQ_SYMMETRIC and S8)
+ *   zero_point   z0 above; for LQ_AFFINE 0, the meaning of a zero point of NULL
+ * Any of the three may be NULL. Statuses: NULL, STRUCT, TYPE, ENUM, RANGE.
+ */
+LQ_API lq_status lq_scheme_range(const lq_scheme *scheme, int32_t *qmin, int32_t *qmax,
+                                 int32_t *zero_point);
+
+/*
+ * The shape of the block grid: what scale and zero point must have for a tensor
+ * of this shape. `grid` gets as many dimensions as x has; `count` (may be NULL)
+ * their product. Only x's rank and shape are looked at.
+ * Statuses: NULL, STRUCT, RANK, SHAPE, OVERFLOW, AXIS, BLOCK, ENUM.
+ */
+LQ_API lq_status lq_grid_shape(const lq_tensor *x, const lq_scheme *scheme,
+                               int64_t grid[LQ_MAX_RANK], int64_t *count);
+
+/* --------------------------------------------------------------- execution */
+
+/*
+ * What a call met. A call that is given a report sets every field it knows.
+ * Later versions may add fields at the end.
+ */
+typedef struct lq_report {
+    size_t struct_size;
+    int32_t argument; /* refused: which argument of the call, the first is 1; else 0 */
+    int32_t reserved;
+    int64_t index;    /* refused for one element's value: its row-major index; else -1 */
+    int64_t nan;      /* NaNs in x */
+    int64_t infinite; /* infinities in x */
+    int64_t clipped;  /* finite values of x whose code was outside the range before clamping */
+} lq_report;
+
+enum {
+    /*
+     * The caller vouches for the values of scales, zero points and codes: they
+     * are not looked at before use. A bad one gives unspecified codes, never
+     * undefined behavior.
+     */
+    LQ_TRUSTED = 1
+};
+
+/* How to run a call; NULL means serial and silent. Later versions may add fields at the end. */
+typedef struct lq_exec {
+    size_t struct_size;
+    uint32_t flags;
+    uint32_t reserved;
+    lq_report *report; /* NULL: nothing is counted, which is faster */
+} lq_exec;
+
+/* Zero the struct and set its size. Statuses: NULL, STRUCT. */
+LQ_API lq_status lq_report_init(lq_report *report, size_t struct_size);
+LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
+
+/* -------------------------------------------------------------- operations */
+
+/*
+ * Arguments that these calls share:
+ *
+ *   x           F32, F16 or BF16; any shape, any strides.
+ *   codes       scheme->code_type; the shape of x.
+ *   scale       F32, F16 or BF16; the shape of the block grid (lq_grid_shape), or a
+ *               vector of as many elements in row-major order of the grid.
+ *   zero_point  any integer type that holds the code range; the shape of the grid or
+ *               a vector, or NULL. Read as NULL it means z0 (lq_scheme_range); given to
+ *               a symmetric scheme it must hold z0 throughout. Written, NULL means
+ *               that nobody wants it, which only symmetric schemes allow.
+ *   exec        see lq_exec.
+ *
+ * Aliasing: an output may be an input's own memory where both have the same
+ * element size, offset and strides, or where both are contiguous, begin at the same byte
+ * and the output's elements are no wider. Parameters may lie between codes in one buffer (records
+ * of a scale and its block's codes) as long as no byte is shared. Any other overlap
+ * between the memory of an output and that of another argument is refused.
+ *
+ * Statuses of all of them: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE,
+ * AXIS, BLOCK, ENUM, RANGE, GRID, OVERLAP, CPU; and SCALE and ZERO_POINT where
+ * parameters are read. Where several arguments are wrong, any one of them is reported.
+ */
+
+/*
+ * Chooses scale and zero point of each block from the range of its values.
+ *
+ * NaN and infinities are passed over (and counted in the report). The range is
+ * widened to contain 0; scale and zero point follow from it as lq_mapping says,
+ * computed in double, the scale rounded once to its type (to the largest finite value
+ * where it is too large), the zero point from the scale as stored and clamped to
+ * the code range. A block whose range is empty or 0, or whose scale rounds to 0, gets
+ * scale 1.
+ *
+ * Source: ONNX QuantizeLinear's mapping with min-max parameters.
+ */
+LQ_API lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
+                              const lq_tensor *zero_point, const lq_exec *exec);
+
+/*
+ * q = clamp(rne(x / s) + z, qmin, qmax), the quotient rounded once to float32.
+ *
+ * NaN becomes the code of 0.0, which is z; infinities saturate. The report counts
+ * NaN, infinities and clipped values.
+ *
+ * Source: ONNX QuantizeLinear, opsets 10 to 25, with float32 precision.
+ */
+LQ_API lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
+                             const lq_tensor *zero_point, const lq_tensor *codes,
+                             const lq_exec *exec);
+
+/*
+ * x = (float)(q - z) * s: the subtraction exact, one rounding to float32, and one more
+ * where x is F16 or BF16 (to nearest even; what is too large becomes infinite). Codes outside the
+ * scheme's range are taken as they are.
+ *
+ * Source: ONNX DequantizeLinear.
+ */
+LQ_API lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme,
+                               const lq_tensor *scale, const lq_tensor *zero_point,
+                               const lq_tensor *x, const lq_exec *exec);
+
+/*
+ * lq_calibrate followed by lq_quantize, the same bytes, but each block is quantized while
+ * its values are still in cache. What an engine calls for activations:
+ *
+ *     lq_tensor x = lq_matrix(activations, LQ_F32, tokens, width);
+ *     lq_tensor q = lq_matrix(codes, LQ_S8, tokens, width);
+ *     lq_tensor s = lq_vector(scales, LQ_F32, tokens);
+ *     lq_scheme scheme = lq_symmetric(LQ_S8, lq_per_channel(0));
+ *     lq_status status = lq_quantize_dynamic(&x, &scheme, &q, &s, NULL, NULL);
+ */
+LQ_API lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme,
+                                     const lq_tensor *codes, const lq_tensor *scale,
+                                     const lq_tensor *zero_point, const lq_exec *exec);
+
+/*
+ * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4 or U2;
+ * the shapes agree; any strides. lq_pack refuses a value that the packed type does
+ * not hold (LQ_ERROR_CODE; with LQ_TRUSTED its low bits are kept). In place as above.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU.
+ *
+ * Source: ONNX's INT4 and INT2 tensors.
+ */
+LQ_API lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec);
+LQ_API lq_status lq_unpack(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec);
+
+/* Later versions may add fields at the end. */
+typedef struct lq_error {
+    size_t struct_size;
+    int64_t count;        /* pairs of values compared: those where both are finite */
+    int64_t nonfinite;    /* pairs left out: a NaN or an infinity in either */
+    int64_t clipped;      /* as in lq_report; 0 where y holds real values */
+    double mse;           /* mean of (x - y)^2; NaN where count is 0 */
+    double max_abs_error; /* max of |x - y|; 0 where count is 0 */
+    double sqnr_db;       /* 10 log10(sum x^2 / sum (x - y)^2); infinite where y equals x; */
+                          /* NaN where x is 0 throughout */
+    double cosine;        /* sum x y / sqrt(sum x^2 * sum y^2); NaN where x or y is 0 throughout */
+} lq_error;
+
+LQ_API lq_status lq_error_init(lq_error *error, size_t struct_size);
+
+/*
+ * How far y is from x. y has x's shape and is either
+ *   - real: then scheme, scale and zero_point must be NULL, or
+ *   - codes of `scheme`: then the values compared are what lq_dequantize
+ *     writes into a tensor of x's type.
+ * `error` must have been through lq_error_init.
+ *
+ * Differences and sums are in double and in an order that only the shape fixes, so
+ * the figures are the same bytes everywhere. Statuses as above.
+ */
+LQ_API lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_scheme *scheme,
+                                  const lq_tensor *scale, const lq_tensor *zero_point,
+                                  lq_error *error, const lq_exec *exec);
+
+/* --------------------------------------------------------------------- CPU */
+
+/*
+ * Instruction set levels. A level is a bundle:
+ *   avx2     AVX2, FMA and F16C
+ *   avx512   avx2 with AVX-512 F, BW, DQ and VL
+ *   neon     Advanced SIMD on aarch64
+ * All levels give the same bytes. The best one that machine and build have is used.
+ * The environment variable LIBQUANT_CPU=scalar|avx2|avx512|neon, read once at the first
+ * call, caps it: a level above the machine's is cut to what it has; a name
+ * that is unknown or of another architecture makes every operation return LQ_ERROR_CPU.
+ */
+typedef int32_t lq_cpu;
+enum { LQ_CPU_SCALAR = 0, LQ_CPU_AVX2 = 1, LQ_CPU_AVX512 = 2, LQ_CPU_NEON = 3 };
+
+/* The name of a level as LIBQUANT_CPU has it, or NULL. */
+LQ_API const char *lq_cpu_name(lq_cpu level);
+
+/* Whether this build has kernels for a level and this machine can run them: 1 or 0. */
+LQ_API int32_t lq_cpu_available(lq_cpu level);
+
+/* The level in use. */
+LQ_API lq_cpu lq_cpu_level(void);
+
+/*
+ * Uses this level from now on, in all threads; for tests and measurements. Calls under
+ * way finish on the level they began with. Replaces what LIBQUANT_CPU said.
+ * Statuses: CPU where lq_cpu_available(level) is 0; the level in use then stays.
+ */
+LQ_API lq_status lq_cpu_use(lq_cpu level);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
