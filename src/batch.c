@@ -1,0 +1,133 @@
+#include "batch.h"
+#include <string.h>
+
+/* So much of x stays in the first-level cache between two passes over a batch. */
+enum { LQ_BATCH_ELEMENTS = 8192 };
+
+static int64_t smaller(int64_t a, int64_t b) {
+    return a < b ? a : b;
+}
+
+static int64_t count_of(const lq_plan *plan, const int64_t *index, int loop) {
+    if (loop == LQ_NO_LOOP) return 1;
+    const lq_loop *l = &plan->loop[loop];
+    if (l->ragged_by == LQ_NO_LOOP) return l->count;
+    return index[l->ragged_by] == plan->loop[l->ragged_by].count - 1 ? l->last_count : l->count;
+}
+
+static void advance(int64_t *at, const lq_loop *loop, int64_t turns) {
+    for (int o = 0; o < LQ_OPERANDS; ++o) at[o] += loop->step[o] * turns;
+}
+
+typedef struct walk {
+    lq_batch batch;
+    lq_batch_fn *visit;
+    void *context;
+} walk;
+
+static void visit_one(walk *w) {
+    lq_batch *b = &w->batch;
+    b->blocks = 1;
+    b->rows = count_of(b->plan, b->index, b->plan->row);
+    b->count = count_of(b->plan, b->index, b->plan->vector);
+    w->visit(w->context, b);
+}
+
+/* A short last row is a batch of its own. */
+static void visit_rows(walk *w) {
+    lq_batch *b = &w->batch;
+    const lq_loop *row = &b->plan->loop[b->plan->row];
+    const lq_loop *vector = &b->plan->loop[b->plan->vector];
+    const bool ragged = vector->ragged_by != LQ_NO_LOOP;
+    const int64_t most = smaller(LQ_BATCH, 1 + LQ_BATCH_ELEMENTS / vector->count);
+    int64_t start[LQ_OPERANDS];
+    memcpy(start, b->at, sizeof start);
+    for (int64_t done = 0; done < row->count; done += b->blocks) {
+        const bool last = ragged && done == row->count - 1;
+        b->blocks = last ? 1 : smaller(most, row->count - done - (ragged ? 1 : 0));
+        b->rows = b->blocks;
+        b->count = last ? vector->last_count : vector->count;
+        memcpy(b->at, start, sizeof start);
+        advance(b->at, row, done);
+        w->visit(w->context, b);
+    }
+    memcpy(b->at, start, sizeof start);
+}
+
+static void visit_lanes(walk *w) {
+    lq_batch *b = &w->batch;
+    const lq_loop *vector = &b->plan->loop[b->plan->vector];
+    int64_t start[LQ_OPERANDS];
+    memcpy(start, b->at, sizeof start);
+    b->rows = count_of(b->plan, b->index, b->plan->row);
+    for (int64_t done = 0; done < vector->count; done += b->blocks) {
+        b->blocks = b->count = smaller(LQ_BATCH, vector->count - done);
+        memcpy(b->at, start, sizeof start);
+        advance(b->at, vector, done);
+        w->visit(w->context, b);
+    }
+    memcpy(b->at, start, sizeof start);
+}
+
+static void walk_outer(walk *w, int depth) {
+    lq_batch *b = &w->batch;
+    if (depth == b->plan->outer_loops) {
+        switch (b->plan->spread) {
+        case LQ_SPREAD_ONE: visit_one(w); break;
+        case LQ_SPREAD_ROWS: visit_rows(w); break;
+        case LQ_SPREAD_LANES: visit_lanes(w); break;
+        }
+        return;
+    }
+    const int loop = b->plan->outer[depth];
+    const int64_t turns = count_of(b->plan, b->index, loop);
+    for (int64_t i = 0; i < turns; ++i) {
+        b->index[loop] = i;
+        walk_outer(w, depth + 1);
+        advance(b->at, &b->plan->loop[loop], 1);
+    }
+    advance(b->at, &b->plan->loop[loop], -turns);
+}
+
+void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context) {
+    if (plan->no_cell) return;
+    walk w = {.batch = {.plan = plan}, .visit = visit, .context = context};
+    memcpy(w.batch.at, plan->origin, sizeof plan->origin);
+    if (plan->spread == LQ_SPREAD_ROWS) {
+        memcpy(w.batch.step, plan->loop[plan->row].step, sizeof w.batch.step);
+    } else if (plan->spread == LQ_SPREAD_LANES) {
+        memcpy(w.batch.step, plan->loop[plan->vector].step, sizeof w.batch.step);
+    }
+    walk_outer(&w, 0);
+}
+
+static void walk_inner(lq_batch *b, lq_piece *piece, int depth, lq_piece_fn *visit, void *context) {
+    if (depth == b->plan->inner_loops) {
+        visit(context, piece);
+        return;
+    }
+    const int loop = b->plan->inner[depth];
+    const lq_loop *l = &b->plan->loop[loop];
+    const int64_t turns = count_of(b->plan, b->index, loop);
+    const int64_t start[2] = {piece->at[LQ_X], piece->at[LQ_CODES]};
+    for (int64_t i = 0; i < turns; ++i) {
+        b->index[loop] = i;
+        piece->at[LQ_X] = start[LQ_X] + i * l->step[LQ_X];
+        piece->at[LQ_CODES] = start[LQ_CODES] + i * l->step[LQ_CODES];
+        walk_inner(b, piece, depth + 1, visit, context);
+    }
+    piece->at[LQ_X] = start[LQ_X];
+    piece->at[LQ_CODES] = start[LQ_CODES];
+}
+
+void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context) {
+    const lq_plan *plan = batch->plan;
+    if (plan->empty) return;
+    lq_piece piece = {.batch = batch, .rows = batch->rows, .count = batch->count};
+    for (int o = LQ_X; o <= LQ_CODES; ++o) {
+        piece.at[o] = batch->at[o];
+        piece.row_step[o] = plan->row == LQ_NO_LOOP ? 0 : plan->loop[plan->row].step[o];
+        piece.step[o] = plan->loop[plan->vector].step[o];
+    }
+    walk_inner(batch, &piece, 0, visit, context);
+}

@@ -1,0 +1,34 @@
+/* Walking a plan: batches of blocks, and the pieces of memory that belong to each. */
+#ifndef LQ_BATCH_H
+#define LQ_BATCH_H
+
+#include "plan.h"
+
+/* The most blocks in a batch; their parameters are kept on the stack. */
+enum { LQ_BATCH = 256 };
+
+typedef struct lq_batch {
+    const lq_plan *plan;
+    int64_t blocks;
+    int64_t at[LQ_OPERANDS];   /* element of the first block's first value, scale and zero point */
+    int64_t step[LQ_OPERANDS]; /* from block to block */
+    int64_t rows, count;       /* of every piece */
+    int64_t index[LQ_MAX_LOOPS]; /* where the outer and inner loops stand */
+} lq_batch;
+
+/* `rows` rows of `count` elements; steps in elements. */
+typedef struct lq_piece {
+    const lq_batch *batch;
+    int64_t rows, count;
+    int64_t at[2]; /* by LQ_X and LQ_CODES */
+    int64_t row_step[2];
+    int64_t step[2];
+} lq_piece;
+
+typedef void lq_batch_fn(void *context, lq_batch *batch);
+typedef void lq_piece_fn(void *context, const lq_piece *piece);
+
+void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context);
+void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context);
+
+#endif

@@ -1,0 +1,256 @@
+#include "call.h"
+#include "numeric.h"
+#include <string.h>
+
+lq_status lq_report_init(lq_report *report, size_t struct_size) {
+    if (!report) return LQ_ERROR_NULL;
+    if (struct_size != sizeof *report) return LQ_ERROR_STRUCT;
+    *report = (lq_report){.struct_size = struct_size, .index = -1};
+    return LQ_OK;
+}
+
+lq_status lq_exec_init(lq_exec *exec, size_t struct_size) {
+    if (!exec) return LQ_ERROR_NULL;
+    if (struct_size != sizeof *exec) return LQ_ERROR_STRUCT;
+    *exec = (lq_exec){.struct_size = struct_size};
+    return LQ_OK;
+}
+
+lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index) {
+    if (call->report) {
+        call->report->argument = position;
+        call->report->index = index;
+    }
+    return status;
+}
+
+lq_status lq_begin(lq_call *call, const lq_exec *exec) {
+    call->report = NULL;
+    call->trusted = false;
+    call->forward_only = false;
+    if (exec) {
+        lq_status status = lq_check_struct(exec, exec->struct_size, sizeof *exec);
+        if (status || exec->reserved) return LQ_ERROR_STRUCT;
+        if (exec->report && exec->report->struct_size < sizeof *exec->report)
+            return LQ_ERROR_STRUCT;
+        call->report = exec->report;
+        call->trusted = (exec->flags & LQ_TRUSTED) != 0;
+    }
+    if (call->report) {
+        const size_t struct_size = call->report->struct_size;
+        *call->report = (lq_report){.struct_size = struct_size, .index = -1};
+    }
+    if (exec && exec->flags & ~(uint32_t)LQ_TRUSTED) return LQ_ERROR_ENUM;
+    call->kernels = lq_kernels_active();
+    return call->kernels ? LQ_OK : LQ_ERROR_CPU;
+}
+
+/* Scale and zero point: the block grid's strides for a view of its shape, or for a flat vector. */
+static lq_status grid_strides(const lq_call *call, int64_t blocks, const lq_tensor *t,
+                              int64_t *stride) {
+    const int rank = call->geometry.rank;
+    bool same = t->rank == rank;
+    for (int i = 0; i < rank && same; ++i) same = t->shape[i] == call->grid[i];
+    if (same) {
+        memcpy(stride, t->stride, (size_t)rank * sizeof *stride);
+        return LQ_OK;
+    }
+    const bool flat = t->rank == 1 && t->shape[0] == blocks;
+    if (!flat && !(t->rank == 0 && blocks == 1)) return LQ_ERROR_GRID;
+    int64_t step = flat ? t->stride[0] : 0;
+    for (int i = rank - 1; i >= 0; --i) {
+        stride[i] = call->grid[i] > 1 ? step : 0;
+        if (call->grid[i] > 1) step *= call->grid[i];
+    }
+    return LQ_OK;
+}
+
+static bool holds_range(const lq_type_info *type, const lq_rule *rule) {
+    return type->kind != LQ_KIND_REAL && type->min <= rule->qmin && type->max >= rule->qmax;
+}
+
+/* Whether a tensor's type is one its place may have. */
+static bool type_fits(const lq_call *call, lq_operand operand, const lq_type_info *type) {
+    switch (operand) {
+    case LQ_X:
+    case LQ_SCALE: return type->kind == LQ_KIND_REAL;
+    case LQ_CODES: return type == call->rule.code;
+    default: return holds_range(type, &call->rule);
+    }
+}
+
+static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span) {
+    for (int o = 0; o < LQ_OPERANDS; ++o) {
+        const lq_tensor *t = a->tensor[o];
+        call->tensor[o] = t;
+        call->type[o] = NULL;
+        if (!a->position[o]) continue;
+        if (!t) {
+            /* A zero point may be left out; written by an affine scheme it may not. */
+            const bool needed = o != LQ_ZERO || (a->output[o] && call->rule.mapping == LQ_AFFINE);
+            if (needed) return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
+            continue;
+        }
+        lq_status status = lq_check_tensor(t, a->output[o], &span[o]);
+        if (status) return lq_refuse(call, status, a->position[o], -1);
+        call->type[o] = lq_type_find(t->type);
+        if (!type_fits(call, (lq_operand)o, call->type[o])) {
+            return lq_refuse(call, LQ_ERROR_TYPE, a->position[o], -1);
+        }
+    }
+    return LQ_OK;
+}
+
+lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor *out,
+                           lq_span out_span, bool *forward_only) {
+    *forward_only = false;
+    if (!lq_spans_meet(in_span, out_span)) return LQ_OK;
+    const lq_in_place in_place = lq_may_replace(in, out);
+    *forward_only = in_place == LQ_IN_PLACE_NARROWER;
+    return in_place == LQ_IN_PLACE_NO ? LQ_ERROR_OVERLAP : LQ_OK;
+}
+
+/* Which pairs may share memory, and how: x and codes in place, parameters and codes as records. */
+static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
+    for (int i = 0; i < LQ_OPERANDS; ++i) {
+        for (int k = i + 1; k < LQ_OPERANDS; ++k) {
+            lq_status status = LQ_OK;
+            if (!call->type[i] || !call->type[k]) continue;
+            if (!a->output[i] && !a->output[k]) continue;
+            if (!lq_spans_meet(span[i], span[k])) continue;
+            if (i == LQ_X && k == LQ_CODES) {
+                const int in = a->output[i] ? k : i;
+                const int out = a->output[i] ? i : k;
+                status = lq_check_overlap(a->tensor[in], span[in], a->tensor[out], span[out],
+                                          &call->forward_only);
+            } else if (i == LQ_X || !lq_interleaved(a->tensor[i], a->tensor[k])) {
+                status = LQ_ERROR_OVERLAP;
+            }
+            if (status) return lq_refuse(call, status, a->position[a->output[k] ? k : i], -1);
+        }
+    }
+    return LQ_OK;
+}
+
+void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
+    const lq_tensor *t[] = {x, codes};
+    lq_geometry *g = &call->geometry;
+    memset(g, 0, sizeof *g);
+    g->rank = x->rank;
+    g->shape = x->shape;
+    g->extent = call->extent;
+    g->grid = call->grid;
+    g->leading = LQ_CODES;
+    for (int i = 0; i < x->rank; ++i) {
+        call->extent[i] = x->shape[i] > 0 ? x->shape[i] : 1;
+        call->grid[i] = 1;
+    }
+    for (int o = LQ_X; o <= LQ_CODES && lq_elements(x) > 0; ++o) {
+        g->origin[o] = t[o]->offset;
+        memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
+    }
+}
+
+static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
+    const lq_tensor *const *t = a->tensor;
+    const int leading = t[LQ_X] ? LQ_X : LQ_CODES;
+    lq_geometry *g = &call->geometry;
+    int64_t blocks;
+    if (t[LQ_X] && t[LQ_CODES] && !lq_same_shape(t[LQ_X], t[LQ_CODES])) {
+        return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_CODES], -1);
+    }
+    lq_status status =
+        lq_check_block(t[leading], &a->scheme->block, call->extent, call->grid, &blocks);
+    if (status) return lq_refuse(call, status, a->scheme_position, -1);
+    memset(g, 0, sizeof *g);
+    g->rank = t[leading]->rank;
+    g->shape = t[leading]->shape;
+    g->extent = call->extent;
+    g->grid = call->grid;
+    g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
+    const bool empty = lq_elements(t[leading]) == 0;
+    for (int o = 0; o < LQ_OPERANDS; ++o) {
+        /* Nobody has checked the strides of a tensor without elements. */
+        if (!call->type[o] || (empty && (o == LQ_X || o == LQ_CODES))) continue;
+        g->origin[o] = t[o]->offset;
+        if (o == LQ_X || o == LQ_CODES) {
+            memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
+            continue;
+        }
+        status = grid_strides(call, blocks, t[o], g->stride[o]);
+        if (status) return lq_refuse(call, status, a->position[o], -1);
+    }
+    return LQ_OK;
+}
+
+lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
+    lq_span span[LQ_OPERANDS] = {{0, 0}};
+    lq_status status = lq_begin(call, arguments->exec);
+    if (status) return status;
+    status = lq_check_scheme(arguments->scheme, &call->rule);
+    if (status) return lq_refuse(call, status, arguments->scheme_position, -1);
+    status = check_views(arguments, call, span);
+    if (status) return status;
+    status = check_shapes(arguments, call);
+    if (status) return status;
+    return check_overlaps(arguments, call, span);
+}
+
+int64_t lq_first_bad(const lq_tensor *t, lq_good_fn *good, const void *context) {
+    int64_t index[LQ_MAX_RANK] = {0};
+    int64_t at = t->offset;
+    const int64_t n = lq_elements(t);
+    for (int64_t i = 0; i < n; ++i) {
+        if (!good(context, t, at)) return i;
+        for (int axis = t->rank - 1; axis >= 0; --axis) {
+            at += t->stride[axis];
+            if (++index[axis] < t->shape[axis]) break;
+            at -= t->stride[axis] * t->shape[axis];
+            index[axis] = 0;
+        }
+    }
+    return -1;
+}
+
+static bool scale_is_good(const void *rule, const lq_tensor *t, int64_t element) {
+    const float s = lq_load_real(t->type, t->data, element);
+    if (!lq_is_finite(s)) return false;
+    return s > 0 || (s < 0 && ((const lq_rule *)rule)->mapping == LQ_SYMMETRIC_FULL_RANGE);
+}
+
+static bool zero_is_good(const void *context, const lq_tensor *t, int64_t element) {
+    const lq_rule *rule = context;
+    const int32_t z = lq_load_integer(t->type, t->data, element);
+    if (rule->mapping != LQ_AFFINE) return z == rule->zero;
+    return z >= rule->qmin && z <= rule->qmax;
+}
+
+lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call) {
+    /* An affine scheme without zero points has 0, which its range may lack. */
+    if (!call->type[LQ_ZERO] &&
+        (call->rule.zero < call->rule.qmin || call->rule.zero > call->rule.qmax)) {
+        return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], -1);
+    }
+    if (call->trusted) return LQ_OK;
+    int64_t bad = lq_first_bad(call->tensor[LQ_SCALE], scale_is_good, &call->rule);
+    if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SCALE], bad);
+    if (!call->type[LQ_ZERO]) return LQ_OK;
+    bad = lq_first_bad(call->tensor[LQ_ZERO], zero_is_good, &call->rule);
+    if (bad >= 0) return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], bad);
+    return LQ_OK;
+}
+
+void lq_load_parameters(const lq_call *call, const lq_batch *batch, float *scale, int32_t *zero) {
+    const lq_tensor *s = call->tensor[LQ_SCALE];
+    const lq_tensor *z = call->type[LQ_ZERO] ? call->tensor[LQ_ZERO] : NULL;
+    const lq_rule *rule = &call->rule;
+    for (int64_t b = 0; b < batch->blocks; ++b) {
+        scale[b] = lq_load_real(s->type, s->data, batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE]);
+    }
+    for (int64_t b = 0; b < batch->blocks; ++b) {
+        int32_t v = rule->zero;
+        if (z) v = lq_load_integer(z->type, z->data, batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO]);
+        v = v < rule->qmin ? rule->qmin : v;
+        zero[b] = v > rule->qmax ? rule->qmax : v;
+    }
+}

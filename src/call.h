@@ -1,0 +1,64 @@
+/* The public edge: arguments checked once, so that nothing inside has to. */
+#ifndef LQ_CALL_H
+#define LQ_CALL_H
+
+#include "batch.h"
+#include "kernels.h"
+#include "scheme.h"
+#include "tensor.h"
+
+/* The arguments of an operation, as its caller gave them. */
+typedef struct lq_arguments {
+    const lq_tensor *tensor[LQ_OPERANDS];
+    int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
+    bool output[LQ_OPERANDS];
+    const lq_scheme *scheme;
+    int scheme_position;
+    const lq_exec *exec;
+} lq_arguments;
+
+/* A call with sound arguments. */
+typedef struct lq_call {
+    const lq_kernels *kernels;
+    lq_report *report; /* or NULL */
+    bool trusted;
+    const lq_tensor *tensor[LQ_OPERANDS];
+    const lq_type_info *type[LQ_OPERANDS];
+    lq_rule rule;
+    int64_t extent[LQ_MAX_RANK];
+    int64_t grid[LQ_MAX_RANK];
+    lq_geometry geometry;
+    bool forward_only; /* the output overwrites the input from the front */
+} lq_call;
+
+/* Execution options, kernels and report: what comes before any tensor is looked at. */
+lq_status lq_begin(lq_call *call, const lq_exec *exec);
+
+/* Everything about the arguments but the values of parameters. Begins the call, too. */
+lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call);
+
+/* The values of scales and zero points that the call reads. */
+lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call);
+
+/* Notes a refused argument in the report and passes the status on. */
+lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index);
+
+/* The row-major index of the first element that `good` refuses, or -1. */
+typedef bool lq_good_fn(const void *context, const lq_tensor *t, int64_t element);
+int64_t lq_first_bad(const lq_tensor *t, lq_good_fn *good, const void *context);
+
+/* The geometry of two tensors of one shape without blocks. */
+void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes);
+
+/* x and codes of the same shape, one read, one written. */
+lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor *out,
+                           lq_span out_span, bool *forward_only);
+
+/* The parameters of a batch, widened; zero points within the code range even if not checked. */
+void lq_load_parameters(const lq_call *call, const lq_batch *batch, float *scale, int32_t *zero);
+
+static inline uint32_t lq_sign_bit(const lq_type_info *code) {
+    return code->min < 0 ? 1u << (code->bits - 1) : 0u;
+}
+
+#endif

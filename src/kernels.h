@@ -1,0 +1,87 @@
+/*
+ * Kernels: the loops over contiguous elements, one table of them for each instruction set.
+ *
+ * Kernels know runs and lanes, nothing of shapes. A call handles `rows` rows of `count`
+ * contiguous elements. In a run all elements of a row share one scale and zero point; in lanes
+ * element i of every row has scale[i] and zero[i].
+ */
+#ifndef LQ_KERNELS_H
+#define LQ_KERNELS_H
+
+#include "types.h"
+
+/* Real values <-> codes. Rows of codes below 8 bits are whole bytes and begin at one. */
+typedef struct lq_map_work {
+    unsigned char *x;
+    unsigned char *codes;
+    int64_t count;
+    int64_t rows;
+    int64_t x_step;     /* bytes from row to row */
+    int64_t codes_step; /* bytes from row to row */
+    const float *scale;
+    const int32_t *zero; /* within [qmin, qmax] */
+    int64_t param_step;  /* runs: parameters from row to row, 0 or 1 */
+    int32_t qmin, qmax;
+    uint32_t sign; /* the sign bit of a signed code type, else 0 */
+} lq_map_work;
+
+/* Widens [lo, hi] to the finite values met. Zeros may come with either sign. */
+typedef struct lq_range_work {
+    const unsigned char *x;
+    int64_t count;
+    int64_t rows;
+    int64_t x_step;
+    float *lo, *hi;     /* runs: one a row; lanes: one a lane */
+    int64_t range_step; /* runs: ranges from row to row, 0 or 1 */
+} lq_range_work;
+
+typedef struct lq_counts {
+    int64_t nan, infinite, clipped;
+} lq_counts;
+
+enum { LQ_SUM_EE, LQ_SUM_XX, LQ_SUM_YY, LQ_SUM_XY, LQ_SUMS, LQ_PIECE = 512 };
+
+/* Of one piece of up to LQ_PIECE pairs. */
+typedef struct lq_error_sums {
+    double sum[LQ_SUMS];
+    double max;
+    int64_t nonfinite;
+} lq_error_sums;
+
+typedef void lq_map_fn(const lq_map_work *work);
+typedef void lq_range_fn(const lq_range_work *work);
+typedef void lq_count_fn(const lq_map_work *work, lq_counts *counts);
+typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sums *sums);
+
+/*
+ * The list of kernels. REAL rows exist for each real type, CODE rows for each code width,
+ * REAL_CODE rows for each pair. From it come the table, every level's instances and the tests.
+ */
+#define LQ_KERNEL_LIST(REAL, CODE, REAL_CODE)                                                      \
+    REAL(range_runs, lq_range_fn)                                                                  \
+    REAL(range_lanes, lq_range_fn)                                                                 \
+    REAL(count_runs, lq_count_fn)                                                                  \
+    REAL(count_lanes, lq_count_fn)                                                                 \
+    CODE(pack, lq_map_fn)                                                                          \
+    CODE(unpack, lq_map_fn)                                                                        \
+    REAL_CODE(quantize_runs, lq_map_fn)                                                            \
+    REAL_CODE(quantize_lanes, lq_map_fn)                                                           \
+    REAL_CODE(dequantize_runs, lq_map_fn)                                                          \
+    REAL_CODE(dequantize_lanes, lq_map_fn)
+
+#define LQ_FIELD_REAL(name, fn) fn *name[LQ_REALS];
+#define LQ_FIELD_CODE(name, fn) fn *name[LQ_WIDTHS];
+#define LQ_FIELD_REAL_CODE(name, fn) fn *name[LQ_REALS][LQ_WIDTHS];
+
+typedef struct lq_kernels {
+    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE)
+    lq_error_fn *error_sums;
+} lq_kernels;
+
+/* The table in use; NULL where LIBQUANT_CPU asked for a level that this machine cannot have. */
+const lq_kernels *lq_kernels_active(void);
+
+/* The table of a level, or NULL where build or machine lack it. For tests and benches too. */
+const lq_kernels *lq_kernels_of(lq_cpu level);
+
+#endif

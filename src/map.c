@@ -1,0 +1,169 @@
+#include "map.h"
+#include "call.h"
+#include <string.h>
+
+void lq_gather(void *buffer, const void *data, int size, int64_t at, int64_t step, int64_t n) {
+    unsigned char *to = buffer;
+    const unsigned char *from = (const unsigned char *)data + at * size;
+    step *= size;
+    switch (size) {
+    case 1:
+        for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
+        break;
+    case 2:
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i * 2, from + i * step, 2);
+        break;
+    default:
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i * 4, from + i * step, 4);
+        break;
+    }
+}
+
+void lq_scatter(const void *buffer, void *data, int size, int64_t at, int64_t step, int64_t n) {
+    const unsigned char *from = buffer;
+    unsigned char *to = (unsigned char *)data + at * size;
+    step *= size;
+    switch (size) {
+    case 1:
+        for (int64_t i = 0; i < n; ++i) to[i * step] = from[i];
+        break;
+    case 2:
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 2, 2);
+        break;
+    default:
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 4, 4);
+        break;
+    }
+}
+
+void lq_gather_codes(void *buffer, const void *codes, const lq_type_info *type, int64_t at,
+                     int64_t step, int64_t n) {
+    const unsigned char *from = codes;
+    unsigned char *to = buffer;
+    const uint32_t mask = (1u << type->bits) - 1u;
+    if (type->bits >= 8) {
+        lq_gather(buffer, codes, type->bits / 8, at, step, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        const int64_t bit = (at + i * step) * type->bits;
+        to[i] = (unsigned char)((uint32_t)from[bit >> 3] >> (bit & 7) & mask);
+    }
+}
+
+static void scatter_codes(const void *buffer, void *codes, const lq_type_info *type, int64_t at,
+                          int64_t step, int64_t n) {
+    const unsigned char *from = buffer;
+    if (type->bits >= 8) {
+        lq_scatter(buffer, codes, type->bits / 8, at, step, n);
+        return;
+    }
+    for (int64_t i = 0; i < n; ++i) lq_store_integer(type->type, codes, at + i * step, from[i]);
+}
+
+/* Part of a piece: some rows, some elements of each. */
+typedef struct segment {
+    int64_t first_row, rows;
+    int64_t first, count;
+} segment;
+
+static int64_t element_at(const lq_piece *p, const segment *part, lq_operand o) {
+    return p->at[o] + part->first_row * p->row_step[o] + part->first * p->step[o];
+}
+
+static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *part) {
+    const lq_spread spread = p->batch->plan->spread;
+    int64_t parameter = 0;
+    if (spread == LQ_SPREAD_ROWS) parameter = part->first_row;
+    if (spread == LQ_SPREAD_LANES) parameter = part->first;
+    return (lq_map_work){
+        .count = part->count,
+        .rows = part->rows,
+        .scale = m->scale ? m->scale + parameter : NULL,
+        .zero = m->zero ? m->zero + parameter : NULL,
+        .param_step = spread == LQ_SPREAD_ROWS,
+        .qmin = m->qmin,
+        .qmax = m->qmax,
+        .sign = lq_sign_bit(m->code),
+    };
+}
+
+static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work *work) {
+    const bool lanes = m->lanes && p->batch->plan->spread == LQ_SPREAD_LANES;
+    if (m->counts) (lanes ? m->count_lanes : m->count_runs)(work, m->counts);
+    (lanes ? m->lanes : m->runs)[width](work);
+}
+
+static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) {
+    lq_map_work work = work_on(m, p, part);
+    if (part->count == 0) return;
+    work.x = m->x + element_at(p, part, LQ_X) * m->x_size;
+    work.x_step = p->row_step[LQ_X] * m->x_size;
+    work.codes = m->codes + element_at(p, part, LQ_CODES) * m->code->bits / 8;
+    work.codes_step = p->row_step[LQ_CODES] * m->code->bits / 8;
+    run(m, p, m->code->index, &work);
+}
+
+/* One row, in pieces; codes below 8 bits are handled as bytes. */
+static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
+    unsigned char x[LQ_PIECE * 4];
+    unsigned char codes[LQ_PIECE * 2];
+    const int width = m->code->bits > 8 ? LQ_WIDTH_16 : LQ_WIDTH_8;
+    const int64_t end = rest.first + rest.count;
+    for (; rest.first < end; rest.first += LQ_PIECE) {
+        const int64_t n = end - rest.first < LQ_PIECE ? end - rest.first : LQ_PIECE;
+        const int64_t x_at = element_at(p, &rest, LQ_X);
+        const int64_t codes_at = element_at(p, &rest, LQ_CODES);
+        rest.count = n;
+        lq_map_work work = work_on(m, p, &rest);
+        work.x = x;
+        work.codes = codes;
+        if (m->to_codes) {
+            lq_gather(x, m->x, m->x_size, x_at, p->step[LQ_X], n);
+            run(m, p, width, &work);
+            scatter_codes(codes, m->codes, m->code, codes_at, p->step[LQ_CODES], n);
+        } else {
+            lq_gather_codes(codes, m->codes, m->code, codes_at, p->step[LQ_CODES], n);
+            run(m, p, width, &work);
+            lq_scatter(x, m->x, m->x_size, x_at, p->step[LQ_X], n);
+        }
+    }
+}
+
+/* A row of contiguous codes below 8 bits that begins or ends inside a byte. */
+static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row) {
+    const int64_t per_byte = 8 / m->code->bits;
+    const int64_t into = element_at(p, row, LQ_CODES) % per_byte;
+    int64_t head = into ? per_byte - into : 0;
+    if (head > row->count) head = row->count;
+    const int64_t body = (row->count - head) / per_byte * per_byte;
+    segment a = *row, b = *row, c = *row;
+    a.count = head;
+    b.first += head;
+    b.count = body;
+    c.first += head + body;
+    c.count -= head + body;
+    map_staged(m, p, a);
+    map_direct(m, p, &b);
+    map_staged(m, p, c);
+}
+
+void lq_map_piece(const lq_map *m, const lq_piece *p) {
+    const segment all = {.rows = p->rows, .count = p->count};
+    const bool contiguous = p->count == 1 || (p->step[LQ_X] == 1 && p->step[LQ_CODES] == 1);
+    const int64_t per_byte = m->code->bits < 8 ? 8 / m->code->bits : 1;
+    const bool whole_bytes = p->at[LQ_CODES] % per_byte == 0 && p->count % per_byte == 0 &&
+                             (p->rows == 1 || p->row_step[LQ_CODES] % per_byte == 0);
+    if (contiguous && whole_bytes) {
+        map_direct(m, p, &all);
+        return;
+    }
+    for (int64_t r = 0; r < p->rows; ++r) {
+        const segment row = {.first_row = r, .rows = 1, .count = p->count};
+        if (contiguous) {
+            map_unaligned(m, p, &row);
+        } else {
+            map_staged(m, p, row);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+/*
+ * The numbers, one element at a time. These functions are the definition; everything else in
+ * the library either calls them or is proved equal to them. src/numerics.md has the rules.
+ */
+#ifndef LQ_NUMERIC_H
+#define LQ_NUMERIC_H
+
+#include <float.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__ > 0)
+#error "libquant defines the result for NaN and infinities: build without -ffast-math"
+#endif
+#if FLT_EVAL_METHOD != 0
+#error "libquant needs float arithmetic in float: on 32-bit x86, build with -msse2 -mfpmath=sse"
+#endif
+
+static inline uint32_t lq_bits(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    return u;
+}
+
+static inline float lq_from_bits(uint32_t u) {
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+/*
+ * The exponent and mantissa fields moved into place give the value times 2^-112, exactly, for
+ * subnormals too. Selects rather than branches, here and below, let compilers vectorize.
+ */
+static inline float lq_f16_to_f32(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
+    uint32_t rest = (uint32_t)(h & 0x7fffu) << 13;
+    uint32_t finite = lq_bits(lq_from_bits(rest) * 0x1p112f);
+    uint32_t quiet = rest & 0x007fe000u ? 0x00400000u : 0u;
+    return lq_from_bits(sign | (rest >= 0x0f800000u ? rest | 0x7f800000u | quiet : finite));
+}
+
+static inline float lq_bf16_to_f32(uint16_t h) {
+    uint32_t u = (uint32_t)h << 16;
+    return lq_from_bits((u & 0x7fffffffu) > 0x7f800000u ? u | 0x00400000u : u);
+}
+
+/* To nearest even; subnormals kept, NaN quiet with its sign. */
+static inline uint16_t lq_f32_to_f16(float f) {
+    uint32_t u = lq_bits(f);
+    uint32_t sign = (u >> 16) & 0x8000u;
+    uint32_t magnitude = u & 0x7fffffffu;
+    /* 13 bits are dropped: add just under half, and one more where the kept part is odd. */
+    uint32_t normal = (magnitude - 0x38000000u + 0x0fffu + ((magnitude >> 13) & 1u)) >> 13;
+    /* 0.5 has the spacing of f16's subnormals, 2^-24, so the addition rounds to it. */
+    uint32_t subnormal = lq_bits(lq_from_bits(magnitude) + 0.5f) - 0x3f000000u;
+    uint32_t h = magnitude < 0x38800000u ? subnormal : normal;
+    h = magnitude >= 0x477ff000u ? 0x7c00u : h;
+    h = magnitude > 0x7f800000u ? 0x7e00u | ((magnitude >> 13) & 0x3ffu) : h;
+    return (uint16_t)(sign | h);
+}
+
+static inline uint16_t lq_f32_to_bf16(float f) {
+    uint32_t u = lq_bits(f);
+    uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded);
+}
+
+/* To nearest even, for magnitudes up to 2^22: beyond 1.5 * 2^23 a float has no fraction bits. */
+static inline float lq_round(float v) {
+    return (v + 0x1.8p23f) - 0x1.8p23f;
+}
+
+static inline bool lq_is_finite(float v) {
+    return (lq_bits(v) & 0x7fffffffu) < 0x7f800000u;
+}
+
+/*
+ * clamp(rne(x / scale) + zero, qmin, qmax) with lo = qmin - zero and hi = qmax - zero. The clamp
+ * comes before the rounding, which is the same because its bounds are integers, and keeps
+ * every conversion in range. NaN is treated as 0.0.
+ */
+static inline int32_t lq_quantize_one(float x, float scale, float lo, float hi, int32_t zero) {
+    float t = x / scale;
+    t = t != t ? 0.0f : t;
+    t = t < lo ? lo : t;
+    t = t > hi ? hi : t;
+    return (int32_t)lq_round(t) + zero;
+}
+
+/* Codes arrive as their bits; (bits ^ sign) - sign extends the sign of a signed type. */
+static inline float lq_dequantize_one(uint32_t bits, uint32_t sign, float scale, int32_t zero) {
+    return (float)((int32_t)(bits ^ sign) - (int32_t)sign - zero) * scale;
+}
+
+#endif

@@ -1,0 +1,148 @@
+#include "plan.h"
+#include <string.h>
+
+static lq_loop *push(lq_plan *plan, int64_t count, bool cell) {
+    lq_loop *loop = &plan->loop[plan->loops++];
+    memset(loop, 0, sizeof *loop);
+    loop->count = count;
+    loop->cell = cell;
+    loop->ragged_by = LQ_NO_LOOP;
+    return loop;
+}
+
+static void push_axis(lq_plan *plan, const lq_geometry *g, int axis) {
+    const int64_t dim = g->shape[axis];
+    const int64_t extent = g->extent[axis];
+    const int64_t blocks = g->grid[axis];
+    const int64_t last = dim - (blocks - 1) * extent;
+    if (blocks > 1) {
+        lq_loop *cells = push(plan, blocks, true);
+        for (int o = 0; o < LQ_OPERANDS; ++o) {
+            const bool parameter = o == LQ_SCALE || o == LQ_ZERO;
+            cells->step[o] = g->stride[o][axis] * (parameter ? 1 : extent);
+        }
+    }
+    if (extent > 1) {
+        lq_loop *within = push(plan, extent, false);
+        within->step[LQ_X] = g->stride[LQ_X][axis];
+        within->step[LQ_CODES] = g->stride[LQ_CODES][axis];
+        if (blocks > 1 && last != extent) {
+            within->ragged_by = plan->loops - 2;
+            within->last_count = last;
+        }
+    }
+}
+
+static int64_t magnitude(int64_t v) {
+    return v < 0 ? -v : v;
+}
+
+/* Axes with large strides outermost. Axes of one element are left out: their strides say nothing. */
+static int order_axes(const lq_geometry *g, int *axes) {
+    int n = 0;
+    for (int axis = 0; axis < g->rank; ++axis) {
+        if (g->shape[axis] == 1) continue;
+        int at = n++;
+        const int64_t *stride = g->stride[g->leading];
+        for (; !g->row_major && at > 0; --at) {
+            if (magnitude(stride[axes[at - 1]]) >= magnitude(stride[axis])) break;
+            axes[at] = axes[at - 1];
+        }
+        axes[at] = axis;
+    }
+    return n;
+}
+
+static bool is_ragged_by(const lq_plan *plan, int loop) {
+    for (int i = 0; i < plan->loops; ++i) {
+        if (plan->loop[i].ragged_by == loop) return true;
+    }
+    return false;
+}
+
+static bool can_merge(const lq_plan *plan, int outer) {
+    const lq_loop *a = &plan->loop[outer];
+    const lq_loop *b = &plan->loop[outer + 1];
+    if (a->cell != b->cell || b->ragged_by != LQ_NO_LOOP) return false;
+    if (is_ragged_by(plan, outer) || is_ragged_by(plan, outer + 1)) return false;
+    for (int o = 0; o < LQ_OPERANDS; ++o) {
+        if (a->step[o] != b->step[o] * b->count) return false;
+    }
+    return true;
+}
+
+static void merge(lq_plan *plan, int outer) {
+    lq_loop *a = &plan->loop[outer];
+    const lq_loop *b = &plan->loop[outer + 1];
+    a->count *= b->count;
+    a->last_count *= b->count;
+    memcpy(a->step, b->step, sizeof a->step);
+    --plan->loops;
+    memmove(&plan->loop[outer + 1], &plan->loop[outer + 2],
+            (size_t)(plan->loops - outer - 1) * sizeof *a);
+    for (int i = 0; i < plan->loops; ++i) {
+        if (plan->loop[i].ragged_by > outer) --plan->loop[i].ragged_by;
+    }
+}
+
+static bool all_cells_but_last(const lq_plan *plan) {
+    for (int i = 0; i + 1 < plan->loops; ++i) {
+        if (!plan->loop[i].cell) return false;
+    }
+    return true;
+}
+
+/* In memory order the two innermost loops are a batch, and every batch is one piece. */
+static void walk_memory(lq_plan *plan, bool single_rows) {
+    const int row = plan->loops - 2;
+    const bool lanes = plan->loop[plan->vector].cell;
+    bool rows = row >= 0;
+    /* Lanes keep their parameters over rows of the same blocks. */
+    if (lanes) rows = rows && !plan->loop[row].cell && !single_rows;
+    plan->row = rows ? row : LQ_NO_LOOP;
+    plan->spread = lanes                          ? LQ_SPREAD_LANES
+                   : rows && plan->loop[row].cell ? LQ_SPREAD_ROWS
+                                                  : LQ_SPREAD_ONE;
+    plan->outer_loops = plan->loops - 1 - (rows ? 1 : 0);
+    for (int i = 0; i < plan->outer_loops; ++i) plan->outer[i] = i;
+}
+
+/* Block after block: the loops over blocks outside, the ones within inside. */
+static void walk_blocks(lq_plan *plan) {
+    plan->spread = plan->loop[plan->vector].cell ? LQ_SPREAD_LANES : LQ_SPREAD_ONE;
+    plan->row = LQ_NO_LOOP;
+    for (int i = 0; i < plan->vector; ++i) {
+        if (plan->loop[i].cell) {
+            plan->outer[plan->outer_loops++] = i;
+        } else {
+            plan->inner[plan->inner_loops++] = i;
+        }
+    }
+    if (plan->inner_loops > 0) plan->row = plan->inner[--plan->inner_loops];
+}
+
+void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
+    int axes[LQ_MAX_RANK];
+    memset(plan, 0, sizeof *plan);
+    memcpy(plan->origin, geometry->origin, sizeof plan->origin);
+    for (int i = 0; i < geometry->rank; ++i) {
+        plan->empty = plan->empty || geometry->shape[i] == 0;
+        plan->no_cell = plan->no_cell || geometry->grid[i] == 0;
+    }
+    if (plan->no_cell) return;
+    const int n = order_axes(geometry, axes);
+    for (int i = 0; i < n; ++i) push_axis(plan, geometry, axes[i]);
+    if (plan->loops == 0) {
+        lq_loop *one = push(plan, 1, false);
+        one->step[LQ_X] = one->step[LQ_CODES] = 1;
+    }
+    for (int i = plan->loops - 2; i >= 0; --i) {
+        if (can_merge(plan, i)) merge(plan, i);
+    }
+    plan->vector = plan->loops - 1;
+    if (order == LQ_ORDER_BLOCKS && !all_cells_but_last(plan)) {
+        walk_blocks(plan);
+    } else {
+        walk_memory(plan, order == LQ_ORDER_STRICT);
+    }
+}

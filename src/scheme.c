@@ -1,0 +1,164 @@
+#include "scheme.h"
+#include "numeric.h"
+#include "tensor.h"
+
+static int32_t smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+/* Every mapping needs a code for zero and room beside it. */
+static lq_status apply_mapping(lq_rule *rule) {
+    const int32_t qmin = rule->qmin;
+    const int32_t qmax = rule->qmax;
+    const bool is_signed = rule->code->min < 0;
+    const int32_t middle = is_signed ? 0 : (qmin + qmax + 1) / 2;
+    const int32_t limit = is_signed ? smaller(-qmin, qmax) : qmax - middle;
+    switch (rule->mapping) {
+    case LQ_AFFINE:
+        rule->zero = 0;
+        rule->steps = (double)(qmax - qmin);
+        return LQ_OK;
+    case LQ_SYMMETRIC:
+        if (limit < 1) return LQ_ERROR_RANGE;
+        rule->qmin = middle - limit;
+        rule->qmax = middle + limit;
+        rule->steps = (double)limit;
+        break;
+    case LQ_SYMMETRIC_HALF_RANGE: rule->steps = (double)(qmax - qmin) / 2; break;
+    case LQ_SYMMETRIC_FULL_RANGE: rule->steps = (double)(qmin - middle); break;
+    default: return LQ_ERROR_ENUM;
+    }
+    rule->zero = middle;
+    return qmin < middle && middle <= qmax ? LQ_OK : LQ_ERROR_RANGE;
+}
+
+lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
+    if (!scheme) return LQ_ERROR_NULL;
+    lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
+    if (status) return status;
+    rule->code = lq_type_find(scheme->code_type);
+    if (!rule->code || rule->code->kind != LQ_KIND_CODE) return LQ_ERROR_TYPE;
+    rule->mapping = scheme->mapping;
+    rule->qmin = scheme->qmin;
+    rule->qmax = scheme->qmax;
+    if (rule->qmin == 0 && rule->qmax == 0) {
+        rule->qmin = (int32_t)rule->code->min;
+        rule->qmax = (int32_t)rule->code->max;
+    }
+    if (rule->qmin >= rule->qmax || rule->qmin < rule->code->min || rule->qmax > rule->code->max) {
+        return LQ_ERROR_RANGE;
+    }
+    return apply_mapping(rule);
+}
+
+lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
+                         lq_type code_type, const lq_block *block) {
+    if (!scheme || !block) return LQ_ERROR_NULL;
+    /* Whoever knows a larger struct than this version has a newer header. */
+    if (struct_size != sizeof *scheme) return LQ_ERROR_STRUCT;
+    *scheme = lq_scheme_of(mapping, code_type, *block);
+    return LQ_OK;
+}
+
+lq_status lq_scheme_range(const lq_scheme *scheme, int32_t *qmin, int32_t *qmax,
+                          int32_t *zero_point) {
+    lq_rule rule;
+    lq_status status = lq_check_scheme(scheme, &rule);
+    if (status) return status;
+    if (qmin) *qmin = rule.qmin;
+    if (qmax) *qmax = rule.qmax;
+    if (zero_point) *zero_point = rule.zero;
+    return LQ_OK;
+}
+
+/* Extents as the scheme has them: 0 for a whole axis. */
+static lq_status raw_extents(int32_t rank, const lq_block *block, int64_t *extent) {
+    const bool along_axis =
+        block->granularity == LQ_PER_CHANNEL || block->granularity == LQ_PER_BLOCK;
+    const int32_t axis = block->axis < 0 ? block->axis + rank : block->axis;
+    if (block->granularity < LQ_PER_TENSOR || block->granularity > LQ_PER_TILE)
+        return LQ_ERROR_ENUM;
+    if (block->reserved) return LQ_ERROR_STRUCT;
+    if (along_axis && (axis < 0 || axis >= rank)) return LQ_ERROR_AXIS;
+    if (block->granularity == LQ_PER_TILE && block->rank != rank) return LQ_ERROR_BLOCK;
+    for (int i = 0; i < rank; ++i) {
+        switch (block->granularity) {
+        case LQ_PER_CHANNEL: extent[i] = i == axis ? 1 : 0; break;
+        case LQ_PER_BLOCK: extent[i] = i == axis ? block->extent[0] : 1; break;
+        case LQ_PER_TILE: extent[i] = block->extent[i]; break;
+        default: extent[i] = 0; break;
+        }
+        if (extent[i] < 0) return LQ_ERROR_BLOCK;
+    }
+    return LQ_OK;
+}
+
+lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *extent, int64_t *grid,
+                         int64_t *count) {
+    int64_t product = 1;
+    bool empty = false;
+    lq_status status = raw_extents(x->rank, block, extent);
+    if (status) return status;
+    for (int i = 0; i < x->rank; ++i) {
+        const int64_t dim = x->shape[i];
+        const bool whole = extent[i] == 0;
+        if (whole || extent[i] > dim) extent[i] = dim > 0 ? dim : 1;
+        grid[i] = whole ? 1 : dim / extent[i] + (dim % extent[i] != 0);
+        empty = empty || grid[i] == 0;
+    }
+    for (int i = 0; i < x->rank && !empty; ++i) {
+        if (__builtin_mul_overflow(product, grid[i], &product)) return LQ_ERROR_OVERFLOW;
+    }
+    *count = empty ? 0 : product;
+    return LQ_OK;
+}
+
+lq_status lq_grid_shape(const lq_tensor *x, const lq_scheme *scheme, int64_t grid[LQ_MAX_RANK],
+                        int64_t *count) {
+    int64_t extent[LQ_MAX_RANK];
+    int64_t shape[LQ_MAX_RANK];
+    int64_t product;
+    if (!x || !scheme || !grid) return LQ_ERROR_NULL;
+    lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
+    if (status) return status;
+    if (x->rank < 0 || x->rank > LQ_MAX_RANK) return LQ_ERROR_RANK;
+    for (int i = 0; i < x->rank; ++i) {
+        if (x->shape[i] < 0) return LQ_ERROR_SHAPE;
+    }
+    status = lq_check_block(x, &scheme->block, extent, shape, &product);
+    if (status) return status;
+    for (int i = 0; i < x->rank; ++i) grid[i] = shape[i];
+    if (count) *count = product;
+    return LQ_OK;
+}
+
+static double clamp(double v, double lo, double hi) {
+    if (v < lo) return lo;
+    return v > hi ? hi : v;
+}
+
+/* What is divided by rule->steps to give the scale: the range, absmax, or the extreme value. */
+static double numerator(lq_mapping mapping, float lo, float hi, bool negative_first) {
+    const bool negative = -lo > hi || (-lo == hi && negative_first);
+    if (mapping == LQ_AFFINE) return (double)hi - (double)lo;
+    if (mapping == LQ_SYMMETRIC_FULL_RANGE) return negative ? (double)lo : (double)hi;
+    return negative ? -(double)lo : (double)hi;
+}
+
+void lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi, bool negative_first,
+               float *scale, int32_t *zero) {
+    /* An empty range (lo above hi, both infinite) becomes [0, 0] too. */
+    lo = lo < 0 ? lo : 0.0f;
+    hi = hi > 0 ? hi : 0.0f;
+    float s =
+        lq_round_scale(scale_type, numerator(rule->mapping, lo, hi, negative_first) / rule->steps);
+    if (s == 0.0f) s = 1.0f;
+    *scale = s;
+    *zero = rule->zero;
+    if (rule->mapping == LQ_AFFINE) {
+        const double z = (double)rule->qmin - (double)lo / (double)s;
+        /* Beyond 1.5 * 2^52 a double has no fraction bits, so the sum rounds to even. */
+        const double rounded = (clamp(z, rule->qmin, rule->qmax) + 0x1.8p52) - 0x1.8p52;
+        *zero = (int32_t)rounded;
+    }
+}

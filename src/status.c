@@ -1,0 +1,41 @@
+#include "libquant.h"
+
+static const struct {
+    lq_status status;
+    const char *text;
+} statuses[] = {
+    {LQ_OK, "success"},
+    {LQ_ERROR_NULL, "a required pointer is NULL"},
+    {LQ_ERROR_STRUCT, "a struct has the wrong struct_size or a field this version does not know"},
+    {LQ_ERROR_TYPE, "an element type is unknown or not allowed in this argument"},
+    {LQ_ERROR_RANK, "a rank is negative or above 8"},
+    {LQ_ERROR_SHAPE, "a dimension is negative, or two shapes that must agree do not"},
+    {LQ_ERROR_OVERFLOW, "a number of elements or bytes is too large to represent"},
+    {LQ_ERROR_SIZE, "a view reaches outside its data"},
+    {LQ_ERROR_STRIDE, "two elements of an output share memory"},
+    {LQ_ERROR_AXIS, "an axis is outside the tensor's rank"},
+    {LQ_ERROR_BLOCK, "a block extent is negative, or the tile's rank is not the tensor's"},
+    {LQ_ERROR_ENUM, "an enumeration or flag has an unknown value"},
+    {LQ_ERROR_RANGE,
+     "qmin and qmax are out of order, outside the code type, or leave the mapping no room"},
+    {LQ_ERROR_GRID, "the shape of scale or zero point is not that of the block grid"},
+    {LQ_ERROR_SCALE,
+     "a scale is NaN, infinite, zero, or negative where the mapping has no negative ones"},
+    {LQ_ERROR_ZERO_POINT,
+     "a zero point is outside the code range, or not the symmetric mapping's own"},
+    {LQ_ERROR_CODE, "a code does not fit into the packed type"},
+    {LQ_ERROR_OVERLAP, "an output overlaps another argument"},
+    {LQ_ERROR_CPU,
+     "LIBQUANT_CPU, or the level asked for, is not one this machine and build can have"},
+};
+
+const char *lq_status_string(lq_status status) {
+    for (size_t i = 0; i < sizeof statuses / sizeof *statuses; ++i) {
+        if (statuses[i].status == status) return statuses[i].text;
+    }
+    return "unknown status";
+}
+
+int32_t lq_version(void) {
+    return LQ_VERSION_MAJOR * 10000 + LQ_VERSION_MINOR * 100 + LQ_VERSION_PATCH;
+}

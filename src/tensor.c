@@ -1,0 +1,204 @@
+#include "tensor.h"
+#include <string.h>
+
+static bool multiply(int64_t a, int64_t b, int64_t *out) {
+    return !__builtin_mul_overflow(a, b, out);
+}
+static bool add(int64_t a, int64_t b, int64_t *out) {
+    return !__builtin_add_overflow(a, b, out);
+}
+
+static int64_t magnitude(int64_t v) {
+    return v < 0 ? -v : v;
+}
+
+static int64_t element_bits(const lq_tensor *t) {
+    return t->type & 0xff;
+}
+
+lq_status lq_check_struct(const void *object, size_t size, size_t known) {
+    /* No version of a struct comes near this; a larger size is garbage. */
+    const size_t most = 4096;
+    if (size < known || size > most) return LQ_ERROR_STRUCT;
+    const unsigned char *tail = (const unsigned char *)object + known;
+    for (size_t i = 0; i < size - known; ++i) {
+        if (tail[i]) return LQ_ERROR_STRUCT;
+    }
+    return LQ_OK;
+}
+
+int64_t lq_elements(const lq_tensor *t) {
+    int64_t n = 1;
+    for (int i = 0; i < t->rank; ++i) {
+        if (t->shape[i] == 0) return 0;
+    }
+    for (int i = 0; i < t->rank; ++i) n *= t->shape[i];
+    return n;
+}
+
+/* The lowest and highest element index, counted from data. */
+static lq_status reach(const lq_tensor *t, int64_t *low, int64_t *high) {
+    *low = *high = t->offset;
+    for (int i = 0; i < t->rank; ++i) {
+        int64_t step;
+        if (!multiply(t->shape[i] - 1, t->stride[i], &step)) return LQ_ERROR_OVERFLOW;
+        int64_t *end = step < 0 ? low : high;
+        if (!add(*end, step, end)) return LQ_ERROR_OVERFLOW;
+    }
+    return LQ_OK;
+}
+
+/*
+ * Sorted by stride, each dimension must step past all that the smaller ones reach. Views that fail
+ * this and still share nothing exist, but no tensor in use is laid out like them.
+ */
+static bool elements_apart(const lq_tensor *t) {
+    int64_t reached = 0;
+    uint32_t seen = 0;
+    for (int round = 0; round < t->rank; ++round) {
+        int next = -1;
+        for (int i = 0; i < t->rank; ++i) {
+            if ((seen >> i & 1u) || t->shape[i] == 1) continue;
+            if (next < 0 || magnitude(t->stride[i]) < magnitude(t->stride[next])) next = i;
+        }
+        if (next < 0) break;
+        seen |= 1u << next;
+        if (magnitude(t->stride[next]) <= reached) return false;
+        reached += magnitude(t->stride[next]) * (t->shape[next] - 1);
+    }
+    return true;
+}
+
+static lq_status check_shape(const lq_tensor *t, bool *empty) {
+    int64_t elements = 1;
+    *empty = false;
+    for (int i = 0; i < t->rank; ++i) {
+        if (t->shape[i] < 0) return LQ_ERROR_SHAPE;
+        if (t->shape[i] == 0) *empty = true;
+    }
+    if (t->size < 0) return LQ_ERROR_OVERFLOW;
+    for (int i = 0; i < t->rank && !*empty; ++i) {
+        if (!multiply(elements, t->shape[i], &elements)) return LQ_ERROR_OVERFLOW;
+    }
+    return LQ_OK;
+}
+
+lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span) {
+    bool empty;
+    int64_t low, high;
+    if (!lq_type_find(t->type)) return LQ_ERROR_TYPE;
+    if (t->rank < 0 || t->rank > LQ_MAX_RANK) return LQ_ERROR_RANK;
+    lq_status status = check_shape(t, &empty);
+    if (status) return status;
+    span->begin = span->end = 0;
+    if (empty) return LQ_OK;
+    if (!t->data) return LQ_ERROR_NULL;
+    status = reach(t, &low, &high);
+    if (status) return status;
+    if (low < 0) return LQ_ERROR_SIZE;
+    /* Room for the widest type, so that no stride times its dimension overflows later. */
+    if (high > INT64_MAX / 64 - 1) return LQ_ERROR_OVERFLOW;
+    const int64_t bits = (high + 1) * element_bits(t);
+    if ((bits - 1) / 8 >= t->size) return LQ_ERROR_SIZE;
+    uintptr_t base = (uintptr_t)t->data;
+    if ((uint64_t)t->size > UINTPTR_MAX - base) return LQ_ERROR_SIZE;
+    if (output && !elements_apart(t)) return LQ_ERROR_STRIDE;
+    span->begin = base + (uintptr_t)(low * element_bits(t) / 8);
+    span->end = base + (uintptr_t)((bits + 7) / 8);
+    return LQ_OK;
+}
+
+bool lq_is_contiguous(const lq_tensor *t) {
+    int64_t step = 1;
+    for (int i = t->rank - 1; i >= 0; --i) {
+        if (t->shape[i] != 1 && t->stride[i] != step) return false;
+        step *= t->shape[i];
+    }
+    return true;
+}
+
+bool lq_same_shape(const lq_tensor *a, const lq_tensor *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; ++i) {
+        if (a->shape[i] != b->shape[i]) return false;
+    }
+    return true;
+}
+
+lq_in_place lq_may_replace(const lq_tensor *in, const lq_tensor *out) {
+    int64_t in_bit = in->offset * element_bits(in);
+    int64_t out_bit = out->offset * element_bits(out);
+    uintptr_t in_byte = (uintptr_t)in->data + (uintptr_t)(in_bit / 8);
+    uintptr_t out_byte = (uintptr_t)out->data + (uintptr_t)(out_bit / 8);
+    if (in_byte != out_byte || in_bit % 8 || out_bit % 8) return LQ_IN_PLACE_NO;
+    if (element_bits(in) == element_bits(out)) {
+        bool same = true;
+        for (int i = 0; i < in->rank; ++i) {
+            same = same && (in->shape[i] == 1 || in->stride[i] == out->stride[i]);
+        }
+        if (same) return LQ_IN_PLACE_EQUAL;
+    }
+    bool forward =
+        element_bits(out) <= element_bits(in) && lq_is_contiguous(in) && lq_is_contiguous(out);
+    return forward ? LQ_IN_PLACE_NARROWER : LQ_IN_PLACE_NO;
+}
+
+/*
+ * The part of every record of `size` bits that a view touches, as bits [begin, end) counted from
+ * `base` modulo size. Dimensions that step by whole records repeat that part; the others span it.
+ */
+static bool part_of_record(const lq_tensor *t, uintptr_t base, int64_t size, int64_t *begin,
+                           int64_t *end) {
+    int64_t bits = element_bits(t);
+    int64_t low = t->offset * bits;
+    int64_t width = bits;
+    for (int i = 0; i < t->rank; ++i) {
+        if (t->shape[i] == 1) continue;
+        int64_t step = t->stride[i] * bits;
+        if (step % size == 0) continue;
+        if (step < 0) low += step * (t->shape[i] - 1);
+        width += magnitude(step) * (t->shape[i] - 1);
+    }
+    low += (int64_t)((uintptr_t)t->data - base) * 8;
+    *begin = (low % size + size) % size;
+    *end = *begin + width;
+    /* Whole bytes: a byte shared by two parts is shared memory. */
+    *begin -= *begin % 8;
+    *end += (8 - *end % 8) % 8;
+    return *end - *begin <= size;
+}
+
+static bool apart_in_records(const lq_tensor *a, const lq_tensor *b, int64_t size) {
+    int64_t a_begin, a_end, b_begin, b_end;
+    uintptr_t base =
+        (uintptr_t)a->data < (uintptr_t)b->data ? (uintptr_t)a->data : (uintptr_t)b->data;
+    if (!part_of_record(a, base, size, &a_begin, &a_end)) return false;
+    if (!part_of_record(b, base, size, &b_begin, &b_end)) return false;
+    /* A part that wraps around the end of a record meets the next one's beginning. */
+    return (a_end <= b_begin && b_end <= a_begin + size) ||
+           (b_end <= a_begin && a_end <= b_begin + size);
+}
+
+bool lq_interleaved(const lq_tensor *a, const lq_tensor *b) {
+    const lq_tensor *views[2] = {a, b};
+    for (int v = 0; v < 2; ++v) {
+        for (int i = 0; i < views[v]->rank; ++i) {
+            if (views[v]->shape[i] == 1) continue;
+            int64_t size = magnitude(views[v]->stride[i] * element_bits(views[v]));
+            if (size >= 8 && size % 8 == 0 && apart_in_records(a, b, size)) return true;
+        }
+    }
+    return false;
+}
+
+void lq_clear_tail(const lq_tensor *t) {
+    int64_t end = (t->offset + lq_elements(t)) * element_bits(t);
+    if (end % 8 == 0 || lq_elements(t) == 0 || !lq_is_contiguous(t)) return;
+    unsigned char *last = (unsigned char *)t->data + end / 8;
+    *last = (unsigned char)(*last & ((1u << (end % 8)) - 1u));
+}
+
+void lq_tensor_init(lq_tensor *tensor, const void *data, lq_type type, int32_t rank,
+                    const int64_t *shape) {
+    if (tensor) *tensor = lq_contiguous(data, type, rank, shape);
+}

@@ -1,0 +1,38 @@
+/* Views: whether one is sound, which bytes it touches, and whether two touch the same ones. */
+#ifndef LQ_TENSOR_H
+#define LQ_TENSOR_H
+
+#include "types.h"
+
+/* The bytes from a view's first element in memory to its last; empty where there are none. */
+typedef struct lq_span {
+    uintptr_t begin, end;
+} lq_span;
+
+/* An output must also give every element memory of its own. */
+lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span);
+
+/* Of a checked view. */
+int64_t lq_elements(const lq_tensor *t);
+bool lq_is_contiguous(const lq_tensor *t);
+bool lq_same_shape(const lq_tensor *a, const lq_tensor *b);
+
+static inline bool lq_spans_meet(lq_span a, lq_span b) {
+    return a.begin < b.end && b.begin < a.end;
+}
+
+typedef enum { LQ_IN_PLACE_NO, LQ_IN_PLACE_EQUAL, LQ_IN_PLACE_NARROWER } lq_in_place;
+
+/* How `out` may stand in the memory of `in`, element upon element or in front of the reading. */
+lq_in_place lq_may_replace(const lq_tensor *in, const lq_tensor *out);
+
+/* Whether two views with meeting spans interleave as records without sharing a byte. */
+bool lq_interleaved(const lq_tensor *a, const lq_tensor *b);
+
+/* Zeroes the bits behind the last element of a dense sub-byte view, in its last byte. */
+void lq_clear_tail(const lq_tensor *t);
+
+/* Checks the size that a caller's struct begins with, and that fields this version lacks are 0. */
+lq_status lq_check_struct(const void *object, size_t size, size_t known);
+
+#endif

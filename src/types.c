@@ -1,0 +1,132 @@
+#include "types.h"
+#include "numeric.h"
+
+/* The list of number types: one row each. */
+static const lq_type_info types[] = {
+    {LQ_F32, "f32", LQ_KIND_REAL, LQ_REAL_f32, 32, 0, 0},
+    {LQ_F16, "f16", LQ_KIND_REAL, LQ_REAL_f16, 16, 0, 0},
+    {LQ_BF16, "bf16", LQ_KIND_REAL, LQ_REAL_bf16, 16, 0, 0},
+    {LQ_S8, "s8", LQ_KIND_CODE, LQ_WIDTH_8, 8, INT8_MIN, INT8_MAX},
+    {LQ_U8, "u8", LQ_KIND_CODE, LQ_WIDTH_8, 8, 0, UINT8_MAX},
+    {LQ_S4, "s4", LQ_KIND_CODE, LQ_WIDTH_4, 4, -8, 7},
+    {LQ_U4, "u4", LQ_KIND_CODE, LQ_WIDTH_4, 4, 0, 15},
+    {LQ_S2, "s2", LQ_KIND_CODE, LQ_WIDTH_2, 2, -2, 1},
+    {LQ_U2, "u2", LQ_KIND_CODE, LQ_WIDTH_2, 2, 0, 3},
+    {LQ_S16, "s16", LQ_KIND_CODE, LQ_WIDTH_16, 16, INT16_MIN, INT16_MAX},
+    {LQ_U16, "u16", LQ_KIND_CODE, LQ_WIDTH_16, 16, 0, UINT16_MAX},
+    {LQ_S32, "s32", LQ_KIND_WIDE, -1, 32, INT32_MIN, INT32_MAX},
+};
+
+enum { TYPES = sizeof types / sizeof *types };
+
+const lq_type_info *lq_type_find(lq_type type) {
+    for (int i = 0; i < TYPES; ++i) {
+        if (types[i].type == type) return &types[i];
+    }
+    return NULL;
+}
+
+const char *lq_type_name(lq_type type) {
+    const lq_type_info *info = lq_type_find(type);
+    return info ? info->name : NULL;
+}
+
+lq_type lq_type_from_name(const char *name) {
+    for (int i = 0; name && i < TYPES; ++i) {
+        if (strcmp(types[i].name, name) == 0) return types[i].type;
+    }
+    return 0;
+}
+
+float lq_load_real(lq_type type, const void *data, int64_t index) {
+    const unsigned char *p = data;
+    if (type == LQ_F32) {
+        float v;
+        memcpy(&v, p + index * 4, sizeof v);
+        return v;
+    }
+    uint16_t h;
+    memcpy(&h, p + index * 2, sizeof h);
+    return type == LQ_F16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
+}
+
+void lq_store_real(lq_type type, void *data, int64_t index, float value) {
+    unsigned char *p = data;
+    if (type == LQ_F32) {
+        memcpy(p + index * 4, &value, sizeof value);
+        return;
+    }
+    uint16_t h = type == LQ_F16 ? lq_f32_to_f16(value) : lq_f32_to_bf16(value);
+    memcpy(p + index * 2, &h, sizeof h);
+}
+
+int32_t lq_load_integer(lq_type type, const void *data, int64_t index) {
+    const unsigned char *p = data;
+    uint32_t bits = (uint32_t)type & 0xffu;
+    uint32_t value = 0;
+    if (bits < 8) {
+        int64_t first = index * bits;
+        value = ((uint32_t)p[first >> 3] >> (first & 7)) & ((1u << bits) - 1u);
+    } else if (bits == 8) {
+        value = p[index];
+    } else if (bits == 16) {
+        uint16_t h;
+        memcpy(&h, p + index * 2, sizeof h);
+        value = h;
+    } else {
+        int32_t w;
+        memcpy(&w, p + index * 4, sizeof w);
+        return w;
+    }
+    bool is_signed = type == LQ_S2 || type == LQ_S4 || type == LQ_S8 || type == LQ_S16;
+    uint32_t sign = is_signed ? 1u << (bits - 1u) : 0u;
+    return (int32_t)(value ^ sign) - (int32_t)sign;
+}
+
+void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value) {
+    unsigned char *p = data;
+    uint32_t bits = (uint32_t)type & 0xffu;
+    if (bits < 8) {
+        int64_t first = index * bits;
+        uint32_t mask = ((1u << bits) - 1u) << (first & 7);
+        uint32_t byte = p[first >> 3];
+        p[first >> 3] = (unsigned char)((byte & ~mask) | (((uint32_t)value << (first & 7)) & mask));
+    } else if (bits == 8) {
+        p[index] = (unsigned char)value;
+    } else if (bits == 16) {
+        uint16_t h = (uint16_t)value;
+        memcpy(p + index * 2, &h, sizeof h);
+    } else {
+        memcpy(p + index * 4, &value, sizeof value);
+    }
+}
+
+/*
+ * Rounding a double to float and then to 16 bits would round twice. Rounding to odd first (toward
+ * zero, then setting the last bit of an inexact result) keeps what the second rounding needs.
+ */
+static float round_to_odd(double value) {
+    float f = (float)value;
+    double back = (double)f;
+    if (back == value) return f;
+    uint32_t u = lq_bits(f);
+    bool away = value > 0 ? back > value : back < value;
+    return lq_from_bits((away ? u - 1u : u) | 1u);
+}
+
+float lq_round_scale(lq_type type, double value) {
+    float v;
+    float largest;
+    if (type == LQ_F32) {
+        v = (float)value;
+        largest = FLT_MAX;
+    } else if (type == LQ_F16) {
+        v = lq_f16_to_f32(lq_f32_to_f16(round_to_odd(value)));
+        largest = 65504.0f;
+    } else {
+        v = lq_bf16_to_f32(lq_f32_to_bf16(round_to_odd(value)));
+        largest = 0x1.fep127f;
+    }
+    if (v > largest) return largest;
+    return v < -largest ? -largest : v;
+}

@@ -1,0 +1,40 @@
+/* Element types: one descriptor each, and access to single elements of any of them. */
+#ifndef LQ_TYPES_H
+#define LQ_TYPES_H
+
+#include "libquant.h"
+#include <stdbool.h>
+
+/* Index of a real type, and of a code width, in the tables of kernels. */
+typedef enum { LQ_REAL_f32, LQ_REAL_f16, LQ_REAL_bf16, LQ_REALS } lq_real;
+typedef enum { LQ_WIDTH_2, LQ_WIDTH_4, LQ_WIDTH_8, LQ_WIDTH_16, LQ_WIDTHS } lq_width;
+
+typedef enum { LQ_KIND_REAL, LQ_KIND_CODE, LQ_KIND_WIDE } lq_kind;
+
+typedef struct lq_type_info {
+    lq_type type;
+    const char *name;
+    lq_kind kind;
+    int32_t index; /* lq_real of a real type, lq_width of a code type */
+    int32_t bits;
+    int64_t min, max; /* of an integer type */
+} lq_type_info;
+
+/* NULL for an unknown type. */
+const lq_type_info *lq_type_find(lq_type type);
+
+/* Element `index` counted from `data`. Real types only. */
+float lq_load_real(lq_type type, const void *data, int64_t index);
+/* Integer types only. */
+int32_t lq_load_integer(lq_type type, const void *data, int64_t index);
+/* The value must fit; neighbors within a byte are kept. */
+void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value);
+
+/*
+ * A positive or negative scale rounded once, to nearest even, to a real type; to the largest
+ * finite value where it is too large.
+ */
+float lq_round_scale(lq_type type, double value);
+void lq_store_real(lq_type type, void *data, int64_t index, float value);
+
+#endif

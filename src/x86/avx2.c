@@ -1,0 +1,5 @@
+#include "x86/avx2_vec.h"
+#include "loops/simd.h"
+
+#define LQ_TABLE lq_kernels_avx2
+#include "loops/table.h"

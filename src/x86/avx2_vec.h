@@ -1,0 +1,313 @@
+/* The vector vocabulary of loops/simd.h in AVX2 with FMA and F16C. */
+#if !defined(__AVX2__) || !defined(__FMA__) || !defined(__F16C__)
+#error "this file needs -mavx2 -mfma -mf16c"
+#endif
+
+#include "loops/plain.h"
+#include <immintrin.h>
+
+enum { LANES = 8, TILE = 4 * LANES };
+
+typedef struct tile {
+    __m256 v[4];
+} tile;
+
+typedef struct itile {
+    __m256i v[4];
+} itile;
+
+/* The four statements of an operation on tiles; the compiler unrolls them. */
+#define EACH for (int k = 0; k < 4; ++k)
+
+LQ_INLINE tile tile_splat(float f) {
+    tile t;
+    EACH t.v[k] = _mm256_set1_ps(f);
+    return t;
+}
+
+LQ_INLINE itile itile_splat(int32_t i) {
+    itile t;
+    EACH t.v[k] = _mm256_set1_epi32(i);
+    return t;
+}
+
+LQ_INLINE tile tile_of(itile i) {
+    tile t;
+    EACH t.v[k] = _mm256_cvtepi32_ps(i.v[k]);
+    return t;
+}
+
+LQ_INLINE tile tile_subtract(tile a, tile b) {
+    EACH a.v[k] = _mm256_sub_ps(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_add(itile a, itile b) {
+    EACH a.v[k] = _mm256_add_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+/* All ones in the elements of vector k that are among the first n of the tile. */
+LQ_INLINE __m256i first_n(int k, int64_t n) {
+    const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int32_t)n - k * LANES), index);
+}
+
+LQ_INLINE tile tile_first_n(tile a, tile b, int64_t n) {
+    EACH a.v[k] = _mm256_blendv_ps(b.v[k], a.v[k], _mm256_castsi256_ps(first_n(k, n)));
+    return a;
+}
+
+LQ_INLINE __m128i load_128(const void *p) {
+    return _mm_loadu_si128((const __m128i *)p);
+}
+LQ_INLINE __m128i load_64(const void *p) {
+    return _mm_loadl_epi64((const __m128i *)p);
+}
+
+LQ_INLINE tile tile_load(lq_real real, const unsigned char *x, int64_t i) {
+    tile t;
+    if (real == LQ_REAL_f32) {
+        EACH t.v[k] = _mm256_loadu_ps((const float *)(const void *)(x + (i + k * LANES) * 4));
+    } else if (real == LQ_REAL_f16) {
+        EACH t.v[k] = _mm256_cvtph_ps(load_128(x + (i + k * LANES) * 2));
+    } else {
+        EACH {
+            __m256i u = _mm256_cvtepu16_epi32(load_128(x + (i + k * LANES) * 2));
+            t.v[k] = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
+        }
+    }
+    return t;
+}
+
+/* AVX2 masks memory in 32-bit elements only; narrower ones pass through a buffer. */
+LQ_INLINE tile tile_load_n(lq_real real, const unsigned char *x, int64_t i, int64_t n) {
+    tile t;
+    if (real == LQ_REAL_f32) {
+        EACH t.v[k] = _mm256_maskload_ps((const float *)(const void *)(x + (i + k * LANES) * 4),
+                                         first_n(k, n));
+        return t;
+    }
+    unsigned char buffer[TILE * 2] = {0};
+    memcpy(buffer, x + i * 2, (size_t)n * 2);
+    return tile_load(real, buffer, 0);
+}
+
+LQ_INLINE __m256i to_bf16(__m256 v) {
+    const __m256i u = _mm256_castps_si256(v);
+    const __m256i high = _mm256_srli_epi32(u, 16);
+    const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+    const __m256i sum = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+    const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return _mm256_blendv_epi8(_mm256_srli_epi32(sum, 16), quiet, nan);
+}
+
+/* Two vectors of 16-bit values in int32 to one of 16 bits; packing works within halves. */
+LQ_INLINE __m256i gather_16(__m256i a, __m256i b) {
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(a, b), 0xd8);
+}
+
+LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
+    if (real == LQ_REAL_f32) {
+        EACH _mm256_storeu_ps((float *)(void *)(x + (i + k * LANES) * 4), t.v[k]);
+    } else if (real == LQ_REAL_f16) {
+        EACH _mm_storeu_si128((__m128i *)(void *)(x + (i + k * LANES) * 2),
+                              _mm256_cvtps_ph(t.v[k], _MM_FROUND_TO_NEAREST_INT));
+    } else {
+        for (int k = 0; k < 4; k += 2) {
+            _mm256_storeu_si256((__m256i *)(void *)(x + (i + k * LANES) * 2),
+                                gather_16(to_bf16(t.v[k]), to_bf16(t.v[k + 1])));
+        }
+    }
+}
+
+LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n) {
+    if (real == LQ_REAL_f32) {
+        EACH _mm256_maskstore_ps((float *)(void *)(x + (i + k * LANES) * 4), first_n(k, n), t.v[k]);
+        return;
+    }
+    unsigned char buffer[TILE * 2];
+    tile_store(real, buffer, 0, t);
+    memcpy(x + i * 2, buffer, (size_t)n * 2);
+}
+
+LQ_INLINE itile itile_load(const int32_t *p) {
+    itile t;
+    EACH t.v[k] = _mm256_loadu_si256((const __m256i *)(const void *)(p + k * LANES));
+    return t;
+}
+
+LQ_INLINE itile itile_load_n(const int32_t *p, int64_t n) {
+    itile t;
+    EACH t.v[k] = _mm256_maskload_epi32(p + k * LANES, first_n(k, n));
+    return t;
+}
+
+/* 32 codes as bytes in order. */
+LQ_INLINE __m256i spread_4(__m128i packed) {
+    const __m128i nibble = _mm_set1_epi8(15);
+    const __m128i low = _mm_and_si128(packed, nibble);
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(packed, 4), nibble);
+    return _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
+}
+
+LQ_INLINE __m256i spread_2(__m128i packed) {
+    /* Each byte with its four codes in an int32; code j then moves to byte j. */
+    const __m256i u = _mm256_cvtepu8_epi32(packed);
+    const __m256i a = _mm256_or_si256(u, _mm256_slli_epi32(u, 12));
+    const __m256i b = _mm256_or_si256(a, _mm256_slli_epi32(a, 6));
+    return _mm256_and_si256(b, _mm256_set1_epi32(0x03030303));
+}
+
+LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
+    itile t;
+    if (width == LQ_WIDTH_16) {
+        EACH t.v[k] = _mm256_cvtepu16_epi32(load_128(q + (i + k * LANES) * 2));
+    } else if (width == LQ_WIDTH_8) {
+        EACH t.v[k] = _mm256_cvtepu8_epi32(load_64(q + i + k * LANES));
+    } else {
+        __m256i b =
+            width == LQ_WIDTH_4 ? spread_4(load_128(q + i / 2)) : spread_2(load_64(q + i / 4));
+        const __m128i low = _mm256_castsi256_si128(b);
+        const __m128i high = _mm256_extracti128_si256(b, 1);
+        t.v[0] = _mm256_cvtepu8_epi32(low);
+        t.v[1] = _mm256_cvtepu8_epi32(_mm_srli_si128(low, 8));
+        t.v[2] = _mm256_cvtepu8_epi32(high);
+        t.v[3] = _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8));
+    }
+    return t;
+}
+
+/* n codes in bytes; below 8 bits, n fills whole ones. */
+LQ_INLINE size_t code_bytes(lq_width width, int64_t n) {
+    return (size_t)(n << (int)width >> 2);
+}
+
+LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
+    unsigned char buffer[TILE * 2] = {0};
+    memcpy(buffer, q + code_bytes(width, i), code_bytes(width, n));
+    return codes_load(width, buffer, 0);
+}
+
+/* The low bytes of 32 int32 in [-32768, 32767], in order. */
+LQ_INLINE __m256i gather_8(itile c) {
+    const __m256i low = _mm256_set1_epi16(0xff);
+    const __m256i a = _mm256_and_si256(_mm256_packs_epi32(c.v[0], c.v[1]), low);
+    const __m256i b = _mm256_and_si256(_mm256_packs_epi32(c.v[2], c.v[3]), low);
+    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+LQ_INLINE __m128i gather_4(__m256i bytes) {
+    const __m256i nibbles = _mm256_and_si256(bytes, _mm256_set1_epi8(15));
+    const __m256i pairs = _mm256_maddubs_epi16(nibbles, _mm256_set1_epi16(0x1001));
+    return _mm_packus_epi16(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+}
+
+LQ_INLINE __m128i gather_2(__m256i bytes) {
+    const __m256i codes = _mm256_and_si256(bytes, _mm256_set1_epi8(3));
+    const __m256i pairs = _mm256_maddubs_epi16(codes, _mm256_set1_epi16(0x0401));
+    const __m256i fours = _mm256_madd_epi16(pairs, _mm256_set1_epi32(0x00100001));
+    const __m128i words =
+        _mm_packus_epi32(_mm256_castsi256_si128(fours), _mm256_extracti128_si256(fours, 1));
+    return _mm_packus_epi16(words, words);
+}
+
+LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
+    if (width == LQ_WIDTH_16) {
+        const __m256i low = _mm256_set1_epi32(0xffff);
+        for (int k = 0; k < 4; k += 2) {
+            _mm256_storeu_si256(
+                (__m256i *)(void *)(q + (i + k * LANES) * 2),
+                gather_16(_mm256_and_si256(c.v[k], low), _mm256_and_si256(c.v[k + 1], low)));
+        }
+    } else if (width == LQ_WIDTH_8) {
+        _mm256_storeu_si256((__m256i *)(void *)(q + i), gather_8(c));
+    } else if (width == LQ_WIDTH_4) {
+        _mm_storeu_si128((__m128i *)(void *)(q + i / 2), gather_4(gather_8(c)));
+    } else {
+        _mm_storel_epi64((__m128i *)(void *)(q + i / 4), gather_2(gather_8(c)));
+    }
+}
+
+LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+    unsigned char buffer[TILE * 2];
+    codes_store(width, buffer, 0, c);
+    memcpy(q + code_bytes(width, i), buffer, code_bytes(width, n));
+}
+
+LQ_INLINE tile tile_divide(tile x, tile s) {
+    EACH x.v[k] = _mm256_div_ps(x.v[k], s.v[k]);
+    return x;
+}
+
+LQ_INLINE tile tile_quotient(tile x, tile s, tile inverse) {
+    tile t;
+    EACH {
+        const __m256 r = _mm256_mul_ps(x.v[k], inverse.v[k]);
+        const __m256 e = _mm256_fnmadd_ps(r, s.v[k], x.v[k]);
+        t.v[k] = _mm256_fmadd_ps(e, inverse.v[k], r);
+    }
+    return t;
+}
+
+LQ_INLINE bool tile_any_nan(tile t) {
+    const __m256 a = _mm256_cmp_ps(t.v[0], t.v[1], _CMP_UNORD_Q);
+    const __m256 b = _mm256_cmp_ps(t.v[2], t.v[3], _CMP_UNORD_Q);
+    return _mm256_movemask_ps(_mm256_or_ps(a, b)) != 0;
+}
+
+LQ_INLINE tile tile_nan_to_zero(tile t) {
+    EACH t.v[k] = _mm256_and_ps(t.v[k], _mm256_cmp_ps(t.v[k], t.v[k], _CMP_ORD_Q));
+    return t;
+}
+
+LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {
+    itile c;
+    EACH {
+        const __m256 v = _mm256_min_ps(_mm256_max_ps(t.v[k], lo.v[k]), hi.v[k]);
+        c.v[k] = _mm256_add_epi32(_mm256_cvtps_epi32(v), zero.v[k]);
+    }
+    return c;
+}
+
+LQ_INLINE tile tile_values(itile bits, itile sign, itile zero, tile scale) {
+    tile t;
+    EACH {
+        const __m256i d = _mm256_sub_epi32(_mm256_xor_si256(bits.v[k], sign.v[k]), zero.v[k]);
+        t.v[k] = _mm256_mul_ps(_mm256_cvtepi32_ps(d), scale.v[k]);
+    }
+    return t;
+}
+
+/* The second operand comes back where either is NaN. */
+LQ_INLINE tile tile_min(tile x, tile lo) {
+    EACH x.v[k] = _mm256_min_ps(x.v[k], lo.v[k]);
+    return x;
+}
+
+LQ_INLINE tile tile_max(tile x, tile hi) {
+    EACH x.v[k] = _mm256_max_ps(x.v[k], hi.v[k]);
+    return x;
+}
+
+/* x - x is 0, or NaN for an infinity. */
+LQ_INLINE tile tile_drop_nonfinite(tile x) {
+    EACH x.v[k] = _mm256_add_ps(x.v[k], _mm256_sub_ps(x.v[k], x.v[k]));
+    return x;
+}
+
+LQ_INLINE float tile_lowest(tile t) {
+    const __m256 a = _mm256_min_ps(_mm256_min_ps(t.v[0], t.v[1]), _mm256_min_ps(t.v[2], t.v[3]));
+    const __m128 b = _mm_min_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_min_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_min_ss(c, _mm_movehdup_ps(c)));
+}
+
+LQ_INLINE float tile_highest(tile t) {
+    const __m256 a = _mm256_max_ps(_mm256_max_ps(t.v[0], t.v[1]), _mm256_max_ps(t.v[2], t.v[3]));
+    const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+    return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
