@@ -1,0 +1,399 @@
+/*
+ * Every kernel of the list on every level of this machine against the scalar one, byte for byte:
+ * all lengths from 0 to 200, all alignments, runs and lanes, rows with gaps, in place, guard pages
+ * on both sides and canaries around what is written.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "guarded.h"
+#include "kernels.h"
+#include "numeric.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST = 200, ROWS = 3, BUFFER = 8192, CANARY = 0x5a };
+
+typedef enum { FN_lq_map_fn, FN_lq_range_fn, FN_lq_count_fn } fn_kind;
+typedef enum { BY_REAL, BY_WIDTH, BY_BOTH } shape_kind;
+
+typedef struct kernel_row {
+    const char *name;
+    fn_kind kind;
+    shape_kind shape;
+    size_t offset; /* of its pointers in the table */
+} kernel_row;
+
+#define ROW_REAL(name, fn) {#name, FN_##fn, BY_REAL, offsetof(lq_kernels, name)},
+#define ROW_CODE(name, fn) {#name, FN_##fn, BY_WIDTH, offsetof(lq_kernels, name)},
+#define ROW_BOTH(name, fn) {#name, FN_##fn, BY_BOTH, offsetof(lq_kernels, name)},
+
+static const kernel_row rows[] = {LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_BOTH)};
+
+static const char *const real_names[] = {"f32", "f16", "bf16"};
+static const int real_bytes[] = {4, 2, 2};
+static const int width_bits[] = {2, 4, 8, 16};
+
+static uint64_t seed;
+static guarded read_side, write_side, expected_side;
+
+/* One case: which kernel, on what. */
+typedef struct situation {
+    const kernel_row *row;
+    lq_cpu level;
+    int real, width;
+    bool is_signed;
+    int64_t count;
+    int64_t gap; /* bytes between rows */
+    int inputs;  /* which kind */
+    float scale[256];
+    int32_t zero[256];
+    int32_t qmin, qmax;
+} situation;
+
+typedef union any_fn {
+    lq_map_fn *map;
+    lq_range_fn *range;
+    lq_count_fn *count;
+} any_fn;
+
+static any_fn kernel_of(const lq_kernels *table, const situation *s) {
+    any_fn fn;
+    size_t index = 0;
+    if (s->row->shape == BY_REAL) index = (size_t)s->real;
+    if (s->row->shape == BY_WIDTH) index = (size_t)s->width;
+    if (s->row->shape == BY_BOTH) index = (size_t)(s->real * LQ_WIDTHS + s->width);
+    memcpy(&fn, (const char *)table + s->row->offset + index * sizeof fn, sizeof fn);
+    return fn;
+}
+
+static bool reads_codes(const situation *s) {
+    return strncmp(s->row->name, "dequantize", 10) == 0 || strcmp(s->row->name, "unpack") == 0;
+}
+
+static const float scales[] = {1.0f,      0.5f,       1.0f / 127,       0.1f,      0.0123f,
+                               3.0f,      1.9999999f, 0x1.fffc02p-112f, 0x1p-126f, 0x1p-149f,
+                               0x1p-101f, 0x1p-100f,  0x1.8p-100f,      0x1p100f,  0x1.8p100f,
+                               0x1p101f,  0x1.fp127f, -0.25f,           -1.0f / 8, 0x1.fffffep-1f,
+                               65504.0f};
+
+static void choose_parameters(situation *s) {
+    const int32_t half = 1 << (width_bits[s->width] - 1);
+    s->qmin = s->is_signed ? -half : 0;
+    s->qmax = s->is_signed ? half - 1 : 2 * half - 1;
+    if (random_below(3) == 0) s->qmin += s->qmax - s->qmin > 2;
+    for (int i = 0; i < 256; ++i) {
+        s->scale[i] = scales[random_below(sizeof scales / sizeof *scales)];
+        if (random_below(2)) s->scale[i] = 0.001f + (float)random_below(1000) / 7919.0f;
+        s->zero[i] = s->qmin + (int32_t)random_below((uint32_t)(s->qmax - s->qmin + 1));
+    }
+    /* In runs, ties are ties of the row's scale: often let all rows have the same. */
+    if (random_below(3)) {
+        for (int i = 1; i < 256; ++i) s->scale[i] = s->scale[0];
+    }
+}
+
+/* The inputs that matter: random ones hide nearly every difference. */
+static float input_value(const situation *s, int i) {
+    const uint32_t specials[] = {0,           0x80000000u, 0x7fc00000u, 0xffc00001u, 0x7f800001u,
+                                 0x7f800000u, 0xff800000u, 0x7f7fffffu, 0xff7fffffu, 1,
+                                 0x807fffffu, 0x00800000u, 0x3f800000u, 0x33000000u, 0x477ff000u};
+    const float scale = s->scale[i % 256];
+    float v;
+    switch (s->inputs) {
+    case 0: return lq_from_bits((uint32_t)random_bits());
+    case 1: return scale * ((float)(int32_t)(random_below(600)) - 300.0f) / 2.0f;
+    case 2:
+        v = scale * ((float)(int32_t)(random_below(600)) - 300.0f + 0.5f);
+        return lq_from_bits(lq_bits(v) + random_below(3) - 1u);
+    case 3: return lq_from_bits(specials[random_below(sizeof specials / sizeof *specials)]);
+    case 4: return lq_f16_to_f32((uint16_t)random_bits());
+    case 5: return lq_bf16_to_f32((uint16_t)random_bits());
+    case 6: return scale;
+    case 7:
+        if (random_below(40)) return scale * (float)random_below(1000) / 64.0f;
+        return lq_from_bits(specials[random_below(sizeof specials / sizeof *specials)]);
+    default: return i % 2 ? 1.5f : -2.5f;
+    }
+}
+
+enum { INPUT_KINDS = 9 };
+
+static void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
+    if (reads_codes(s) || s->row->shape == BY_WIDTH) {
+        for (int64_t i = 0; i < bytes; ++i) to[i] = (unsigned char)random_bits();
+        return;
+    }
+    const int size = real_bytes[s->real];
+    for (int64_t i = 0; i < bytes / size; ++i) {
+        const float v = input_value(s, (int)i);
+        const uint16_t h = s->inputs == 0           ? (uint16_t)random_bits()
+                           : s->real == LQ_REAL_f16 ? lq_f32_to_f16(v)
+                                                    : lq_f32_to_bf16(v);
+        memcpy(to + i * size, size == 4 ? (const void *)&v : (const void *)&h, (size_t)size);
+    }
+}
+
+/* Bytes of a row on each side. */
+static int64_t x_row(const situation *s) {
+    return s->row->shape == BY_WIDTH ? s->count : s->count * real_bytes[s->real];
+}
+static int64_t codes_row(const situation *s) {
+    return s->count * width_bits[s->width] / 8;
+}
+
+static void describe(const situation *s, const char *what) {
+    printf("%s: kernel %s", what, s->row->name);
+    if (s->row->shape != BY_WIDTH) printf(" %s", real_names[s->real]);
+    if (s->row->shape != BY_REAL) printf(" %d bits", width_bits[s->width]);
+    printf(", level %s, seed %llu, %lld elements, inputs %d, %s\n", lq_cpu_name(s->level),
+           (unsigned long long)seed, (long long)s->count, s->inputs,
+           s->is_signed ? "signed" : "unsigned");
+}
+
+static void report_difference(const situation *s, const unsigned char *in,
+                              const unsigned char *expected, const unsigned char *got,
+                              int64_t bytes) {
+    for (int64_t i = 0; i < bytes; ++i) {
+        if (expected[i] == got[i]) continue;
+        describe(s, "difference");
+        printf("  byte %lld of the output: expected %02x, got %02x; input from there:",
+               (long long)i, expected[i], got[i]);
+        for (int k = 0; k < 16; ++k) printf(" %02x", in[k]);
+        printf("\n");
+        fail();
+    }
+}
+
+static void run_map(const situation *s, const lq_kernels *table, unsigned char *in,
+                    unsigned char *out) {
+    lq_map_work w = {
+        .count = s->count,
+        .rows = ROWS,
+        .scale = s->scale,
+        .zero = s->zero,
+        .param_step = s->inputs & 1,
+        .qmin = s->qmin,
+        .qmax = s->qmax,
+        .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
+        .x_step = x_row(s) + s->gap,
+        .codes_step = codes_row(s) + s->gap,
+    };
+    w.x = reads_codes(s) ? out : in;
+    w.codes = reads_codes(s) ? in : out;
+    kernel_of(table, s).map(&w);
+}
+
+static int64_t span(int64_t row, int64_t gap) {
+    return row * ROWS + gap * (ROWS - 1);
+}
+
+/* `in` and `out` are where the operands begin; what lies around out must stay as it is. */
+static void compare_map(const situation *s, const lq_kernels *table, unsigned char *in,
+                        unsigned char *out) {
+    const int64_t bytes = write_side.end - write_side.begin;
+    unsigned char *const expected = expected_side.begin + (out - write_side.begin);
+    memset(write_side.begin, CANARY, (size_t)bytes);
+    memset(expected_side.begin, CANARY, (size_t)bytes);
+    run_map(s, lq_kernels_of(LQ_CPU_SCALAR), in, expected);
+    run_map(s, table, in, out);
+    if (memcmp(expected_side.begin, write_side.begin, (size_t)bytes) != 0) {
+        report_difference(s, in, expected_side.begin, write_side.begin, bytes);
+    }
+}
+
+static void compare_range(const situation *s, const lq_kernels *table, const unsigned char *in) {
+    float lo[2][MOST], hi[2][MOST];
+    const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
+    for (int t = 0; t < 2; ++t) {
+        for (int i = 0; i < MOST; ++i) {
+            lo[t][i] = s->inputs & 2 ? -0.001f : lq_from_bits(0x7f800000u);
+            hi[t][i] = s->inputs & 2 ? 0.001f : lq_from_bits(0xff800000u);
+        }
+        const lq_range_work w = {.x = in,
+                                 .count = s->count,
+                                 .rows = ROWS,
+                                 .x_step = x_row(s) + s->gap,
+                                 .lo = lo[t],
+                                 .hi = hi[t],
+                                 .range_step = s->inputs & 1};
+        kernel_of(tables[t], s).range(&w);
+    }
+    /* Zeros may come with either sign. */
+    for (int i = 0; i < MOST; ++i) {
+        if (lo[0][i] == lo[1][i] && hi[0][i] == hi[1][i]) continue;
+        describe(s, "difference");
+        printf("  range %d: expected [%a, %a], got [%a, %a]\n", i, (double)lo[0][i],
+               (double)hi[0][i], (double)lo[1][i], (double)hi[1][i]);
+        fail();
+    }
+}
+
+static void compare_count(const situation *s, const lq_kernels *table, unsigned char *in) {
+    lq_counts counts[2] = {{1, 2, 3}, {1, 2, 3}};
+    const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
+    const lq_map_work w = {.x = in,
+                           .count = s->count,
+                           .rows = ROWS,
+                           .x_step = x_row(s) + s->gap,
+                           .scale = s->scale,
+                           .zero = s->zero,
+                           .param_step = s->inputs & 1,
+                           .qmin = s->qmin,
+                           .qmax = s->qmax};
+    for (int t = 0; t < 2; ++t) kernel_of(tables[t], s).count(&w, &counts[t]);
+    if (memcmp(&counts[0], &counts[1], sizeof counts[0]) != 0) {
+        describe(s, "difference in counts");
+        fail();
+    }
+}
+
+static void compare(const situation *s, const lq_kernels *table, int64_t in_shift,
+                    int64_t out_shift, bool flush) {
+    const int64_t in_row = reads_codes(s) ? codes_row(s) : x_row(s);
+    const int64_t out_row = reads_codes(s) ? x_row(s) : codes_row(s);
+    const int64_t in_bytes = span(in_row, s->gap);
+    const int64_t out_bytes = span(out_row, s->gap);
+    unsigned char *in = flush ? read_side.end - in_bytes : read_side.begin + in_shift;
+    unsigned char *out = flush ? write_side.end - out_bytes : write_side.begin + out_shift;
+    fill_inputs(s, in, in_bytes);
+    switch (s->row->kind) {
+    case FN_lq_map_fn: compare_map(s, table, in, out); break;
+    case FN_lq_range_fn: compare_range(s, table, in); break;
+    case FN_lq_count_fn: compare_count(s, table, in); break;
+    }
+}
+
+/* All lengths; all alignments over the lengths, and all of them at some. */
+static void check_instance(situation *s, const lq_kernels *table) {
+    const bool packed = s->row->shape != BY_REAL && width_bits[s->width] < 8;
+    const int64_t step = packed ? 8 / width_bits[s->width] : 1;
+    for (s->count = 0; s->count <= MOST; s->count += step) {
+        for (s->inputs = 0; s->inputs < INPUT_KINDS; ++s->inputs) {
+            s->is_signed = random_below(2);
+            s->gap = (int64_t)random_below(2) * random_below(9);
+            choose_parameters(s);
+            compare(s, table, 0, 0, true);
+            compare(s, table, random_below(64), random_below(64), false);
+        }
+    }
+    for (int64_t shift = 0; shift < 64; ++shift) {
+        s->count = MOST - 24 * step + step * random_below(8);
+        s->inputs = (int)(shift % INPUT_KINDS);
+        choose_parameters(s);
+        compare(s, table, shift, 0, false);
+        compare(s, table, 0, shift, false);
+    }
+}
+
+static void check_level(lq_cpu level) {
+    const lq_kernels *table = lq_kernels_of(level);
+    int instances = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
+        const int reals = rows[i].shape == BY_WIDTH ? 1 : LQ_REALS;
+        int widths = rows[i].shape == BY_REAL ? 1 : LQ_WIDTHS;
+        if (rows[i].shape == BY_WIDTH) widths = LQ_WIDTH_8 + 1;
+        for (int real = 0; real < reals; ++real) {
+            for (int width = 0; width < widths; ++width) {
+                situation s = {.row = &rows[i], .level = level, .real = real, .width = width};
+                if (rows[i].shape == BY_REAL) s.width = LQ_WIDTH_8;
+                check_instance(&s, table);
+                ++instances;
+            }
+        }
+    }
+    printf("level %s: %d kernels equal scalar\n", lq_cpu_name(level), instances);
+}
+
+static void test_levels(void **state) {
+    (void)state;
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        if (lq_kernels_of(level)) check_level(level);
+    }
+}
+
+/* Codes over their own input: the kernels read every tile before they write it. */
+static void test_in_place(void **state) {
+    (void)state;
+    static unsigned char reference[BUFFER], buffer[BUFFER], input[BUFFER];
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        const lq_kernels *table = lq_kernels_of(level);
+        if (!table) continue;
+        for (int round = 0; round < 4000; ++round) {
+            situation s = {.row = &rows[0],
+                           .level = level,
+                           .real = (int)random_below(LQ_REALS),
+                           .width = (int)random_below(LQ_WIDTHS),
+                           .inputs = (int)random_below(INPUT_KINDS)};
+            s.count = 8 * (int64_t)random_below(64);
+            choose_parameters(&s);
+            fill_inputs(&s, input, x_row(&s));
+            memcpy(buffer, input, BUFFER);
+            lq_map_work w = {.x = input,
+                             .codes = reference,
+                             .count = s.count,
+                             .rows = 1,
+                             .scale = s.scale,
+                             .zero = s.zero,
+                             .qmin = s.qmin,
+                             .qmax = s.qmax};
+            lq_kernels_of(LQ_CPU_SCALAR)->quantize_runs[s.real][s.width](&w);
+            w.x = w.codes = buffer;
+            table->quantize_runs[s.real][s.width](&w);
+            assert_memory_equal(reference, buffer, (size_t)codes_row(&s));
+        }
+    }
+}
+
+static void test_error_sums(void **state) {
+    (void)state;
+    static float x[LQ_PIECE], y[LQ_PIECE];
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        if (!lq_kernels_of(level)) continue;
+        for (int n = 0; n <= LQ_PIECE; ++n) {
+            situation s = {.inputs = n % INPUT_KINDS, .scale = {0.1f}};
+            lq_error_sums a, b;
+            for (int i = 0; i < n; ++i) {
+                x[i] = input_value(&s, i);
+                y[i] = x[i] + 0.125f * (float)random_below(5);
+            }
+            memset(&a, 0, sizeof a);
+            memset(&b, 0, sizeof b);
+            lq_kernels_of(LQ_CPU_SCALAR)->error_sums(x, y, n, &a);
+            lq_kernels_of(level)->error_sums(x, y, n, &b);
+            assert_memory_equal(&a, &b, sizeof a);
+        }
+    }
+}
+
+/* A compiler that fuses the product and the sum would turn this exact cancellation into noise. */
+static void test_no_contraction(void **state) {
+    (void)state;
+    volatile float a = 0x1.000002p0f, b = 0x1.000002p0f, c = -0x1.000004p0f;
+    const float x = a, y = b, z = c;
+    const float sum = x * y + z;
+    assert_true(sum == 0.0f);
+    float xs[8] = {x}, ys[8] = {0.1f};
+    lq_error_sums sums;
+    lq_kernels_active()->error_sums(xs, ys, 1, &sums);
+    volatile double e = (double)x - (double)ys[0];
+    volatile double square = e * e;
+    assert_true(sums.sum[LQ_SUM_EE] == square);
+}
+
+int main(void) {
+    seed = seed_from_environment();
+    random_seed(seed);
+    read_side = guarded_new(BUFFER);
+    write_side = guarded_new(BUFFER);
+    expected_side = guarded_new(BUFFER);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_error_sums),
+        cmocka_unit_test(test_no_contraction),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
