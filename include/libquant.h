@@ -263,7 +263,8 @@ static inline lq_block lq_per_tile(int32_t rank, const int64_t *extent) {
  *   LQ_SYMMETRIC_FULL_RANGE     v / (qmin - z0)                    z0                [qmin, qmax]
  *
  * Signed codes: z0 = 0 and L = min(-qmin, qmax). Unsigned codes: z0 =
- * (qmin + qmax + 1) / 2 and L = qmax - z0. LQ_SYMMETRIC is what ONNX Runtime,
+ * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax, and
+ * LQ_SYMMETRIC an L of at least 1. LQ_SYMMETRIC is what ONNX Runtime,
  * TensorRT and ggml's Q8_0 use (127), LQ_SYMMETRIC_HALF_RANGE is PyTorch's
  * (127.5), LQ_SYMMETRIC_FULL_RANGE is ggml's Q4_0 (-8): the only mapping whose
  * scales may be negative.
@@ -368,7 +369,7 @@ typedef struct lq_exec {
     lq_report *report; /* NULL: nothing is counted, which is faster */
 } lq_exec;
 
-/* Zero the struct and set its size. Statuses: NULL, STRUCT. */
+/* Zero struct_size bytes and set the size (and an index to -1). Statuses: NULL, STRUCT. */
 LQ_API lq_status lq_report_init(lq_report *report, size_t struct_size);
 LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
 

@@ -91,8 +91,12 @@ static void walk_outer(walk *w, int depth) {
 
 void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context) {
     if (plan->no_cell) return;
-    walk w = {.batch = {.plan = plan}, .visit = visit, .context = context};
+    walk w;
+    w.visit = visit;
+    w.context = context;
+    w.batch.plan = plan;
     memcpy(w.batch.at, plan->origin, sizeof plan->origin);
+    memset(w.batch.step, 0, sizeof w.batch.step);
     if (plan->spread == LQ_SPREAD_ROWS) {
         memcpy(w.batch.step, plan->loop[plan->row].step, sizeof w.batch.step);
     } else if (plan->spread == LQ_SPREAD_LANES) {

@@ -3,17 +3,17 @@
 #include <string.h>
 
 lq_status lq_report_init(lq_report *report, size_t struct_size) {
-    if (!report) return LQ_ERROR_NULL;
-    if (struct_size != sizeof *report) return LQ_ERROR_STRUCT;
-    *report = (lq_report){.struct_size = struct_size, .index = -1};
+    lq_status status = lq_zero_struct(report, struct_size, sizeof *report);
+    if (status) return status;
+    report->struct_size = struct_size;
+    report->index = -1;
     return LQ_OK;
 }
 
 lq_status lq_exec_init(lq_exec *exec, size_t struct_size) {
-    if (!exec) return LQ_ERROR_NULL;
-    if (struct_size != sizeof *exec) return LQ_ERROR_STRUCT;
-    *exec = (lq_exec){.struct_size = struct_size};
-    return LQ_OK;
+    lq_status status = lq_zero_struct(exec, struct_size, sizeof *exec);
+    if (!status) exec->struct_size = struct_size;
+    return status;
 }
 
 lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index) {
@@ -24,23 +24,28 @@ lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t
     return status;
 }
 
-lq_status lq_begin(lq_call *call, const lq_exec *exec) {
+/* A report that is too small to be one is left alone. */
+static lq_status begin_report(lq_call *call, const lq_exec *exec) {
+    lq_report *report = exec->report;
+    if (exec->struct_size < sizeof *exec || !report) return LQ_OK;
+    if (report->struct_size < sizeof *report) return LQ_ERROR_STRUCT;
+    *report = (lq_report){.struct_size = report->struct_size, .index = -1};
+    call->report = report;
+    return LQ_OK;
+}
+
+lq_status lq_begin(lq_call *call, const lq_exec *exec, int position) {
     call->report = NULL;
     call->trusted = false;
     call->forward_only = false;
     if (exec) {
-        lq_status status = lq_check_struct(exec, exec->struct_size, sizeof *exec);
-        if (status || exec->reserved) return LQ_ERROR_STRUCT;
-        if (exec->report && exec->report->struct_size < sizeof *exec->report)
-            return LQ_ERROR_STRUCT;
-        call->report = exec->report;
+        lq_status status = begin_report(call, exec);
+        if (!status) status = lq_check_struct(exec, exec->struct_size, sizeof *exec);
+        if (!status && exec->reserved) status = LQ_ERROR_STRUCT;
+        if (!status && exec->flags & ~(uint32_t)LQ_TRUSTED) status = LQ_ERROR_ENUM;
+        if (status) return lq_refuse(call, status, position, -1);
         call->trusted = (exec->flags & LQ_TRUSTED) != 0;
     }
-    if (call->report) {
-        const size_t struct_size = call->report->struct_size;
-        *call->report = (lq_report){.struct_size = struct_size, .index = -1};
-    }
-    if (exec && exec->flags & ~(uint32_t)LQ_TRUSTED) return LQ_ERROR_ENUM;
     call->kernels = lq_kernels_active();
     return call->kernels ? LQ_OK : LQ_ERROR_CPU;
 }
@@ -185,7 +190,7 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
 
 lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     lq_span span[LQ_OPERANDS] = {{0, 0}};
-    lq_status status = lq_begin(call, arguments->exec);
+    lq_status status = lq_begin(call, arguments->exec, arguments->exec_position);
     if (status) return status;
     status = lq_check_scheme(arguments->scheme, &call->rule);
     if (status) return lq_refuse(call, status, arguments->scheme_position, -1);
@@ -196,13 +201,17 @@ lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     return check_overlaps(arguments, call, span);
 }
 
-int64_t lq_first_bad(const lq_tensor *t, lq_good_fn *good, const void *context) {
+int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
     int64_t index[LQ_MAX_RANK] = {0};
     int64_t at = t->offset;
-    const int64_t n = lq_elements(t);
-    for (int64_t i = 0; i < n; ++i) {
-        if (!good(context, t, at)) return i;
-        for (int axis = t->rank - 1; axis >= 0; --axis) {
+    const int64_t all = lq_elements(t);
+    const int last = t->rank - 1;
+    const int64_t n = t->rank ? t->shape[last] : 1;
+    const int64_t step = t->rank ? t->stride[last] : 0;
+    for (int64_t done = 0; done < all; done += n) {
+        const int64_t found = bad(context, t, at, step, n);
+        if (found >= 0) return done + found;
+        for (int axis = last - 1; axis >= 0; --axis) {
             at += t->stride[axis];
             if (++index[axis] < t->shape[axis]) break;
             at -= t->stride[axis] * t->shape[axis];
@@ -212,17 +221,44 @@ int64_t lq_first_bad(const lq_tensor *t, lq_good_fn *good, const void *context) 
     return -1;
 }
 
-static bool scale_is_good(const void *rule, const lq_tensor *t, int64_t element) {
-    const float s = lq_load_real(t->type, t->data, element);
-    if (!lq_is_finite(s)) return false;
-    return s > 0 || (s < 0 && ((const lq_rule *)rule)->mapping == LQ_SYMMETRIC_FULL_RANGE);
+/* Sums of comparisons rather than early exits, so that the common case vectorizes. */
+static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                         int64_t n) {
+    const bool negatives = ((const lq_rule *)context)->mapping == LQ_SYMMETRIC_FULL_RANGE;
+    float s[LQ_BATCH];
+    for (int64_t i = 0; i < n; i += LQ_BATCH) {
+        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        int good = 0;
+        lq_load_reals(t->type, t->data, at + i * step, step, m, s);
+        for (int64_t k = 0; k < m; ++k) {
+            const float v = negatives && s[k] < 0 ? -s[k] : s[k];
+            good += (v > 0) & (v <= FLT_MAX);
+        }
+        for (int64_t k = 0; good < m && k < m; ++k) {
+            const float v = negatives && s[k] < 0 ? -s[k] : s[k];
+            if (!(v > 0 && v <= FLT_MAX)) return i + k;
+        }
+    }
+    return -1;
 }
 
-static bool zero_is_good(const void *context, const lq_tensor *t, int64_t element) {
+static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                        int64_t n) {
     const lq_rule *rule = context;
-    const int32_t z = lq_load_integer(t->type, t->data, element);
-    if (rule->mapping != LQ_AFFINE) return z == rule->zero;
-    return z >= rule->qmin && z <= rule->qmax;
+    const bool affine = rule->mapping == LQ_AFFINE;
+    const int32_t low = affine ? rule->qmin : rule->zero;
+    const int32_t high = affine ? rule->qmax : rule->zero;
+    int32_t z[LQ_BATCH];
+    for (int64_t i = 0; i < n; i += LQ_BATCH) {
+        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        int good = 0;
+        lq_load_integers(t->type, t->data, at + i * step, step, m, z);
+        for (int64_t k = 0; k < m; ++k) good += (z[k] >= low) & (z[k] <= high);
+        for (int64_t k = 0; good < m && k < m; ++k) {
+            if (z[k] < low || z[k] > high) return i + k;
+        }
+    }
+    return -1;
 }
 
 lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call) {
@@ -232,25 +268,28 @@ lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call
         return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], -1);
     }
     if (call->trusted) return LQ_OK;
-    int64_t bad = lq_first_bad(call->tensor[LQ_SCALE], scale_is_good, &call->rule);
+    int64_t bad = lq_first_bad(call->tensor[LQ_SCALE], bad_scale, &call->rule);
     if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SCALE], bad);
     if (!call->type[LQ_ZERO]) return LQ_OK;
-    bad = lq_first_bad(call->tensor[LQ_ZERO], zero_is_good, &call->rule);
+    bad = lq_first_bad(call->tensor[LQ_ZERO], bad_zero, &call->rule);
     if (bad >= 0) return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], bad);
     return LQ_OK;
 }
 
 void lq_load_parameters(const lq_call *call, const lq_batch *batch, float *scale, int32_t *zero) {
     const lq_tensor *s = call->tensor[LQ_SCALE];
-    const lq_tensor *z = call->type[LQ_ZERO] ? call->tensor[LQ_ZERO] : NULL;
+    const lq_tensor *z = call->tensor[LQ_ZERO];
     const lq_rule *rule = &call->rule;
-    for (int64_t b = 0; b < batch->blocks; ++b) {
-        scale[b] = lq_load_real(s->type, s->data, batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE]);
+    lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
+                  scale);
+    if (!call->type[LQ_ZERO]) {
+        for (int64_t b = 0; b < batch->blocks; ++b) zero[b] = rule->zero;
+        return;
     }
-    for (int64_t b = 0; b < batch->blocks; ++b) {
-        int32_t v = rule->zero;
-        if (z) v = lq_load_integer(z->type, z->data, batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO]);
-        v = v < rule->qmin ? rule->qmin : v;
-        zero[b] = v > rule->qmax ? rule->qmax : v;
+    lq_load_integers(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
+                     zero);
+    for (int64_t b = 0; b < batch->blocks && call->trusted; ++b) {
+        zero[b] = zero[b] < rule->qmin ? rule->qmin : zero[b];
+        zero[b] = zero[b] > rule->qmax ? rule->qmax : zero[b];
     }
 }

@@ -15,6 +15,7 @@ typedef struct lq_arguments {
     const lq_scheme *scheme;
     int scheme_position;
     const lq_exec *exec;
+    int exec_position;
 } lq_arguments;
 
 /* A call with sound arguments. */
@@ -32,7 +33,7 @@ typedef struct lq_call {
 } lq_call;
 
 /* Execution options, kernels and report: what comes before any tensor is looked at. */
-lq_status lq_begin(lq_call *call, const lq_exec *exec);
+lq_status lq_begin(lq_call *call, const lq_exec *exec, int position);
 
 /* Everything about the arguments but the values of parameters. Begins the call, too. */
 lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call);
@@ -43,9 +44,13 @@ lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call
 /* Notes a refused argument in the report and passes the status on. */
 lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index);
 
-/* The row-major index of the first element that `good` refuses, or -1. */
-typedef bool lq_good_fn(const void *context, const lq_tensor *t, int64_t element);
-int64_t lq_first_bad(const lq_tensor *t, lq_good_fn *good, const void *context);
+/*
+ * Row-major index of the first element for which `bad` gives an index in a row of elements, one
+ * every `step` from `at`; -1 where there is none. `bad` gives -1 for a row without.
+ */
+typedef int64_t lq_bad_fn(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                          int64_t n);
+int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context);
 
 /* The geometry of two tensors of one shape without blocks. */
 void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes);

@@ -101,9 +101,22 @@ static bool machine_has(lq_cpu cpu) {
 }
 #endif
 
+/* Asking the processor can take microseconds under a hypervisor, so it is asked once. */
+static bool machine_runs(lq_cpu cpu) {
+    enum { KNOWN = 1 << 30 };
+    static _Atomic int known;
+    int mask = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!mask) {
+        for (int i = 0; i < LEVELS; ++i) mask |= machine_has(levels[i].cpu) << levels[i].cpu;
+        mask |= KNOWN;
+        atomic_store_explicit(&known, mask, memory_order_relaxed);
+    }
+    return mask >> cpu & 1;
+}
+
 const lq_kernels *lq_kernels_of(lq_cpu cpu) {
     const level *l = find_level(cpu);
-    return l && l->built && machine_has(cpu) ? l->kernels : NULL;
+    return l && l->built && machine_runs(cpu) ? l->kernels : NULL;
 }
 
 /* In place of a table where LIBQUANT_CPU is refused; NULL means not chosen yet. */

@@ -42,10 +42,6 @@ static void close_piece(measure *m) {
     if (++m->pieces % SECTION_PIECES == 0) close_section(m);
 }
 
-static void widen(lq_type type, const void *values, float *out, int64_t n) {
-    for (int64_t i = 0; i < n; ++i) out[i] = lq_load_real(type, values, i);
-}
-
 /* The next pairs of a row, as many as the open piece has room for. */
 static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int64_t n) {
     const lq_call *call = m->call;
@@ -58,11 +54,11 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
         at[o] = p->at[o] + row * p->row_step[o] + first * p->step[o];
     }
     lq_gather(x, call->tensor[LQ_X]->data, x_type->bits / 8, at[LQ_X], p->step[LQ_X], n);
-    widen(x_type->type, x, m->x + m->pairs, n);
+    lq_load_reals(x_type->type, x, 0, 1, n, m->x + m->pairs);
     if (m->y_type) {
         lq_gather(y, call->tensor[LQ_CODES]->data, m->y_type->bits / 8, at[LQ_CODES],
                   p->step[LQ_CODES], n);
-        widen(m->y_type->type, y, m->y + m->pairs, n);
+        lq_load_reals(m->y_type->type, y, 0, 1, n, m->y + m->pairs);
         return;
     }
     const lq_kernels *k = call->kernels;
@@ -83,7 +79,7 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
                     p->step[LQ_CODES], n);
     work.x = y;
     (lanes ? k->dequantize_lanes : k->dequantize_runs)[x_type->index][width](&work);
-    widen(x_type->type, y, m->y + m->pairs, n);
+    lq_load_reals(x_type->type, y, 0, 1, n, m->y + m->pairs);
 }
 
 static void measure_piece(void *context, const lq_piece *p) {
@@ -150,7 +146,7 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
                              const lq_exec *exec) {
     const lq_tensor *t[] = {x, y};
     lq_span span;
-    lq_status status = lq_begin(call, exec);
+    lq_status status = lq_begin(call, exec, 7);
     if (status) return status;
     for (int o = LQ_X; o <= LQ_CODES; ++o) {
         if (!t[o]) return lq_refuse(call, LQ_ERROR_NULL, o + 1, -1);
@@ -170,10 +166,9 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
 }
 
 lq_status lq_error_init(lq_error *error, size_t struct_size) {
-    if (!error) return LQ_ERROR_NULL;
-    if (struct_size != sizeof *error) return LQ_ERROR_STRUCT;
-    *error = (lq_error){.struct_size = struct_size};
-    return LQ_OK;
+    lq_status status = lq_zero_struct(error, struct_size, sizeof *error);
+    if (!status) error->struct_size = struct_size;
+    return status;
 }
 
 lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_scheme *scheme,
@@ -185,6 +180,7 @@ lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_sche
         .scheme = scheme,
         .scheme_position = 3,
         .exec = exec,
+        .exec_position = 7,
     };
     lq_call call;
     lq_plan plan;

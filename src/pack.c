@@ -2,32 +2,33 @@
 #include "call.h"
 #include "map.h"
 
-static lq_status check_pair(const lq_type_info *bytes, const lq_type_info *packed) {
-    const bool fits = packed->kind == LQ_KIND_CODE && packed->bits < 8;
-    if (!fits) return LQ_ERROR_TYPE;
-    return bytes->type == (packed->min < 0 ? LQ_S8 : LQ_U8) ? LQ_OK : LQ_ERROR_TYPE;
+static bool is_byte(const lq_type_info *type) {
+    return type->type == LQ_S8 || type->type == LQ_U8;
+}
+
+static bool is_packed(const lq_type_info *type) {
+    return type->kind == LQ_KIND_CODE && type->bits < 8;
 }
 
 static lq_status check(lq_call *call, const lq_tensor *bytes, const lq_tensor *packed,
                        bool to_packed, const lq_exec *exec) {
-    const lq_tensor *in = to_packed ? bytes : packed;
-    const lq_tensor *out = to_packed ? packed : bytes;
-    lq_span in_span, out_span;
-    lq_status status = lq_begin(call, exec);
+    const lq_tensor *t[] = {to_packed ? bytes : packed, to_packed ? packed : bytes};
+    const lq_type_info *type[2];
+    lq_span span[2];
+    lq_status status = lq_begin(call, exec, 3);
     if (status) return status;
-    if (!in) return lq_refuse(call, LQ_ERROR_NULL, 1, -1);
-    if (!out) return lq_refuse(call, LQ_ERROR_NULL, 2, -1);
-    status = lq_check_tensor(in, false, &in_span);
-    if (status) return lq_refuse(call, status, 1, -1);
-    status = lq_check_tensor(out, true, &out_span);
-    if (status) return lq_refuse(call, status, 2, -1);
-    call->rule.code = lq_type_find(packed->type);
-    status = check_pair(lq_type_find(bytes->type), call->rule.code);
-    if (!status && !lq_same_shape(in, out)) status = LQ_ERROR_SHAPE;
-    if (!status) {
-        status = lq_check_overlap(in, in_span, out, out_span, &call->forward_only);
+    for (int i = 0; i < 2; ++i) {
+        status = t[i] ? lq_check_tensor(t[i], i == 1, &span[i]) : LQ_ERROR_NULL;
+        if (status) return lq_refuse(call, status, i + 1, -1);
+        type[i] = lq_type_find(t[i]->type);
+        const bool fits = t[i] == packed ? is_packed(type[i]) : is_byte(type[i]);
+        if (!fits) return lq_refuse(call, LQ_ERROR_TYPE, i + 1, -1);
     }
+    if ((type[0]->min < 0) != (type[1]->min < 0)) status = LQ_ERROR_TYPE;
+    if (!status && !lq_same_shape(t[0], t[1])) status = LQ_ERROR_SHAPE;
+    if (!status) status = lq_check_overlap(t[0], span[0], t[1], span[1], &call->forward_only);
     if (status) return lq_refuse(call, status, 2, -1);
+    call->rule.code = type[to_packed];
     lq_plain_geometry(call, bytes, packed);
     return LQ_OK;
 }
@@ -54,10 +55,18 @@ static void map_all(const lq_call *call, const lq_tensor *bytes, const lq_tensor
     lq_each_batch(&plan, map_batch, &map);
 }
 
-static bool code_is_good(const void *context, const lq_tensor *t, int64_t element) {
+static int64_t bad_code(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                        int64_t n) {
     const lq_type_info *packed = context;
-    const int32_t code = lq_load_integer(t->type, t->data, element);
-    return code >= packed->min && code <= packed->max;
+    int32_t codes[LQ_BATCH];
+    for (int64_t i = 0; i < n; i += LQ_BATCH) {
+        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        lq_load_integers(t->type, t->data, at + i * step, step, m, codes);
+        for (int64_t k = 0; k < m; ++k) {
+            if (codes[k] < packed->min || codes[k] > packed->max) return i + k;
+        }
+    }
+    return -1;
 }
 
 lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec) {
@@ -65,7 +74,7 @@ lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec
     lq_status status = check(&call, bytes, packed, true, exec);
     if (status) return status;
     if (!call.trusted) {
-        const int64_t bad = lq_first_bad(bytes, code_is_good, call.rule.code);
+        const int64_t bad = lq_first_bad(bytes, bad_code, call.rule.code);
         if (bad >= 0) return lq_refuse(&call, LQ_ERROR_CODE, 1, bad);
     }
     map_all(&call, bytes, packed, true);

@@ -3,10 +3,7 @@
 
 static lq_loop *push(lq_plan *plan, int64_t count, bool cell) {
     lq_loop *loop = &plan->loop[plan->loops++];
-    memset(loop, 0, sizeof *loop);
-    loop->count = count;
-    loop->cell = cell;
-    loop->ragged_by = LQ_NO_LOOP;
+    *loop = (lq_loop){.count = count, .cell = cell, .ragged_by = LQ_NO_LOOP};
     return loop;
 }
 
@@ -123,7 +120,8 @@ static void walk_blocks(lq_plan *plan) {
 
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     int axes[LQ_MAX_RANK];
-    memset(plan, 0, sizeof *plan);
+    plan->loops = plan->outer_loops = plan->inner_loops = 0;
+    plan->empty = plan->no_cell = false;
     memcpy(plan->origin, geometry->origin, sizeof plan->origin);
     for (int i = 0; i < geometry->rank; ++i) {
         plan->empty = plan->empty || geometry->shape[i] == 0;

@@ -219,6 +219,7 @@ lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_ten
         .scheme = scheme,
         .scheme_position = 2,
         .exec = exec,
+        .exec_position = 5,
     };
     lq_call call;
     job j;
@@ -241,6 +242,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
         .scheme = scheme,
         .scheme_position = 2,
         .exec = exec,
+        .exec_position = 6,
     };
     lq_call call;
     job j;
@@ -264,6 +266,7 @@ lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const l
         .scheme = scheme,
         .scheme_position = 2,
         .exec = exec,
+        .exec_position = 6,
     };
     lq_call call;
     job j;
@@ -286,6 +289,7 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
         .scheme = scheme,
         .scheme_position = 2,
         .exec = exec,
+        .exec_position = 6,
     };
     lq_call call;
     job j;

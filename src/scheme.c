@@ -53,10 +53,11 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
 
 lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
                          lq_type code_type, const lq_block *block) {
-    if (!scheme || !block) return LQ_ERROR_NULL;
-    /* Whoever knows a larger struct than this version has a newer header. */
-    if (struct_size != sizeof *scheme) return LQ_ERROR_STRUCT;
+    if (!block) return LQ_ERROR_NULL;
+    lq_status status = lq_zero_struct(scheme, struct_size, sizeof *scheme);
+    if (status) return status;
     *scheme = lq_scheme_of(mapping, code_type, *block);
+    scheme->struct_size = struct_size;
     return LQ_OK;
 }
 

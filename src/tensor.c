@@ -16,10 +16,18 @@ static int64_t element_bits(const lq_tensor *t) {
     return t->type & 0xff;
 }
 
+/* No version of a struct comes near this; a larger size is garbage. */
+enum { MOST_STRUCT = 4096 };
+
+lq_status lq_zero_struct(void *object, size_t size, size_t known) {
+    if (!object) return LQ_ERROR_NULL;
+    if (size < known || size > MOST_STRUCT) return LQ_ERROR_STRUCT;
+    memset(object, 0, size);
+    return LQ_OK;
+}
+
 lq_status lq_check_struct(const void *object, size_t size, size_t known) {
-    /* No version of a struct comes near this; a larger size is garbage. */
-    const size_t most = 4096;
-    if (size < known || size > most) return LQ_ERROR_STRUCT;
+    if (size < known || size > MOST_STRUCT) return LQ_ERROR_STRUCT;
     const unsigned char *tail = (const unsigned char *)object + known;
     for (size_t i = 0; i < size - known; ++i) {
         if (tail[i]) return LQ_ERROR_STRUCT;

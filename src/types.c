@@ -38,16 +38,33 @@ lq_type lq_type_from_name(const char *name) {
     return 0;
 }
 
-float lq_load_real(lq_type type, const void *data, int64_t index) {
-    const unsigned char *p = data;
-    if (type == LQ_F32) {
-        float v;
-        memcpy(&v, p + index * 4, sizeof v);
-        return v;
-    }
+static inline uint16_t load_16(const void *data, int64_t index) {
     uint16_t h;
-    memcpy(&h, p + index * 2, sizeof h);
+    memcpy(&h, (const unsigned char *)data + index * 2, sizeof h);
+    return h;
+}
+
+static inline float load_f32(const void *data, int64_t index) {
+    float v;
+    memcpy(&v, (const unsigned char *)data + index * 4, sizeof v);
+    return v;
+}
+
+float lq_load_real(lq_type type, const void *data, int64_t index) {
+    if (type == LQ_F32) return load_f32(data, index);
+    const uint16_t h = load_16(data, index);
     return type == LQ_F16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
+}
+
+/* The type is decided outside the loops, which then vectorize. */
+void lq_load_reals(lq_type type, const void *data, int64_t at, int64_t step, int64_t n, float *to) {
+    if (type == LQ_F32) {
+        for (int64_t i = 0; i < n; ++i) to[i] = load_f32(data, at + i * step);
+    } else if (type == LQ_F16) {
+        for (int64_t i = 0; i < n; ++i) to[i] = lq_f16_to_f32(load_16(data, at + i * step));
+    } else {
+        for (int64_t i = 0; i < n; ++i) to[i] = lq_bf16_to_f32(load_16(data, at + i * step));
+    }
 }
 
 void lq_store_real(lq_type type, void *data, int64_t index, float value) {
@@ -81,6 +98,18 @@ int32_t lq_load_integer(lq_type type, const void *data, int64_t index) {
     bool is_signed = type == LQ_S2 || type == LQ_S4 || type == LQ_S8 || type == LQ_S16;
     uint32_t sign = is_signed ? 1u << (bits - 1u) : 0u;
     return (int32_t)(value ^ sign) - (int32_t)sign;
+}
+
+void lq_load_integers(lq_type type, const void *data, int64_t at, int64_t step, int64_t n,
+                      int32_t *to) {
+    const unsigned char *p = data;
+    if (type == LQ_U8) {
+        for (int64_t i = 0; i < n; ++i) to[i] = p[at + i * step];
+    } else if (type == LQ_S8) {
+        for (int64_t i = 0; i < n; ++i) to[i] = (signed char)p[at + i * step];
+    } else {
+        for (int64_t i = 0; i < n; ++i) to[i] = lq_load_integer(type, data, at + i * step);
+    }
 }
 
 void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value) {

@@ -27,6 +27,11 @@ const lq_type_info *lq_type_find(lq_type type);
 float lq_load_real(lq_type type, const void *data, int64_t index);
 /* Integer types only. */
 int32_t lq_load_integer(lq_type type, const void *data, int64_t index);
+
+/* `n` elements, one every `step` elements from `at`. */
+void lq_load_reals(lq_type type, const void *data, int64_t at, int64_t step, int64_t n, float *to);
+void lq_load_integers(lq_type type, const void *data, int64_t at, int64_t step, int64_t n,
+                      int32_t *to);
 /* The value must fit; neighbors within a byte are kept. */
 void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value);
 

@@ -128,10 +128,14 @@ LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
             lo[0] = lower(v, lo[0]);
             hi[0] = higher(v, hi[0]);
         }
-        for (int k = 0; k < RANGE_LANES; ++k) {
-            *out_lo = lo[k] < *out_lo ? lo[k] : *out_lo;
-            *out_hi = hi[k] > *out_hi ? hi[k] : *out_hi;
+        for (int half = RANGE_LANES / 2; half > 0; half /= 2) {
+            for (int k = 0; k < half; ++k) {
+                lo[k] = lo[k + half] < lo[k] ? lo[k + half] : lo[k];
+                hi[k] = hi[k + half] > hi[k] ? hi[k + half] : hi[k];
+            }
         }
+        *out_lo = lo[0];
+        *out_hi = hi[0];
     }
 }
 
