@@ -1,0 +1,200 @@
+/*
+ * bench_quantize: quantization and dequantization through the public calls, on every level of this
+ * machine, as ns per element and as ratios to a loop that only moves the same bytes (the traffic
+ * floor) and to the scalar level, all in one run.
+ */
+#include "harness.h"
+#include "libquant.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum { QUANTIZE, DEQUANTIZE, DYNAMIC } operation;
+
+typedef struct bench_row {
+    const char *name;
+    operation operation;
+    lq_type code_type;
+    lq_mapping mapping;
+    int32_t block; /* along the row of 4096; 0 for per tensor, -1 for per row */
+    lq_type scale_type;
+} bench_row;
+
+static const bench_row rows[] = {
+    {"f32 -> s8 per tensor", QUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32},
+    {"f32 -> u8 affine per tensor", QUANTIZE, LQ_U8, LQ_AFFINE, 0, LQ_F32},
+    {"f32 -> s8 per row", QUANTIZE, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32},
+    {"f32 -> s8 per row, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32},
+    {"f32 -> s8 blocks of 32, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, 32, LQ_F16},
+    {"f32 -> s4 per tensor", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 0, LQ_F32},
+    {"f32 -> s4 blocks of 32", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16},
+    {"f32 -> s4 blocks of 32, dynamic", DYNAMIC, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16},
+    {"s8 -> f32 per tensor", DEQUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32},
+    {"s4 -> f32 blocks of 32", DEQUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16},
+};
+
+enum { COLUMNS = 4096 };
+
+typedef struct job {
+    const bench_row *row;
+    lq_cpu level;
+    lq_tensor x, codes, scale, zero;
+    lq_scheme scheme;
+} job;
+
+static void prepare_job(void *context) {
+    const job *j = context;
+    if (lq_cpu_use(j->level)) exit(1);
+}
+
+static void run_job(void *context) {
+    const job *j = context;
+    lq_status status = LQ_OK;
+    switch (j->row->operation) {
+    case QUANTIZE:
+        status = lq_quantize(&j->x, &j->scheme, &j->scale, &j->zero, &j->codes, NULL);
+        break;
+    case DEQUANTIZE:
+        status = lq_dequantize(&j->codes, &j->scheme, &j->scale, &j->zero, &j->x, NULL);
+        break;
+    case DYNAMIC:
+        status = lq_quantize_dynamic(&j->x, &j->scheme, &j->codes, &j->scale, &j->zero, NULL);
+        break;
+    }
+    if (status) {
+        fprintf(stderr, "bench_quantize: %s: %s\n", j->row->name, lq_status_string(status));
+        exit(1);
+    }
+}
+
+/* Reads and writes as many bytes as the job, all told. */
+typedef struct traffic {
+    unsigned char *from, *to;
+    size_t bytes;
+} traffic;
+
+static void run_traffic(void *context) {
+    const traffic *t = context;
+    memcpy(t->to, t->from, t->bytes);
+    __asm__ volatile("" : : "r"(t->to) : "memory");
+}
+
+static int64_t bits_of(const lq_tensor *t) {
+    return t->size * 8;
+}
+
+static lq_block block_of(const bench_row *row) {
+    if (row->block == 0) return lq_per_tensor();
+    return row->block < 0 ? lq_per_channel(0) : lq_per_block(-1, row->block);
+}
+
+static void *allocate(int64_t bytes) {
+    void *p = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
+    if (!p) {
+        fprintf(stderr, "bench_quantize: no memory for %lld bytes\n", (long long)bytes);
+        exit(1);
+    }
+    memset(p, 1, (size_t)bytes);
+    return p;
+}
+
+static void fill(float *x, int64_t n) {
+    uint32_t state = 12345;
+    for (int64_t i = 0; i < n; ++i) {
+        float sum = 0;
+        for (int k = 0; k < 4; ++k) {
+            state = state * 1664525u + 1013904223u;
+            sum += (float)(state >> 8) * 0x1p-24f - 0.5f;
+        }
+        x[i] = sum;
+    }
+}
+
+static job make_job(const bench_row *row, float *x, int64_t elements) {
+    job j = {.row = row, .scheme = lq_scheme_of(row->mapping, row->code_type, block_of(row))};
+    int64_t grid[LQ_MAX_RANK];
+    int64_t blocks;
+    j.x = lq_matrix(x, LQ_F32, elements / COLUMNS, COLUMNS);
+    lq_status status = lq_grid_shape(&j.x, &j.scheme, grid, &blocks);
+    if (status) exit(1);
+    j.codes = lq_matrix(NULL, row->code_type, elements / COLUMNS, COLUMNS);
+    j.codes.data = allocate(j.codes.size);
+    j.scale = lq_vector(NULL, row->scale_type, blocks);
+    j.scale.data = allocate(j.scale.size);
+    j.zero = lq_vector(NULL, row->code_type & 0x1000 ? LQ_S8 : LQ_U8, blocks);
+    j.zero.data = allocate(j.zero.size);
+    status = lq_quantize_dynamic(&j.x, &j.scheme, &j.codes, &j.scale, &j.zero, NULL);
+    if (status) exit(1);
+    return j;
+}
+
+static void bench(const bench_row *row, float *x, int64_t elements, double seconds) {
+    static const lq_cpu levels[] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
+    const job base = make_job(row, x, elements);
+    const int64_t moved = (bits_of(&base.x) + bits_of(&base.codes) + bits_of(&base.scale)) / 8;
+    traffic t = {allocate(moved / 2), allocate(moved / 2), (size_t)moved / 2};
+    contestant c[6] = {{.name = "floor", .run = run_traffic, .context = &t}};
+    job jobs[4];
+    int n = 1;
+    for (int i = 0; i < 4; ++i) {
+        if (!lq_cpu_available(levels[i])) continue;
+        jobs[i] = base;
+        jobs[i].level = levels[i];
+        c[n++] = (contestant){.name = lq_cpu_name(levels[i]),
+                              .prepare = prepare_job,
+                              .run = run_job,
+                              .context = &jobs[i]};
+    }
+    bench_contest(c, n, seconds);
+    for (int i = 1; i < n; ++i) {
+        const double count = (double)elements;
+        printf("%-32s %-7s %9lld %8.4f %8.4f %7.1f %8.2f %8.2f\n", row->name, c[i].name,
+               (long long)elements, c[i].minimum / count, c[i].median / count,
+               (double)moved / c[i].minimum, c[i].minimum / c[0].minimum,
+               c[i].minimum / c[1].minimum);
+    }
+    fflush(stdout);
+    free(t.from);
+    free(t.to);
+    free(base.codes.data);
+    free(base.scale.data);
+    free(base.zero.data);
+}
+
+int main(int argc, char **argv) {
+    static const int64_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 24};
+    const char *filter = "";
+    double seconds = 0.4;
+    int64_t only = 0;
+    for (int i = 1; i < argc; ++i) {
+        if (strncmp(argv[i], "--filter=", 9) == 0) {
+            filter = argv[i] + 9;
+        } else if (strncmp(argv[i], "--elements=", 11) == 0) {
+            only = strtoll(argv[i] + 11, NULL, 0);
+        } else if (strncmp(argv[i], "--seconds=", 10) == 0) {
+            seconds = strtod(argv[i] + 10, NULL);
+        } else {
+            fprintf(stderr, "usage: bench_quantize [--filter=TEXT] [--elements=N] [--seconds=S]\n"
+                            "  N a multiple of 4096; S for each row and size\n");
+            return 2;
+        }
+    }
+    if (only % COLUMNS || only < 0 || only > 1 << 28) {
+        fprintf(stderr, "bench_quantize: --elements takes a multiple of 4096 up to 2^28\n");
+        return 2;
+    }
+    const int64_t most = only ? only : sizes[3];
+    float *x = allocate(most * 4);
+    fill(x, most);
+    printf("%-32s %-7s %9s %8s %8s %7s %8s %8s\n", "operation", "level", "elements", "ns min",
+           "median", "GB/s", "/ floor", "/ scalar");
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
+        if (!strstr(rows[r].name, filter)) continue;
+        for (int s = 0; s < 4; ++s) {
+            if (only && s > 0) break;
+            bench(&rows[r], x, only ? only : sizes[s], seconds);
+        }
+    }
+    free(x);
+    return 0;
+}

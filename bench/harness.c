@@ -1,0 +1,52 @@
+#define _POSIX_C_SOURCE 200809L
+#include "harness.h"
+#include <stdlib.h>
+#include <time.h>
+
+enum { MOST = 8, ROUNDS = 31 };
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double time_runs(const contestant *c, int64_t runs) {
+    const double begin = now();
+    for (int64_t i = 0; i < runs; ++i) c->run(c->context);
+    return (now() - begin) / (double)runs;
+}
+
+static int compare_doubles(const void *a, const void *b) {
+    const double x = *(const double *)a;
+    const double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* And an untimed run: the one before may have left other data, or none, in the caches. */
+static void prepare(const contestant *c) {
+    if (c->prepare) c->prepare(c->context);
+    c->run(c->context);
+}
+
+void bench_contest(contestant *contestants, int n, double seconds) {
+    static double times[MOST][ROUNDS];
+    int64_t runs[MOST];
+    for (int c = 0; c < n; ++c) {
+        prepare(&contestants[c]);
+        const double once = time_runs(&contestants[c], 1) + 1;
+        const double share = seconds * 1e9 / n / ROUNDS;
+        runs[c] = 1 + (int64_t)(share / once);
+    }
+    for (int r = 0; r < ROUNDS; ++r) {
+        for (int c = 0; c < n; ++c) {
+            prepare(&contestants[c]);
+            times[c][r] = time_runs(&contestants[c], runs[c]);
+        }
+    }
+    for (int c = 0; c < n; ++c) {
+        qsort(times[c], ROUNDS, sizeof(double), compare_doubles);
+        contestants[c].minimum = times[c][0];
+        contestants[c].median = times[c][ROUNDS / 2];
+    }
+}
