@@ -1,0 +1,16 @@
+/* What tensor_file.c and the parsers of its formats share; no part of the interface. */
+#ifndef TENSOR_FORMAT_H
+#define TENSOR_FORMAT_H
+
+#include "tensor_file.h"
+
+/* Each fills file->tensors and count from the mapped file. 0, or -1 with `fault` written. */
+int tf_parse_safetensors(tf_file *file, char *fault, size_t fault_size);
+int tf_parse_npy(tf_file *file, const char *path, char *fault, size_t fault_size);
+
+/* The official reader's limit, which keeps a damaged length from looking like a header. */
+#define TF_MAX_HEADER 100000000u
+
+#define TF_NPY_MAGIC "\x93NUMPY"
+
+#endif

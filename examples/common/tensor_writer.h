@@ -1,0 +1,52 @@
+/*
+ * Writing .safetensors: aside, under a temporary name in the same directory, and renamed
+ * when everything is on disk. So the final name never holds half a file, and
+ * writing to a file that is still mapped as input is safe.
+ *
+ *     tw_writer *w = tw_create(path, message, sizeof message);
+ *     tw_add(w, "weight", "F32", 2, shape, size);
+ *     tw_begin(w, NULL);
+ *     tw_write(w, data, size);
+ *     tw_finish(w);
+ *
+ * After a failure each call does nothing and fails again, so only tw_finish's result
+ * needs a look. tw_finish and tw_abort free the writer.
+ */
+#ifndef TENSOR_WRITER_H
+#define TENSOR_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <cjson/cJSON.h>
+
+typedef struct tw_writer tw_writer;
+
+/*
+ * NULL on failure. `message` is kept: whichever call fails first says file and fault
+ * there. All functions below return 0, or -1 on failure, and take NULL as a failure.
+ */
+tw_writer *tw_create(const char *path, char *message, size_t message_size);
+
+/*
+ * Declares the next tensor; all of them come before tw_begin. `size` is its bytes. The name
+ * is copied, the dtype must outlive the writer.
+ */
+int tw_add(tw_writer *w, const char *name, const char *dtype, int32_t rank, const int64_t *shape,
+           int64_t size);
+
+/* Writes the header. `metadata` is an object of strings, or NULL. Refuses duplicate names. */
+int tw_begin(tw_writer *w, const cJSON *metadata);
+
+/* The next bytes of the tensors' data, in the order of tw_add: whole elements of one tensor. */
+int tw_write(tw_writer *w, const void *data, size_t size);
+
+/* Brings all of it to disk, still under the temporary name. tw_finish does this where needed. */
+int tw_prepare(tw_writer *w);
+
+int tw_finish(tw_writer *w);
+void tw_abort(tw_writer *w);
+
+/* The size of the whole file; valid after tw_begin. */
+int64_t tw_file_size(const tw_writer *w);
+
+#endif

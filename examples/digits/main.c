@@ -1,0 +1,146 @@
+/*
+ * digits: what quantization does to a network, from beginning to end and without any files.
+ *
+ * Draws digits, trains a small network on them, saves its weights, quantizes them to 8, 4 and
+ * 2 bits with scales per tensor, per channel and per block, and shows what is left: how many
+ * fresh digits are still read correctly, in how many bytes.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "quantize.h"
+#include "save.h"
+#include "train.h"
+
+struct options {
+    const char *out;
+    struct training training;
+    int tests;
+};
+
+static const struct options full = {"digits.safetensors", {10, 32768}, 5000};
+static const struct options quick = {"digits.safetensors", {3, 4096}, 1000};
+
+static const char usage[] =
+    "usage: digits [--quick] [--out FILE]\n"
+    "\n"
+    "Trains a small network on digits that it draws itself, quantizes its weights, and shows\n"
+    "what that does to its accuracy and size.\n"
+    "\n"
+    "  --quick      train less and test on fewer digits: the numbers are worse, and there soon\n"
+    "  --out FILE   where to write the float weights (default: digits.safetensors)\n"
+    "  --help       this text\n";
+
+/* Digits from 0 to 9, five in a row; a character stands for two pixels, one above the other. */
+static void show_samples(void) {
+    enum { PER_ROW = 5 };
+    static const char shades[] = "  .:-=+*#@";
+    static float images[PER_ROW][IMAGE_PIXELS];
+    struct random random = {6};
+
+    for (int first = 0; first < CLASSES; first += PER_ROW) {
+        for (int i = 0; i < PER_ROW; i++) glyph_draw(first + i, &random, images[i]);
+        for (int y = 0; y < IMAGE_SIDE; y += 2) {
+            for (int i = 0; i < PER_ROW * IMAGE_SIDE; i++) {
+                const float *pixel = &images[i / IMAGE_SIDE][y * IMAGE_SIDE + i % IMAGE_SIDE];
+
+                putchar(shades[(int)((pixel[0] + pixel[IMAGE_SIDE]) * 0.5f * 9.99f)]);
+            }
+            putchar('\n');
+        }
+    }
+}
+
+/* One row of the table; sqnr_db is NULL for the network itself. */
+static void show_row(const char *type, const char *scales, double right, int64_t bytes,
+                     const double *sqnr_db) {
+    char sqnr[32] = "-";
+    char bar[] = "....................";
+
+    if (sqnr_db) snprintf(sqnr, sizeof sqnr, "%.1f", *sqnr_db);
+    memset(bar, '#', (size_t)(right * (double)(sizeof bar - 1) + 0.5));
+    printf("%-8s  %-12s  %6.2f %%  %s  %7lld  %6.1fx  %7s\n", type, scales, 100.0 * right, bar,
+           (long long)bytes, (double)sizeof(struct network) / (double)bytes, sqnr);
+}
+
+static int show_table(const struct network *network, int tests) {
+    static const struct {
+        const char *name;
+        lq_type type;
+    } widths[] = {{"int8", LQ_S8}, {"int4", LQ_S4}, {"int2", LQ_S2}};
+    /* The rows of a matrix are the layer's outputs; a block is 32 weights of one output. */
+    const struct {
+        const char *name;
+        lq_block block;
+    } scales[] = {{"per tensor", lq_per_tensor()},
+                  {"per channel", lq_per_channel(0)},
+                  {"blocks of 32", lq_per_block(1, 32)}};
+    static struct quantized quantized;
+
+    printf("%-8s  %-12s  %8s  %-20s  %7s  %7s  %7s\n", "weights", "scales", "accuracy", "", "bytes",
+           "smaller", "SQNR dB");
+    show_row("float32", "-", accuracy(network, tests), (int64_t)sizeof *network, NULL);
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+        for (size_t s = 0; s < sizeof scales / sizeof scales[0]; s++) {
+            lq_scheme scheme = lq_symmetric(widths[w].type, scales[s].block);
+
+            if (quantize_network(network, &scheme, &quantized)) return -1;
+            show_row(widths[w].name, scales[s].name, accuracy(&quantized.network, tests),
+                     quantized.bytes, &quantized.sqnr_db);
+        }
+    }
+    printf("\nBytes are those of codes, float16 scales and float32 biases; SQNR is that of all\n"
+           "weights together. Guessing reads %d %% correctly.\n",
+           100 / CLASSES);
+    return 0;
+}
+
+/* Returns 1 to go on, 0 when there is nothing more to do, -1 for a wrong command line. */
+static int read_options(int argc, char **argv, struct options *options) {
+    const char *out = full.out;
+
+    *options = full;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            return 0;
+        }
+        if (strcmp(argv[i], "--quick") == 0) {
+            *options = quick;
+        } else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc) {
+            out = argv[++i];
+        } else {
+            fprintf(stderr, "digits: %s: %s\n\n%s", argv[i],
+                    strcmp(argv[i], "--out") == 0 ? "a file name is missing" : "unknown argument",
+                    usage);
+            return -1;
+        }
+    }
+    options->out = out;
+    return 1;
+}
+
+static int run(const struct options *options) {
+    static struct network network;
+
+    show_samples();
+    fflush(stdout);
+    train(&network, &options->training);
+    if (network_save(&network, options->out)) return -1;
+    printf("\n%d weights and %d biases, saved in %s.\n", WEIGHTS, BIASES, options->out);
+    printf("How many of %d fresh digits the network reads correctly:\n\n", options->tests);
+    return show_table(&network, options->tests);
+}
+
+int main(int argc, char **argv) {
+    struct options options;
+    int go_on = read_options(argc, argv, &options);
+
+    if (go_on < 0) return 2;
+    if (go_on > 0 && run(&options)) return 1;
+    if (fflush(stdout) || ferror(stdout)) {
+        fprintf(stderr, "digits: standard output cannot be written\n");
+        return 1;
+    }
+    return 0;
+}
