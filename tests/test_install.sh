@@ -1,0 +1,66 @@
+#!/bin/sh
+# Installs the build in the current directory into an empty place and uses it from there as its
+# users do, by pkg-config: the README's example, shared and static, and the header from C++.
+#
+#     test_install.sh SOURCE BUILD COMPILER SANITIZERS
+set -eu
+
+source=$1
+build=$2
+compiler=$3
+sanitizers=$4
+
+place=$(mktemp -d)
+trap 'rm -rf "$place"' EXIT
+cd "$place"
+
+flags=
+[ "$sanitizers" = none ] || flags="-fsanitize=$sanitizers"
+
+meson install -C "$build" --no-rebuild --destdir "$place/root" >install.log 2>&1 || {
+    cat install.log
+    exit 1
+}
+pc=$(find "$place/root" -name libquant.pc)
+archive=$(find "$place/root" -name libquant.a)
+shared=$(find "$place/root" -name libquant.so)
+[ -n "$pc" ] && [ -n "$archive" ] && [ -n "$shared" ]
+export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$place/root"
+
+# The first C block of the README is the program, exactly as printed.
+awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$source/README.md" >example.c
+grep -q 'int main' example.c
+
+strict="-std=c11 -Wall -Wextra -Werror $flags"
+$compiler $strict example.c $(pkg-config --cflags --libs libquant) -o shared
+$compiler $strict example.c $(pkg-config --cflags libquant) "$archive" \
+    $(pkg-config --libs-only-l --static libquant | sed 's/-lquant//') -o static
+LD_LIBRARY_PATH=${shared%/*} ./shared >shared.txt
+./static >static.txt
+cat shared.txt
+cmp shared.txt static.txt
+grep -q '^2.50 became 45 \* ' shared.txt
+
+# A program that is linked to the library as it says it is called.
+soname=$(readelf -d "$shared" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+version=$(sed -n 's/#define LQ_VERSION_\(MAJOR\|MINOR\) //p' "$source/include/libquant.h" | paste -sd.)
+[ "$soname" = "libquant.so.$version" ]
+readelf -d shared | grep -q "NEEDED.*$soname"
+
+# Nothing but the interface is exported.
+nm -D --defined-only "$shared" | awk '{ print $3 }' | grep -v '^lq_' | grep -v '^__\(asan\|odr\|ubsan\)' |
+    if grep .; then
+        echo "exported, but not part of the interface"
+        exit 1
+    fi
+
+if command -v g++ >/dev/null; then
+    echo '#include <libquant.h>
+int main() { return lq_matrix(nullptr, LQ_S8, 2, 3).size == 6 ? 0 : 1; }' >header.cc
+    g++ -std=c++17 -Wall -Wextra -Wshadow -Wconversion -Werror $(pkg-config --cflags libquant) \
+        header.cc -o header
+    ./header
+else
+    echo "no g++ here: the header was not tried from C++"
+fi
+echo "installed in an empty place and used from there"
