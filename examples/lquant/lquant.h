@@ -1,0 +1,74 @@
+/* What the parts of lquant share. */
+#ifndef LQUANT_H
+#define LQUANT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libquant.h"
+#include "tensor_file.h"
+#include "tensor_writer.h"
+
+enum { EXIT_FAULT = 1, EXIT_USAGE = 2, MESSAGE_SIZE = 5120 };
+
+typedef struct lquant_options {
+    const char *in; /* compare: A; inspect: the file */
+    const char *out;
+    const char *only;   /* a glob, or NULL for every tensor */
+    const char *report; /* a path, or NULL */
+    lq_mapping mapping;
+    lq_type code_type;
+    lq_type scale_type;
+    lq_block block;
+} lquant_options;
+
+typedef struct lquant_command {
+    const char *name;
+    int files;           /* how many files it takes */
+    const char *allowed; /* the options it takes, each as " --name " */
+    const char *help;
+    int (*run)(const lquant_options *options);
+} lquant_command;
+
+/* 0, or EXIT_USAGE with the fault said on stderr. `argv` begins behind the command's name. */
+int parse_options(int argc, char **argv, const lquant_command *command, lquant_options *options);
+
+/* The commands; each returns an exit status, and has said on stderr what failed. */
+int run_inspect(const lquant_options *options);
+int run_quantize(const lquant_options *options);
+int run_dequantize(const lquant_options *options);
+int run_compare(const lquant_options *options);
+
+/* Prints "lquant: " and the message on stderr; returns EXIT_FAULT. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+int fail(const char *format, ...);
+
+/* fail() about one tensor of a file. */
+int fail_tensor(const char *path, const char *name, const char *fault);
+
+/* `pointer`, or the end of the program where it is NULL: memory has run out. */
+void *need(void *pointer);
+
+/* malloc for `size` bytes of a tensor, at least one; what memory does not hold ends the program. */
+void *need_bytes(int64_t size);
+
+/* The real type of a dtype, or 0 where libquant does not quantize it; and the way back. */
+lq_type real_type(const char *dtype);
+const char *real_dtype(lq_type type);
+
+/* "64x172", "scalar"; `out` has SHAPE_SIZE bytes. */
+enum { SHAPE_SIZE = 21 * TF_MAX_RANK };
+char *shape_text(int32_t rank, const int64_t *shape, char *out);
+
+/* Whether both paths are one file. */
+int same_file(const char *a, const char *b);
+
+/* Copies a tensor's data to the output in pieces, moving the progress bar. */
+int copy_tensor(tw_writer *w, const tf_tensor *t);
+
+/* Flushes stdout; EXIT_FAULT where what was printed did not arrive. */
+int finish_output(void);
+
+#endif

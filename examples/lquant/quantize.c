@@ -1,0 +1,228 @@
+#define _POSIX_C_SOURCE 200809L
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "quantized.h"
+#include "report.h"
+
+/* What the run works on: the tensors of `file`, of which some are quantized. */
+typedef struct quantize_job {
+    const lquant_options *o;
+    tf_file *file;
+    quantized *items; /* in the file's order */
+    size_t *item_of;  /* of each tensor: 1 + its index in items, or 0 */
+    report report;    /* a row for each of the items */
+} quantize_job;
+
+static int is_selected(const tf_tensor *t, const lquant_options *o) {
+    if (t->rank < 2 || !real_type(t->dtype)) return 0;
+    return !o->only || fnmatch(o->only, t->name, 0) == 0;
+}
+
+static int refuse_collision(const quantize_job *job, const quantized *q, const char *taken,
+                            const char *what) {
+    char shown[TF_SHOWN_SIZE], other[TF_SHOWN_SIZE];
+    if (!tf_find(job->file, taken)) return 0;
+    return fail("%s: the %s of tensor '%s' would be called '%s', and there is such a tensor; "
+                "rename it, or choose the tensors with --only",
+                job->o->in, what, tf_printable(q->name, TF_SHOWN, shown),
+                tf_printable(taken, TF_SHOWN, other));
+}
+
+static int plan_tensor(quantize_job *job, const tf_tensor *t, quantized *q) {
+    const lquant_options *o = job->o;
+    figures *f = &job->report.rows[job->report.count];
+    const char *wrong;
+    int status;
+    q->real = real_type(t->dtype);
+    q->scale_type = o->scale_type;
+    q->scheme = lq_scheme_of(o->mapping, o->code_type, o->block);
+    q->rank = t->rank;
+    memcpy(q->shape, t->shape, sizeof q->shape);
+    wrong = quantized_plan(q, t->name);
+    if (wrong) return fail_tensor(o->in, t->name, wrong);
+    status = refuse_collision(job, q, q->scale_name, "scales");
+    if (!status && q->zero_point_type)
+        status = refuse_collision(job, q, q->zero_point_name, "zero points");
+    f->name = t->name;
+    f->type = lq_type_name(o->code_type);
+    f->rank = t->rank;
+    memcpy(f->shape, t->shape, sizeof f->shape);
+    f->elements = q->elements;
+    f->stored = codes_bytes(q) + scale_bytes(q) + zero_point_bytes(q);
+    return status;
+}
+
+static int plan(quantize_job *job) {
+    const tf_file *file = job->file;
+    job->items = need(calloc(file->count + 1, sizeof *job->items));
+    job->item_of = need(calloc(file->count + 1, sizeof *job->item_of));
+    job->report.rows = need(calloc(file->count + 1, sizeof *job->report.rows));
+    for (size_t i = 0; i < file->count; ++i) {
+        int status;
+        if (!is_selected(&file->tensors[i], job->o)) continue;
+        status = plan_tensor(job, &file->tensors[i], &job->items[job->report.count]);
+        job->item_of[i] = ++job->report.count;
+        if (status) return status;
+    }
+    if (job->report.count == 0 && job->o->only)
+        return fail("%s: no tensor that can be quantized (F32, F16 or BF16, rank 2 or more) has a "
+                    "name that matches '%s'",
+                    job->o->in, job->o->only);
+    return 0;
+}
+
+static void declare(tw_writer *w, const quantize_job *job) {
+    for (size_t i = 0; i < job->file->count; ++i) {
+        const tf_tensor *t = &job->file->tensors[i];
+        const quantized *q = job->item_of[i] ? &job->items[job->item_of[i] - 1] : NULL;
+        const char *dtype;
+        int32_t rank;
+        int64_t shape[TF_MAX_RANK];
+        if (!q) {
+            tw_add(w, t->name, t->dtype, t->rank, t->shape, t->size);
+            continue;
+        }
+        codes_layout(q, &dtype, &rank, shape);
+        tw_add(w, q->name, dtype, rank, shape, codes_bytes(q));
+        tw_add(w, q->scale_name, scale_dtype(q), q->rank, q->grid, scale_bytes(q));
+        if (q->zero_point_type)
+            tw_add(w, q->zero_point_name, zero_point_dtype(q), q->rank, q->grid,
+                   zero_point_bytes(q));
+    }
+}
+
+/* Quantizes and measures one tensor, its outputs already allocated. */
+static lq_status quantize_values(const quantized *q, const void *data, figures *f,
+                                 const lq_tensor *codes, const lq_tensor *scale,
+                                 const lq_tensor *zero_point) {
+    const lq_tensor x = real_view(q, data);
+    lq_report met;
+    lq_exec exec;
+    lq_status status;
+    lq_report_init(&met, sizeof met);
+    lq_exec_init(&exec, sizeof exec);
+    exec.report = &met;
+    status = lq_quantize_dynamic(&x, &q->scheme, codes, scale, zero_point, &exec);
+    if (status == LQ_OK) status = measure(f, &x, codes, q, scale, zero_point);
+    f->clipped = met.clipped;
+    f->nonfinite = met.nan + met.infinite;
+    return status;
+}
+
+/* 0, -1 where the writer failed and holds the message, or EXIT_FAULT with the fault said. */
+static int write_quantized(tw_writer *w, const quantize_job *job, const tf_tensor *t,
+                           const quantized *q, figures *f) {
+    void *code_bytes = need_bytes(codes_bytes(q));
+    void *scales = need_bytes(scale_bytes(q));
+    void *zero_points = q->zero_point_type ? need_bytes(zero_point_bytes(q)) : NULL;
+    const lq_tensor codes = codes_view(q, code_bytes);
+    const lq_tensor scale = scale_view(q, scales);
+    const lq_tensor zero_point = zero_point_view(q, zero_points);
+    const lq_status status =
+        quantize_values(q, t->data, f, &codes, &scale, zero_points ? &zero_point : NULL);
+    int failed = 0;
+    if (status != LQ_OK) {
+        failed = fail_tensor(job->o->in, t->name, lq_status_string(status));
+    } else if (tw_write(w, code_bytes, (size_t)codes_bytes(q)) != 0 ||
+               tw_write(w, scales, (size_t)scale_bytes(q)) != 0 ||
+               (zero_points && tw_write(w, zero_points, (size_t)zero_point_bytes(q)) != 0)) {
+        failed = -1;
+    }
+    free(code_bytes);
+    free(scales);
+    free(zero_points);
+    progress_add(t->size);
+    return failed;
+}
+
+static int write_tensors(tw_writer *w, quantize_job *job) {
+    progress_begin(job->file->bytes);
+    for (size_t i = 0; i < job->file->count; ++i) {
+        const tf_tensor *t = &job->file->tensors[i];
+        const size_t item = job->item_of[i];
+        const int failed =
+            item ? write_quantized(w, job, t, &job->items[item - 1], &job->report.rows[item - 1])
+                 : copy_tensor(w, t);
+        if (failed) return failed;
+    }
+    progress_end();
+    return 0;
+}
+
+/*
+ * Both outputs are complete on disk before either gets its name. The report goes first: taking it
+ * back loses nothing, while the output may have replaced its own input.
+ */
+static int commit(tw_writer *w, quantize_job *job, char *message, size_t message_size) {
+    const char *path = job->o->report;
+    aside *written;
+    int failed;
+    job->report.bytes_in = job->file->bytes;
+    job->report.bytes_out = tw_file_size(w);
+    failed = tw_prepare(w);
+    if (!failed && path) {
+        written = report_write(&job->report, path, message, message_size);
+        failed = !written || aside_commit(written) != 0 ? -1 : 0;
+    }
+    if (failed) {
+        tw_abort(w);
+        return -1;
+    }
+    failed = tw_finish(w);
+    if (failed && path) unlink(path);
+    return failed;
+}
+
+static int write_file(quantize_job *job) {
+    char message[MESSAGE_SIZE] = "";
+    cJSON *metadata = quantized_metadata(job->file->metadata, job->items, job->report.count);
+    tw_writer *w = tw_create(job->o->out, message, sizeof message);
+    int status = w ? 0 : -1;
+    if (!status) {
+        declare(w, job);
+        status = tw_begin(w, metadata);
+    }
+    if (!status) status = write_tensors(w, job);
+    if (status)
+        tw_abort(w);
+    else
+        status = commit(w, job, message, sizeof message);
+    cJSON_Delete(metadata);
+    return status < 0 ? fail("%s", message) : status;
+}
+
+static int run(quantize_job *job) {
+    const lquant_options *o = job->o;
+    size_t copied;
+    int status;
+    if (cJSON_GetObjectItemCaseSensitive(job->file->metadata, METADATA_KEY))
+        return fail("%s: is quantized already; 'lquant dequantize' it first", o->in);
+    if (o->report && (same_file(o->report, o->in) || same_file(o->report, o->out)))
+        return fail("%s: the report would overwrite another file of this run", o->report);
+    status = plan(job);
+    if (!status) status = write_file(job);
+    if (status) return status;
+    report_print(&job->report);
+    copied = job->file->count - job->report.count;
+    if (copied > 0) printf("copied unchanged: %zu tensors\n", copied);
+    return 0;
+}
+
+int run_quantize(const lquant_options *o) {
+    char message[MESSAGE_SIZE];
+    quantize_job job = {o, NULL, NULL, NULL, {NULL, 0, 0, 0}};
+    int status;
+    job.file = tf_open(o->in, message, sizeof message);
+    if (!job.file) return fail("%s", message);
+    status = run(&job);
+    for (size_t i = 0; job.items && i < job.report.count; ++i) quantized_free(&job.items[i]);
+    free(job.items);
+    free(job.item_of);
+    free(job.report.rows);
+    tf_close(job.file);
+    return status;
+}

@@ -1,0 +1,197 @@
+/* Reading the description that quantized.c writes. It may come from anywhere: nothing is trusted. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "quantized.h"
+
+static const char *text_of(const cJSON *entry, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(entry, key);
+    return cJSON_IsString(item) ? item->valuestring : NULL;
+}
+
+static int whole_number(const cJSON *item, double limit, int64_t *value) {
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= -limit && item->valuedouble <= limit))
+        return 0;
+    *value = (int64_t)item->valuedouble;
+    return (double)*value == item->valuedouble;
+}
+
+static const double max_exact = 9007199254740992.0; /* 2^53 */
+
+static const char *read_shape(const cJSON *shape, quantized *q) {
+    const cJSON *item;
+    if (!cJSON_IsArray(shape)) return "is described without a shape";
+    cJSON_ArrayForEach(item, shape) {
+        if (q->rank == TF_MAX_RANK) return "is described with more than 8 dimensions";
+        if (!whole_number(item, max_exact, &q->shape[q->rank]) || q->shape[q->rank] < 0)
+            return "is described with an invalid shape";
+        ++q->rank;
+    }
+    return NULL;
+}
+
+static const char *read_block(const cJSON *entry, lq_block *block) {
+    const char *granularity = text_of(entry, "granularity");
+    int64_t axis = 0;
+    if (!granularity) return "is described without a granularity";
+    if (strcmp(granularity, "per_tensor") == 0) {
+        *block = lq_per_tensor();
+        return NULL;
+    }
+    if (!whole_number(cJSON_GetObjectItemCaseSensitive(entry, "axis"), TF_MAX_RANK, &axis))
+        return "is described with an invalid axis";
+    if (strcmp(granularity, "per_channel") == 0) {
+        *block = lq_per_channel((int32_t)axis);
+        return NULL;
+    }
+    if (strcmp(granularity, "per_block") != 0) return "is described with an unknown granularity";
+    *block = lq_per_block((int32_t)axis, 0);
+    if (!whole_number(cJSON_GetObjectItemCaseSensitive(entry, "block"), max_exact,
+                      &block->extent[0]) ||
+        block->extent[0] < 1)
+        return "is described with an invalid block size";
+    return NULL;
+}
+
+static const char *read_entry(const cJSON *entry, quantized *q) {
+    const char *dtype = text_of(entry, "dtype");
+    const char *mapping = text_of(entry, "mapping");
+    lq_block block = lq_per_tensor();
+    const char *wrong;
+    q->real = dtype ? real_type(dtype) : 0;
+    if (!q->real) return "is described with an unknown original type";
+    if (!mapping || (strcmp(mapping, "affine") != 0 && strcmp(mapping, "symmetric") != 0))
+        return "is described with an unknown mapping";
+    wrong = read_shape(cJSON_GetObjectItemCaseSensitive(entry, "shape"), q);
+    if (!wrong) wrong = read_block(entry, &block);
+    if (wrong) return wrong;
+    q->scheme = lq_scheme_of(strcmp(mapping, "affine") == 0 ? LQ_AFFINE : LQ_SYMMETRIC,
+                             lq_type_from_name(text_of(entry, "codes")), block);
+    q->scale_type = lq_type_from_name(text_of(entry, "scale"));
+    if (!real_dtype(q->scale_type)) return "is described with an unknown type of scales";
+    return quantized_plan(q, text_of(entry, "name"));
+}
+
+/* The data of a tensor that must look so. */
+static const char *claim(quantized_set *set, const tf_file *file, const char *name,
+                         const char *dtype, int32_t rank, const int64_t *shape, int role,
+                         const void **data) {
+    const tf_tensor *t = tf_find(file, name);
+    size_t index;
+    if (!t)
+        return role == ROLE_CODES ? "is described, but not in the file"
+                                  : "has no scales or no zero points in the file";
+    if (strcmp(t->dtype, dtype) != 0 || t->rank != rank)
+        return role == ROLE_CODES ? "has codes that are not as described"
+                                  : "has scales or zero points that are not as described";
+    for (int32_t i = 0; i < rank; ++i)
+        if (t->shape[i] != shape[i])
+            return role == ROLE_CODES ? "has codes whose shape is not as described"
+                                      : "has scales or zero points of another shape than described";
+    index = (size_t)(t - file->tensors);
+    if (set->role[index] != ROLE_PLAIN) return "shares a tensor with another one";
+    set->role[index] = (unsigned char)role;
+    *data = t->data;
+    return NULL;
+}
+
+static const char *load_entry(quantized_set *set, const tf_file *file, const cJSON *entry,
+                              stored_tensor *item) {
+    quantized *q = &item->q;
+    const char *dtype;
+    int32_t rank;
+    int64_t shape[TF_MAX_RANK] = {0};
+    const char *wrong = read_entry(entry, q);
+    if (wrong) return wrong;
+    codes_layout(q, &dtype, &rank, shape);
+    wrong = claim(set, file, q->name, dtype, rank, shape, ROLE_CODES, &item->codes);
+    if (!wrong)
+        wrong = claim(set, file, q->scale_name, scale_dtype(q), q->rank, q->grid, ROLE_PARAMETER,
+                      &item->scale);
+    if (!wrong && q->zero_point_type)
+        wrong = claim(set, file, q->zero_point_name, zero_point_dtype(q), q->rank, q->grid,
+                      ROLE_PARAMETER, &item->zero_point);
+    return wrong;
+}
+
+static int compare_items(const void *a, const void *b) {
+    return strcmp(((const stored_tensor *)a)->q.name, ((const stored_tensor *)b)->q.name);
+}
+
+static int load_entries(quantized_set *set, const tf_file *file, const cJSON *tensors,
+                        const char *path) {
+    const cJSON *entry;
+    set->items = need(calloc((size_t)cJSON_GetArraySize(tensors) + 1, sizeof *set->items));
+    cJSON_ArrayForEach(entry, tensors) {
+        const char *name = text_of(entry, "name");
+        const char *wrong;
+        if (!name)
+            return fail("%s: its description under '" METADATA_KEY "' has a tensor without a name",
+                        path);
+        wrong = load_entry(set, file, entry, &set->items[set->count++]);
+        if (wrong) return fail_tensor(path, name, wrong);
+    }
+    qsort(set->items, set->count, sizeof *set->items, compare_items);
+    return 0;
+}
+
+int quantized_load(quantized_set *set, const tf_file *file, const char *path) {
+    const cJSON *text = cJSON_GetObjectItemCaseSensitive(file->metadata, METADATA_KEY);
+    const cJSON *tensors;
+    cJSON *description;
+    int64_t version = 0;
+    int status;
+    memset(set, 0, sizeof *set);
+    set->role = need(calloc(file->count + 1, 1));
+    if (!text) return 0;
+    set->described = 1;
+    description = cJSON_Parse(text->valuestring);
+    tensors = cJSON_GetObjectItemCaseSensitive(description, "tensors");
+    if (!whole_number(cJSON_GetObjectItemCaseSensitive(description, "version"), 1e9, &version) ||
+        !cJSON_IsArray(tensors))
+        status =
+            fail("%s: its description under '" METADATA_KEY "' in __metadata__ is not valid", path);
+    else if (version != 1)
+        status = fail("%s: its description is of version %ld; this lquant knows version 1", path,
+                      (long)version);
+    else
+        status = load_entries(set, file, tensors, path);
+    cJSON_Delete(description);
+    if (status) quantized_unload(set);
+    return status;
+}
+
+void quantized_unload(quantized_set *set) {
+    for (size_t i = 0; i < set->count; ++i) quantized_free(&set->items[i].q);
+    free(set->items);
+    free(set->role);
+    memset(set, 0, sizeof *set);
+}
+
+static int compare_key(const void *key, const void *item) {
+    return strcmp(key, ((const stored_tensor *)item)->q.name);
+}
+
+const stored_tensor *quantized_find(const quantized_set *set, const char *name) {
+    if (set->count == 0) return NULL;
+    return bsearch(name, set->items, set->count, sizeof *set->items, compare_key);
+}
+
+void *quantized_values(const stored_tensor *item, const char *path) {
+    const quantized *q = &item->q;
+    char fault[256];
+    const lq_tensor codes = codes_view(q, item->codes);
+    const lq_tensor scale = scale_view(q, item->scale);
+    const lq_tensor zero_point = zero_point_view(q, item->zero_point);
+    void *values = need_bytes(real_view(q, NULL).size);
+    const lq_tensor x = real_view(q, values);
+    const lq_status status =
+        lq_dequantize(&codes, &q->scheme, &scale, item->zero_point ? &zero_point : NULL, &x, NULL);
+    if (status == LQ_OK) return values;
+    snprintf(fault, sizeof fault, "cannot be dequantized: %s", lq_status_string(status));
+    fail_tensor(path, q->name, fault);
+    free(values);
+    return NULL;
+}
