@@ -68,7 +68,7 @@ enum {
     LQ_ERROR_SHAPE = 5,    /* a dimension is negative, or two shapes that must agree do not */
     LQ_ERROR_OVERFLOW = 6, /* a number of elements or bytes is beyond int64_t */
     LQ_ERROR_SIZE = 7,     /* a view reaches outside its data */
-    LQ_ERROR_STRIDE = 8,   /* two elements of an output share memory */
+    LQ_ERROR_STRIDE = 8,   /* elements of an output share memory, or its strides do not nest */
     LQ_ERROR_AXIS = 9,     /* an axis is outside [-rank, rank) */
     LQ_ERROR_BLOCK = 10,   /* a block extent is negative, or the block's rank is not x's */
     LQ_ERROR_ENUM = 11,    /* an enumeration or a flag has an unknown value */
@@ -132,6 +132,9 @@ LQ_API lq_type lq_type_from_name(const char *name);
  * its last element, in that same byte, become 0.
  *
  * Elements wider than a byte are in the machine's byte order.
+ *
+ * The strides of an output must nest: taken by magnitude, each steps past all that the smaller
+ * ones reach, so that no two elements can share memory.
  *
  * The layout of this struct is fixed: 160 bytes, no padding, where pointers
  * have 64 bits. Functions take views of outputs by const pointer too: the view
@@ -479,7 +482,7 @@ LQ_API lq_status lq_error_init(lq_error *error, size_t struct_size);
 
 /*
  * How far y is from x. y has x's shape and is either
- *   - real: then scheme, scale and zero_point must be NULL, or
+ *   - real: then scheme, scale and zero_point must be NULL (else TYPE or GRID), or
  *   - codes of `scheme`: then the values compared are what lq_dequantize
  *     writes into a tensor of x's type.
  * `error` must have been through lq_error_init.

@@ -53,16 +53,7 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
     for (int o = LQ_X; o <= LQ_CODES; ++o) {
         at[o] = p->at[o] + row * p->row_step[o] + first * p->step[o];
     }
-    lq_gather(x, call->tensor[LQ_X]->data, x_type->bits / 8, at[LQ_X], p->step[LQ_X], n);
-    lq_load_reals(x_type->type, x, 0, 1, n, m->x + m->pairs);
-    if (m->y_type) {
-        lq_gather(y, call->tensor[LQ_CODES]->data, m->y_type->bits / 8, at[LQ_CODES],
-                  p->step[LQ_CODES], n);
-        lq_load_reals(m->y_type->type, y, 0, 1, n, m->y + m->pairs);
-        return;
-    }
     const lq_kernels *k = call->kernels;
-    const int width = call->rule.code->bits > 8 ? LQ_WIDTH_16 : LQ_WIDTH_8;
     lq_map_work work = {
         .x = x,
         .codes = codes,
@@ -72,12 +63,21 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
         .zero = m->zero + parameter,
         .qmin = call->rule.qmin,
         .qmax = call->rule.qmax,
-        .sign = lq_sign_bit(call->rule.code),
     };
+    lq_gather(x, call->tensor[LQ_X]->data, x_type->bits / 8, at[LQ_X], p->step[LQ_X], n);
+    lq_load_reals(x_type->type, x, 0, 1, n, m->x + m->pairs);
     (lanes ? k->count_lanes : k->count_runs)[x_type->index](&work, &m->counts);
+    if (m->y_type) {
+        lq_gather(y, call->tensor[LQ_CODES]->data, m->y_type->bits / 8, at[LQ_CODES],
+                  p->step[LQ_CODES], n);
+        lq_load_reals(m->y_type->type, y, 0, 1, n, m->y + m->pairs);
+        return;
+    }
+    const int width = call->rule.code->bits > 8 ? LQ_WIDTH_16 : LQ_WIDTH_8;
     lq_gather_codes(codes, call->tensor[LQ_CODES]->data, call->rule.code, at[LQ_CODES],
                     p->step[LQ_CODES], n);
     work.x = y;
+    work.sign = lq_sign_bit(call->rule.code);
     (lanes ? k->dequantize_lanes : k->dequantize_runs)[x_type->index][width](&work);
     lq_load_reals(x_type->type, y, 0, 1, n, m->y + m->pairs);
 }
@@ -162,6 +162,9 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
     if (zero_point) return lq_refuse(call, LQ_ERROR_GRID, 5, -1);
     if (!lq_same_shape(x, y)) return lq_refuse(call, LQ_ERROR_SHAPE, 2, -1);
     lq_plain_geometry(call, x, y);
+    /* Without codes nothing is clipped. */
+    call->rule.qmin = INT32_MIN;
+    call->rule.qmax = INT32_MAX;
     return LQ_OK;
 }
 
@@ -192,6 +195,7 @@ lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_sche
     status = lq_check_struct(error, error->struct_size, sizeof *error);
     if (status) return lq_refuse(&call, status, 6, -1);
     measure m = {.call = &call, .y_type = scheme ? NULL : call.type[LQ_CODES]};
+    m.scale[0] = 1.0f;
     call.geometry.row_major = true;
     lq_make_plan(&call.geometry, LQ_ORDER_STRICT, &plan);
     lq_each_batch(&plan, measure_batch, &m);

@@ -12,7 +12,7 @@ static const struct {
     {LQ_ERROR_SHAPE, "a dimension is negative, or two shapes that must agree do not"},
     {LQ_ERROR_OVERFLOW, "a number of elements or bytes is too large to represent"},
     {LQ_ERROR_SIZE, "a view reaches outside its data"},
-    {LQ_ERROR_STRIDE, "two elements of an output share memory"},
+    {LQ_ERROR_STRIDE, "two elements of an output share memory, or its strides do not nest"},
     {LQ_ERROR_AXIS, "an axis is outside the tensor's rank"},
     {LQ_ERROR_BLOCK, "a block extent is negative, or the tile's rank is not the tensor's"},
     {LQ_ERROR_ENUM, "an enumeration or flag has an unknown value"},

@@ -1,0 +1,128 @@
+/*
+ * Every operation on random tensors against the oracle in naive.h: all types, mappings,
+ * granularities and ranges, any strides, in place, interleaved with parameters.
+ *
+ * LQ_SEED=n replays a seed, LQ_CASES=n sets how many cases there are.
+ */
+#include <inttypes.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "random_cases.h"
+
+static void test_random_cases(void **state) {
+    const char *wanted = getenv("LQ_CASES");
+    int64_t cases = wanted && *wanted ? strtoll(wanted, NULL, 0) : 40000;
+    uint64_t seed = random_seed();
+    struct test_case c;
+    int64_t done[8] = {0};
+    (void)state;
+    memset(&c, 0, sizeof c);
+    arena_open(&c.arena);
+    print_message("LQ_SEED=%" PRIu64 ", %" PRId64 " cases\n", seed, cases);
+    for (int64_t i = 0; i < cases; ++i) {
+        /* A seed has its operation, so that one case can be run again. */
+        struct random_state choice = {(seed + (uint64_t)i) * 31};
+        int64_t shape[LQ_MAX_RANK];
+        int32_t rank;
+        start_case(&c, seed + (uint64_t)i, (enum operation)random_in(&choice, 0, UNPACK));
+        rank = random_shape(&c.arena, shape);
+        if (c.operation != CALIBRATE && c.operation < MEASURE_REAL &&
+            random_one_in(&c.arena.random, 12))
+            make_record_case(&c);
+        else
+            make_case(&c, rank, shape);
+        run_case(&c);
+        done[c.operation] += 1;
+    }
+    for (int i = 0; i <= UNPACK; ++i)
+        print_message("%" PRId64 " cases of %s\n", done[i], name_of_operation((enum operation)i));
+    arena_close(&c.arena);
+}
+
+/*
+ * Sizes that cross what a library may work in: hundreds of blocks, thousands of elements in a
+ * row, sums over more than 2^16 pairs.
+ */
+static void test_large_cases(void **state) {
+    static const int64_t shapes[][3] = {{700, 41, 0},  {41, 700, 0}, {3, 1100, 9}, {2, 9, 1100},
+                                        {70000, 0, 0}, {5, 9001, 0}, {300, 2, 31}, {1, 33, 513}};
+    static const int32_t ranks[] = {2, 2, 3, 3, 1, 2, 3, 3};
+    uint64_t seed = random_seed();
+    struct test_case c;
+    (void)state;
+    memset(&c, 0, sizeof c);
+    arena_open(&c.arena);
+    for (int i = 0; i < 8 * 8 * 6; ++i) {
+        start_case(&c, seed + (uint64_t)i, (enum operation)(i % 8));
+        make_case(&c, ranks[i / 8 % 8], shapes[i / 8 % 8]);
+        run_case(&c);
+    }
+    arena_close(&c.arena);
+}
+
+static int run_in_place(struct test_case *c, int32_t rank, const int64_t *shape, lq_type x_type,
+                        lq_scheme scheme, enum operation operation) {
+    struct arena *a = &c->arena;
+    int64_t grid[LQ_MAX_RANK] = {0}, count;
+    if (naive_bits(scheme.code_type) > naive_bits(x_type)) return 0;
+    start_case(c, 7, operation);
+    c->scheme = scheme;
+    c->x = random_view(a, x_type, rank, shape, VIEW_CONTIGUOUS);
+    random_values(a, &c->x);
+    c->codes = in_place(a, &c->x, scheme.code_type);
+    c->has_zero_point = 1;
+    count = naive_grid(&c->x, &c->scheme.block, grid);
+    c->scale = random_view(a, LQ_F32, 1, &count, VIEW_CONTIGUOUS);
+    c->zero_point = random_view(a, LQ_S32, 1, &count, VIEW_CONTIGUOUS);
+    if (operation == QUANTIZE) fill_parameters(c, 1);
+    run_case(c);
+    return 1;
+}
+
+/*
+ * In place on shapes whose codes reach far into values that other blocks still need, by every axis:
+ * quantizing block by block would read codes as values.
+ */
+static void test_large_in_place(void **state) {
+    static const lq_type real_types[] = {LQ_F32, LQ_F16, LQ_BF16};
+    static const lq_type code_types[] = {LQ_S8, LQ_U8, LQ_S4, LQ_U4, LQ_S2, LQ_S16};
+    static const int64_t shapes[4][3] = {{40, 300, 0}, {3, 70, 700}, {300, 40, 0}, {1, 5, 2100}};
+    static const int32_t ranks[4] = {2, 3, 2, 3};
+    struct test_case c;
+    int cases = 0;
+    (void)state;
+    memset(&c, 0, sizeof c);
+    arena_open(&c.arena);
+    for (int i = 0; i < 4 * 3 * 6 * 2; ++i) {
+        int which = i / 36;
+        lq_type x_type = real_types[i / 12 % 3], code = code_types[i / 2 % 6];
+        enum operation operation = i % 2 ? DYNAMIC : QUANTIZE;
+        /* The oracle takes its time over the largest shape. */
+        if (which == 1 && (x_type == LQ_F16 || code == LQ_U8 || code == LQ_U4)) continue;
+        for (int32_t axis = 0; axis < ranks[which]; ++axis) {
+            lq_scheme affine = lq_affine(code, lq_per_channel(axis));
+            lq_scheme blocks = lq_symmetric_half_range(code, lq_per_block(axis, 33));
+            cases += run_in_place(&c, ranks[which], shapes[which], x_type, affine, operation);
+            cases += run_in_place(&c, ranks[which], shapes[which], x_type, blocks, operation);
+        }
+    }
+    print_message("%d cases in place\n", cases);
+    arena_close(&c.arena);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_random_cases),
+        cmocka_unit_test(test_large_cases),
+        cmocka_unit_test(test_large_in_place),
+    };
+    return cmocka_run_group_tests_name("views", tests, NULL, NULL);
+}
