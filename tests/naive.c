@@ -264,7 +264,7 @@ int naive_has_room(const lq_scheme *scheme) {
     }
 }
 
-static int64_t extent_of(const lq_tensor *x, const lq_block *block, int32_t i) {
+int64_t naive_extent(const lq_tensor *x, const lq_block *block, int32_t i) {
     int32_t axis = block->axis < 0 ? block->axis + x->rank : block->axis;
     int64_t extent;
     switch (block->granularity) {
@@ -279,7 +279,7 @@ static int64_t extent_of(const lq_tensor *x, const lq_block *block, int32_t i) {
 int64_t naive_grid(const lq_tensor *x, const lq_block *block, int64_t grid[LQ_MAX_RANK]) {
     int64_t count = 1;
     for (int32_t i = 0; i < x->rank; ++i) {
-        int64_t extent = extent_of(x, block, i);
+        int64_t extent = naive_extent(x, block, i);
         grid[i] = extent == 0 ? 1 : x->shape[i] / extent + (x->shape[i] % extent != 0);
         count *= grid[i];
     }
@@ -291,7 +291,7 @@ int64_t naive_block_of(const lq_tensor *x, const lq_block *block, int64_t index)
     int64_t step = 1, result = 0;
     naive_grid(x, block, grid);
     for (int32_t i = x->rank - 1; i >= 0; --i) {
-        int64_t extent = extent_of(x, block, i);
+        int64_t extent = naive_extent(x, block, i);
         int64_t at = index % x->shape[i];
         index /= x->shape[i];
         if (extent != 0) result += at / extent * step;

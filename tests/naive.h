@@ -60,6 +60,7 @@ void naive_clear_tail(const lq_tensor *t);
 /* Schemes. */
 void naive_codes_of(const lq_scheme *scheme, struct naive_codes *codes);
 int naive_has_room(const lq_scheme *scheme);
+int64_t naive_extent(const lq_tensor *x, const lq_block *block, int32_t i); /* 0: whole axis */
 int64_t naive_grid(const lq_tensor *x, const lq_block *block, int64_t grid[LQ_MAX_RANK]);
 int64_t naive_block_of(const lq_tensor *x, const lq_block *block, int64_t index);
 void naive_parameters(const lq_scheme *scheme, double lo, double hi, double v, lq_type scale_type,

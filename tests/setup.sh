@@ -26,6 +26,7 @@ provided() {
     case $1 in
     gcc) command -v ${CC:-cc} ;;
     libc6-dev) ${CC:-cc} -E -include stdio.h -x c /dev/null ;;
+    libclang-rt-*-dev) ls "$(clang -print-resource-dir)"/lib/linux/libclang_rt.asan* ;;
     libcjson-dev) pkg-config --exists libcjson ;;
     libcmocka-dev) pkg-config --exists cmocka ;;
     ninja-build) command -v ninja ;;

@@ -1,0 +1,5 @@
+#include "x86/avx512_vec.h"
+#include "loops/simd.h"
+
+#define LQ_TABLE lq_kernels_avx512
+#include "loops/table.h"

@@ -1,0 +1,284 @@
+/* The vector vocabulary of loops/simd.h in AVX-512 F, BW, DQ and VL. */
+#if !defined(__AVX512F__) || !defined(__AVX512BW__) || !defined(__AVX512DQ__) ||                   \
+    !defined(__AVX512VL__)
+#error "this file needs -mavx512f -mavx512bw -mavx512dq -mavx512vl"
+#endif
+
+#include "loops/plain.h"
+#include <immintrin.h>
+
+enum { LANES = 16, TILE = 4 * LANES };
+
+typedef struct tile {
+    __m512 v[4];
+} tile;
+
+typedef struct itile {
+    __m512i v[4];
+} itile;
+
+/* The four statements of an operation on tiles; the compiler unrolls them. */
+#define EACH for (int k = 0; k < 4; ++k)
+
+LQ_INLINE tile tile_splat(float f) {
+    tile t;
+    EACH t.v[k] = _mm512_set1_ps(f);
+    return t;
+}
+
+LQ_INLINE itile itile_splat(int32_t i) {
+    itile t;
+    EACH t.v[k] = _mm512_set1_epi32(i);
+    return t;
+}
+
+LQ_INLINE tile tile_of(itile i) {
+    tile t;
+    EACH t.v[k] = _mm512_cvtepi32_ps(i.v[k]);
+    return t;
+}
+
+LQ_INLINE tile tile_subtract(tile a, tile b) {
+    EACH a.v[k] = _mm512_sub_ps(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_add(itile a, itile b) {
+    EACH a.v[k] = _mm512_add_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+/* The lowest n of 64 bits; and of those, the 16 of vector k. */
+LQ_INLINE uint64_t low_bits(int64_t n) {
+    return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
+}
+LQ_INLINE __mmask16 first_n(int k, int64_t n) {
+    return (__mmask16)(low_bits(n) >> (k * LANES));
+}
+
+LQ_INLINE tile tile_first_n(tile a, tile b, int64_t n) {
+    EACH a.v[k] = _mm512_mask_blend_ps(first_n(k, n), b.v[k], a.v[k]);
+    return a;
+}
+
+LQ_INLINE __m512 from_bf16(__m256i h) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+LQ_INLINE tile tile_load_n(lq_real real, const unsigned char *x, int64_t i, int64_t n) {
+    tile t;
+    EACH {
+        const int64_t at = i + k * LANES;
+        if (real == LQ_REAL_f32) {
+            t.v[k] = _mm512_maskz_loadu_ps(first_n(k, n), x + at * 4);
+        } else {
+            const __m256i h = _mm256_maskz_loadu_epi16(first_n(k, n), x + at * 2);
+            t.v[k] = real == LQ_REAL_f16 ? _mm512_cvtph_ps(h) : from_bf16(h);
+        }
+    }
+    return t;
+}
+
+LQ_INLINE tile tile_load(lq_real real, const unsigned char *x, int64_t i) {
+    return tile_load_n(real, x, i, TILE);
+}
+
+/* The processor's own conversion to bfloat16 flushes subnormals; this one does not. */
+LQ_INLINE __m256i to_bf16(__m512 v) {
+    const __m512i u = _mm512_castps_si512(v);
+    const __m512i high = _mm512_srli_epi32(u, 16);
+    const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+    const __m512i sum = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+    const __m512i quiet = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+    const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+    return _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32(sum, 16), nan, quiet));
+}
+
+LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n) {
+    EACH {
+        const int64_t at = i + k * LANES;
+        if (real == LQ_REAL_f32) {
+            _mm512_mask_storeu_ps(x + at * 4, first_n(k, n), t.v[k]);
+        } else {
+            const __m256i h = real == LQ_REAL_f16
+                                  ? _mm512_cvtps_ph(t.v[k], _MM_FROUND_TO_NEAREST_INT)
+                                  : to_bf16(t.v[k]);
+            _mm256_mask_storeu_epi16(x + at * 2, first_n(k, n), h);
+        }
+    }
+}
+
+LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
+    tile_store_n(real, x, i, t, TILE);
+}
+
+LQ_INLINE itile itile_load_n(const int32_t *p, int64_t n) {
+    itile t;
+    EACH t.v[k] = _mm512_maskz_loadu_epi32(first_n(k, n), p + k * LANES);
+    return t;
+}
+
+LQ_INLINE itile itile_load(const int32_t *p) {
+    return itile_load_n(p, TILE);
+}
+
+LQ_INLINE itile from_bytes(__m512i bytes) {
+    itile t;
+    t.v[0] = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(bytes));
+    t.v[1] = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 1));
+    t.v[2] = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 2));
+    t.v[3] = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 3));
+    return t;
+}
+
+/* 64 codes as bytes in order: each packed byte in a wider element, its codes moved apart. */
+LQ_INLINE __m512i spread_4(__m256i packed) {
+    const __m512i u = _mm512_cvtepu8_epi16(packed);
+    return _mm512_and_si512(_mm512_or_si512(u, _mm512_slli_epi16(u, 4)), _mm512_set1_epi8(15));
+}
+
+LQ_INLINE __m512i spread_2(__m128i packed) {
+    const __m512i u = _mm512_cvtepu8_epi32(packed);
+    const __m512i a = _mm512_or_si512(u, _mm512_slli_epi32(u, 12));
+    const __m512i b = _mm512_or_si512(a, _mm512_slli_epi32(a, 6));
+    return _mm512_and_si512(b, _mm512_set1_epi32(0x03030303));
+}
+
+/* n codes below 16 bits fill these bytes. */
+LQ_INLINE uint64_t byte_mask(lq_width width, int64_t n) {
+    return low_bits(n << (int)width >> 2);
+}
+
+LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
+    itile t;
+    switch (width) {
+    case LQ_WIDTH_2: {
+        const __mmask16 mask = (__mmask16)byte_mask(width, n);
+        return from_bytes(spread_2(_mm_maskz_loadu_epi8(mask, q + i / 4)));
+    }
+    case LQ_WIDTH_4: {
+        const __mmask32 mask = (__mmask32)byte_mask(width, n);
+        return from_bytes(spread_4(_mm256_maskz_loadu_epi8(mask, q + i / 2)));
+    }
+    case LQ_WIDTH_8:
+        EACH t.v[k] = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_n(k, n), q + i + k * LANES));
+        return t;
+    default:
+        EACH t.v[k] =
+            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_n(k, n), q + (i + k * LANES) * 2));
+        return t;
+    }
+}
+
+LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
+    return codes_load_n(width, q, i, TILE);
+}
+
+/* The low bytes of 64 int32 in [-32768, 32767], in order; packing works within quarters. */
+LQ_INLINE __m512i to_bytes(itile c) {
+    const __m512i low = _mm512_set1_epi16(0xff);
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i a = _mm512_and_si512(_mm512_packs_epi32(c.v[0], c.v[1]), low);
+    const __m512i b = _mm512_and_si512(_mm512_packs_epi32(c.v[2], c.v[3]), low);
+    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b));
+}
+
+LQ_INLINE __m256i join_4(__m512i bytes) {
+    const __m512i nibbles = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
+    return _mm512_cvtepi16_epi8(_mm512_maddubs_epi16(nibbles, _mm512_set1_epi16(0x1001)));
+}
+
+LQ_INLINE __m128i join_2(__m512i bytes) {
+    const __m512i codes = _mm512_and_si512(bytes, _mm512_set1_epi8(3));
+    const __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi16(0x0401));
+    return _mm512_cvtepi32_epi8(_mm512_madd_epi16(pairs, _mm512_set1_epi32(0x00100001)));
+}
+
+LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+    const uint64_t mask = byte_mask(width, n);
+    switch (width) {
+    case LQ_WIDTH_2: _mm_mask_storeu_epi8(q + i / 4, (__mmask16)mask, join_2(to_bytes(c))); break;
+    case LQ_WIDTH_4:
+        _mm256_mask_storeu_epi8(q + i / 2, (__mmask32)mask, join_4(to_bytes(c)));
+        break;
+    case LQ_WIDTH_8: _mm512_mask_storeu_epi8(q + i, (__mmask64)mask, to_bytes(c)); break;
+    default:
+        EACH _mm512_mask_cvtepi32_storeu_epi16(q + (i + k * LANES) * 2, first_n(k, n), c.v[k]);
+        break;
+    }
+}
+
+LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
+    codes_store_n(width, q, i, c, TILE);
+}
+
+LQ_INLINE tile tile_divide(tile x, tile s) {
+    EACH x.v[k] = _mm512_div_ps(x.v[k], s.v[k]);
+    return x;
+}
+
+LQ_INLINE tile tile_quotient(tile x, tile s, tile inverse) {
+    tile t;
+    EACH {
+        const __m512 r = _mm512_mul_ps(x.v[k], inverse.v[k]);
+        const __m512 e = _mm512_fnmadd_ps(r, s.v[k], x.v[k]);
+        t.v[k] = _mm512_fmadd_ps(e, inverse.v[k], r);
+    }
+    return t;
+}
+
+LQ_INLINE bool tile_any_nan(tile t) {
+    const __mmask16 a = _mm512_cmp_ps_mask(t.v[0], t.v[1], _CMP_UNORD_Q);
+    const __mmask16 b = _mm512_cmp_ps_mask(t.v[2], t.v[3], _CMP_UNORD_Q);
+    return !_kortestz_mask16_u8(a, b);
+}
+
+LQ_INLINE tile tile_nan_to_zero(tile t) {
+    EACH t.v[k] = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(t.v[k], t.v[k], _CMP_ORD_Q), t.v[k]);
+    return t;
+}
+
+LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {
+    itile c;
+    EACH {
+        const __m512 v = _mm512_min_ps(_mm512_max_ps(t.v[k], lo.v[k]), hi.v[k]);
+        c.v[k] = _mm512_add_epi32(_mm512_cvtps_epi32(v), zero.v[k]);
+    }
+    return c;
+}
+
+LQ_INLINE tile tile_values(itile bits, itile sign, itile zero, tile scale) {
+    tile t;
+    EACH {
+        const __m512i d = _mm512_sub_epi32(_mm512_xor_si512(bits.v[k], sign.v[k]), zero.v[k]);
+        t.v[k] = _mm512_mul_ps(_mm512_cvtepi32_ps(d), scale.v[k]);
+    }
+    return t;
+}
+
+/* The second operand comes back where either is NaN. */
+LQ_INLINE tile tile_min(tile x, tile lo) {
+    EACH x.v[k] = _mm512_min_ps(x.v[k], lo.v[k]);
+    return x;
+}
+
+LQ_INLINE tile tile_max(tile x, tile hi) {
+    EACH x.v[k] = _mm512_max_ps(x.v[k], hi.v[k]);
+    return x;
+}
+
+/* x - x is 0, or NaN for an infinity. */
+LQ_INLINE tile tile_drop_nonfinite(tile x) {
+    EACH x.v[k] = _mm512_add_ps(x.v[k], _mm512_sub_ps(x.v[k], x.v[k]));
+    return x;
+}
+
+LQ_INLINE float tile_lowest(tile t) {
+    return _mm512_reduce_min_ps(
+        _mm512_min_ps(_mm512_min_ps(t.v[0], t.v[1]), _mm512_min_ps(t.v[2], t.v[3])));
+}
+
+LQ_INLINE float tile_highest(tile t) {
+    return _mm512_reduce_max_ps(
+        _mm512_max_ps(_mm512_max_ps(t.v[0], t.v[1]), _mm512_max_ps(t.v[2], t.v[3])));
+}
