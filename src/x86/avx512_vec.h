@@ -100,9 +100,9 @@ LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, i
         if (real == LQ_REAL_f32) {
             _mm512_mask_storeu_ps(x + at * 4, first_n(k, n), t.v[k]);
         } else {
-            const __m256i h = real == LQ_REAL_f16
-                                  ? _mm512_cvtps_ph(t.v[k], _MM_FROUND_TO_NEAREST_INT)
-                                  : to_bf16(t.v[k]);
+            const __m256i h = real == LQ_REAL_f16 ? _mm512_maskz_cvtps_ph(first_n(k, n), t.v[k],
+                                                                          _MM_FROUND_TO_NEAREST_INT)
+                                                  : to_bf16(t.v[k]);
             _mm256_mask_storeu_epi16(x + at * 2, first_n(k, n), h);
         }
     }
