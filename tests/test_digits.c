@@ -198,7 +198,7 @@ static void add_noise(const tf_tensor *tensor, int64_t block, double limit, doub
         double largest = 0.0;
 
         for (int64_t i = start; i < start + block; i++)
-            largest = fmax(largest, fabs(value_at(tensor, i)));
+            if (fabs(value_at(tensor, i)) > largest) largest = fabs(value_at(tensor, i));
         for (int64_t i = start; i < start + block; i++) {
             double x = value_at(tensor, i);
             double error = x - nearbyint(x / (largest / limit)) * (largest / limit);
