@@ -1,0 +1,5 @@
+#include "arm/neon_vec.h"
+#include "loops/simd.h"
+
+#define LQ_TABLE lq_kernels_neon
+#include "loops/table.h"

@@ -1,0 +1,282 @@
+/* The vector vocabulary of loops/simd.h in Advanced SIMD of aarch64. */
+#if !defined(__aarch64__) || !defined(__ARM_NEON)
+#error "this file needs aarch64 with Advanced SIMD"
+#endif
+
+#include "loops/plain.h"
+#include <arm_neon.h>
+
+enum { LANES = 4, TILE = 4 * LANES };
+
+typedef struct tile {
+    float32x4_t v[4];
+} tile;
+
+typedef struct itile {
+    int32x4_t v[4];
+} itile;
+
+/* The four statements of an operation on tiles; the compiler unrolls them. */
+#define EACH for (int k = 0; k < 4; ++k)
+
+LQ_INLINE tile tile_splat(float f) {
+    tile t;
+    EACH t.v[k] = vdupq_n_f32(f);
+    return t;
+}
+
+LQ_INLINE itile itile_splat(int32_t i) {
+    itile t;
+    EACH t.v[k] = vdupq_n_s32(i);
+    return t;
+}
+
+LQ_INLINE tile tile_of(itile i) {
+    tile t;
+    EACH t.v[k] = vcvtq_f32_s32(i.v[k]);
+    return t;
+}
+
+LQ_INLINE tile tile_subtract(tile a, tile b) {
+    EACH a.v[k] = vsubq_f32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_add(itile a, itile b) {
+    EACH a.v[k] = vaddq_s32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE tile tile_first_n(tile a, tile b, int64_t n) {
+    static const int32_t indices[4] = {0, 1, 2, 3};
+    const int32x4_t index = vld1q_s32(indices);
+    EACH {
+        const uint32x4_t first = vcgtq_s32(vdupq_n_s32((int32_t)n - k * LANES), index);
+        a.v[k] = vbslq_f32(first, a.v[k], b.v[k]);
+    }
+    return a;
+}
+
+/* Bytes ask no alignment. */
+LQ_INLINE uint16x4_t load_halves(const unsigned char *p) {
+    return vreinterpret_u16_u8(vld1_u8(p));
+}
+
+LQ_INLINE tile tile_load(lq_real real, const unsigned char *x, int64_t i) {
+    tile t;
+    EACH {
+        const int64_t at = i + k * LANES;
+        if (real == LQ_REAL_f32) {
+            t.v[k] = vreinterpretq_f32_u8(vld1q_u8(x + at * 4));
+        } else if (real == LQ_REAL_f16) {
+            t.v[k] = vcvt_f32_f16(vreinterpret_f16_u16(load_halves(x + at * 2)));
+        } else {
+            t.v[k] = vreinterpretq_f32_u32(vshll_n_u16(load_halves(x + at * 2), 16));
+        }
+    }
+    return t;
+}
+
+/* There are no masked loads and stores: less than a tile passes through a buffer. */
+LQ_INLINE tile tile_load_n(lq_real real, const unsigned char *x, int64_t i, int64_t n) {
+    const int size = real == LQ_REAL_f32 ? 4 : 2;
+    unsigned char buffer[TILE * 4] = {0};
+    memcpy(buffer, x + i * size, (size_t)(n * size));
+    return tile_load(real, buffer, 0);
+}
+
+LQ_INLINE uint16x4_t to_bf16(float32x4_t v) {
+    const uint32x4_t u = vreinterpretq_u32_f32(v);
+    const uint32x4_t high = vshrq_n_u32(u, 16);
+    const uint32x4_t odd = vandq_u32(high, vdupq_n_u32(1));
+    const uint32x4_t sum = vaddq_u32(u, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    const uint32x4_t quiet = vorrq_u32(high, vdupq_n_u32(0x40));
+    return vmovn_u32(vbslq_u32(vceqq_f32(v, v), vshrq_n_u32(sum, 16), quiet));
+}
+
+LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
+    EACH {
+        const int64_t at = i + k * LANES;
+        if (real == LQ_REAL_f32) {
+            vst1q_u8(x + at * 4, vreinterpretq_u8_f32(t.v[k]));
+        } else if (real == LQ_REAL_f16) {
+            vst1_u8(x + at * 2, vreinterpret_u8_f16(vcvt_f16_f32(t.v[k])));
+        } else {
+            vst1_u8(x + at * 2, vreinterpret_u8_u16(to_bf16(t.v[k])));
+        }
+    }
+}
+
+LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n) {
+    const int size = real == LQ_REAL_f32 ? 4 : 2;
+    unsigned char buffer[TILE * 4];
+    tile_store(real, buffer, 0, t);
+    memcpy(x + i * size, buffer, (size_t)(n * size));
+}
+
+LQ_INLINE itile itile_load(const int32_t *p) {
+    itile t;
+    EACH t.v[k] = vld1q_s32(p + k * LANES);
+    return t;
+}
+
+LQ_INLINE itile itile_load_n(const int32_t *p, int64_t n) {
+    int32_t buffer[TILE] = {0};
+    memcpy(buffer, p, (size_t)n * sizeof *p);
+    return itile_load(buffer);
+}
+
+LQ_INLINE itile from_halves(uint16x8_t a, uint16x8_t b) {
+    itile t;
+    t.v[0] = vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(a)));
+    t.v[1] = vreinterpretq_s32_u32(vmovl_high_u16(a));
+    t.v[2] = vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(b)));
+    t.v[3] = vreinterpretq_s32_u32(vmovl_high_u16(b));
+    return t;
+}
+
+/* 16 codes as bytes in order. */
+LQ_INLINE uint8x16_t spread_4(const unsigned char *q) {
+    const uint8x8_t packed = vld1_u8(q);
+    const uint8x8_t low = vand_u8(packed, vdup_n_u8(15));
+    const uint8x8_t high = vshr_n_u8(packed, 4);
+    return vcombine_u8(vzip1_u8(low, high), vzip2_u8(low, high));
+}
+
+LQ_INLINE uint8x16_t spread_2(const unsigned char *q) {
+    static const uint8_t byte_of[16] = {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3};
+    static const int8_t down_by[16] = {0, -2, -4, -6, 0, -2, -4, -6, 0, -2, -4, -6, 0, -2, -4, -6};
+    uint8_t packed[16] = {0};
+    memcpy(packed, q, 4);
+    const uint8x16_t copies = vqtbl1q_u8(vld1q_u8(packed), vld1q_u8(byte_of));
+    return vandq_u8(vshlq_u8(copies, vld1q_s8(down_by)), vdupq_n_u8(3));
+}
+
+LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
+    if (width == LQ_WIDTH_16) {
+        return from_halves(vreinterpretq_u16_u8(vld1q_u8(q + i * 2)),
+                           vreinterpretq_u16_u8(vld1q_u8(q + i * 2 + 16)));
+    }
+    const uint8x16_t bytes = width == LQ_WIDTH_8   ? vld1q_u8(q + i)
+                             : width == LQ_WIDTH_4 ? spread_4(q + i / 2)
+                                                   : spread_2(q + i / 4);
+    return from_halves(vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
+}
+
+/* n codes in bytes; below 8 bits, n fills whole ones. */
+LQ_INLINE size_t code_bytes(lq_width width, int64_t n) {
+    return (size_t)(n << (int)width >> 2);
+}
+
+LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
+    unsigned char buffer[TILE * 2] = {0};
+    memcpy(buffer, q + code_bytes(width, i), code_bytes(width, n));
+    return codes_load(width, buffer, 0);
+}
+
+/* Bytes 2j and 2j + 1 into one, the second `shift` bits up. */
+LQ_INLINE uint8x16_t join(uint8x16_t bytes, int8_t shift) {
+    const uint8x16_t even = vuzp1q_u8(bytes, bytes);
+    const uint8x16_t odd = vuzp2q_u8(bytes, bytes);
+    return vorrq_u8(even, vshlq_u8(odd, vdupq_n_s8(shift)));
+}
+
+LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
+    const uint16x8_t a =
+        vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(c.v[0])), vreinterpretq_u32_s32(c.v[1]));
+    const uint16x8_t b =
+        vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(c.v[2])), vreinterpretq_u32_s32(c.v[3]));
+    if (width == LQ_WIDTH_16) {
+        vst1q_u8(q + i * 2, vreinterpretq_u8_u16(a));
+        vst1q_u8(q + i * 2 + 16, vreinterpretq_u8_u16(b));
+        return;
+    }
+    const uint8x16_t bytes = vmovn_high_u16(vmovn_u16(a), b);
+    if (width == LQ_WIDTH_8) {
+        vst1q_u8(q + i, bytes);
+    } else if (width == LQ_WIDTH_4) {
+        vst1_u8(q + i / 2, vget_low_u8(join(vandq_u8(bytes, vdupq_n_u8(15)), 4)));
+    } else {
+        const uint8x16_t pairs = join(vandq_u8(bytes, vdupq_n_u8(3)), 2);
+        const uint32_t fours = vgetq_lane_u32(vreinterpretq_u32_u8(join(pairs, 4)), 0);
+        memcpy(q + i / 4, &fours, sizeof fours);
+    }
+}
+
+LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+    unsigned char buffer[TILE * 2];
+    codes_store(width, buffer, 0, c);
+    memcpy(q + code_bytes(width, i), buffer, code_bytes(width, n));
+}
+
+LQ_INLINE tile tile_divide(tile x, tile s) {
+    EACH x.v[k] = vdivq_f32(x.v[k], s.v[k]);
+    return x;
+}
+
+LQ_INLINE tile tile_quotient(tile x, tile s, tile inverse) {
+    tile t;
+    EACH {
+        const float32x4_t r = vmulq_f32(x.v[k], inverse.v[k]);
+        const float32x4_t e = vfmsq_f32(x.v[k], r, s.v[k]);
+        t.v[k] = vfmaq_f32(r, e, inverse.v[k]);
+    }
+    return t;
+}
+
+LQ_INLINE bool tile_any_nan(tile t) {
+    const uint32x4_t a = vandq_u32(vceqq_f32(t.v[0], t.v[0]), vceqq_f32(t.v[1], t.v[1]));
+    const uint32x4_t b = vandq_u32(vceqq_f32(t.v[2], t.v[2]), vceqq_f32(t.v[3], t.v[3]));
+    return vminvq_u32(vandq_u32(a, b)) == 0;
+}
+
+LQ_INLINE tile tile_nan_to_zero(tile t) {
+    EACH {
+        const uint32x4_t number = vceqq_f32(t.v[k], t.v[k]);
+        t.v[k] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(t.v[k]), number));
+    }
+    return t;
+}
+
+LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {
+    itile c;
+    EACH {
+        const float32x4_t v = vminq_f32(vmaxq_f32(t.v[k], lo.v[k]), hi.v[k]);
+        c.v[k] = vaddq_s32(vcvtnq_s32_f32(v), zero.v[k]);
+    }
+    return c;
+}
+
+LQ_INLINE tile tile_values(itile bits, itile sign, itile zero, tile scale) {
+    tile t;
+    EACH {
+        const int32x4_t d = vsubq_s32(veorq_s32(bits.v[k], sign.v[k]), zero.v[k]);
+        t.v[k] = vmulq_f32(vcvtq_f32_s32(d), scale.v[k]);
+    }
+    return t;
+}
+
+/* Comparisons rather than fminnm, which lets a signaling NaN through. */
+LQ_INLINE tile tile_min(tile x, tile lo) {
+    EACH x.v[k] = vbslq_f32(vcltq_f32(x.v[k], lo.v[k]), x.v[k], lo.v[k]);
+    return x;
+}
+
+LQ_INLINE tile tile_max(tile x, tile hi) {
+    EACH x.v[k] = vbslq_f32(vcgtq_f32(x.v[k], hi.v[k]), x.v[k], hi.v[k]);
+    return x;
+}
+
+/* x - x is 0, or NaN for an infinity. */
+LQ_INLINE tile tile_drop_nonfinite(tile x) {
+    EACH x.v[k] = vaddq_f32(x.v[k], vsubq_f32(x.v[k], x.v[k]));
+    return x;
+}
+
+LQ_INLINE float tile_lowest(tile t) {
+    return vminvq_f32(vminq_f32(vminq_f32(t.v[0], t.v[1]), vminq_f32(t.v[2], t.v[3])));
+}
+
+LQ_INLINE float tile_highest(tile t) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(t.v[0], t.v[1]), vmaxq_f32(t.v[2], t.v[3])));
+}
