@@ -165,11 +165,15 @@ static void test_boundaries(void **state) {
     int64_t total = 0;
     uint32_t noise = 12345;
     (void)state;
-    /* Any mantissa: a quotient by other means than division goes wrong for few of them. */
-    for (int i = 0; i < 48; ++i) {
+    /*
+     * Any mantissa, of small, moderate and large scales: a quotient by other means than division
+     * goes wrong for few of them, or only where a product underflows or overflows.
+     */
+    for (uint32_t i = 0; i < 96; ++i) {
+        uint32_t exponent = i % 3 == 0 ? 1 + i / 3 : i % 3 == 1 ? 120 + i / 6 : 222 + i / 3;
         noise = noise * 1664525u + 1013904223u;
-        total +=
-            check_boundaries(code_types[i % CODES], naive_widen(LQ_F32, 0x3c000000 + (noise >> 5)));
+        total += check_boundaries(code_types[i / 3 % CODES],
+                                  naive_widen(LQ_F32, exponent << 23 | noise >> 9));
     }
     for (int i = 0; i < SCALES; ++i)
         for (int j = 0; j < CODES; ++j) total += check_boundaries(code_types[j], scales[i]);

@@ -98,17 +98,20 @@ static int legal_in_place(const lq_tensor *in, const lq_tensor *out) {
 }
 
 struct overlap {
-    lq_tensor x, codes, scale;
+    lq_tensor x, codes, scale, zero;
     lq_scheme scheme;
+    int elsewhere; /* bit i: view i, as check_overlap counts them, has memory of its own */
     uint8_t room[ROOM + 16];
+    uint8_t other[2][ROOM + 16];
 };
 
 static int random_overlap(struct random_state *r, struct overlap *o) {
     static const lq_type code_types[] = {LQ_S2, LQ_S4, LQ_S8, LQ_S16, LQ_U2, LQ_U4, LQ_U8, LQ_U16};
     static const lq_type real_types[] = {LQ_F32, LQ_F16, LQ_BF16};
     int64_t shape[2] = {random_in(r, 1, 4), random_in(r, 1, 6)};
-    o->scheme = lq_symmetric(code_types[random_in(r, 0, 7)], lq_per_channel(0));
+    o->scheme = lq_affine(code_types[random_in(r, 0, 7)], lq_per_channel(0));
     memset(o->room, 0, sizeof o->room);
+    memset(o->other, 0, sizeof o->other);
     if (!place(r, o->room, real_types[random_in(r, 0, 2)], 2, shape, &o->x)) return 0;
     if (!place(r, o->room, o->scheme.code_type, 2, shape, &o->codes)) return 0;
     if (random_one_in(r, 4)) {
@@ -120,23 +123,37 @@ static int random_overlap(struct random_state *r, struct overlap *o) {
         o->codes.size = o->x.size = o->room + ROOM - (uint8_t *)o->x.data;
         if (!inside(&o->x) || !inside(&o->codes)) return 0;
     }
-    return place(r, o->room, real_types[random_in(r, 0, 2)], 1, shape, &o->scale);
+    if (!place(r, o->room, o->scheme.code_type, 1, shape, &o->zero)) return 0;
+    if (!place(r, o->room, real_types[random_in(r, 0, 2)], 1, shape, &o->scale)) return 0;
+    /* With fewer views in the room, more of them share it without meeting. */
+    o->elsewhere = 0;
+    if (random_one_in(r, 2)) {
+        o->elsewhere |= 1;
+        o->x = lq_matrix(o->other[0], LQ_F16, shape[0], shape[1]);
+    }
+    if (random_one_in(r, 2)) {
+        o->elsewhere |= 4;
+        o->scale = lq_vector(o->other[1], LQ_F32, shape[0]);
+    }
+    return 1;
 }
 
 /* Accepted: nothing is shared that may not be. Refused as an overlap: something could be. */
 static int check_overlap(struct overlap *o) {
-    uint8_t x[ROOM], codes[ROOM], scale[ROOM];
+    uint8_t bytes[4][ROOM] = {{0}};
+    const lq_tensor *views[4] = {&o->x, &o->codes, &o->scale, &o->zero};
+    int may_share = legal_in_place(&o->x, &o->codes), apart = 1, shared = 0;
     lq_status status;
-    int apart, shared, may_share;
-    if (!mark(&o->codes, o->room, codes)) return 0;
-    if (!mark(&o->scale, o->room, scale)) return 0;
-    mark(&o->x, o->room, x);
-    shared = share(codes, scale) || share(x, scale);
-    may_share = legal_in_place(&o->x, &o->codes);
-    if (share(x, codes) && !may_share) shared = 1;
-    apart = ranges_apart(codes, scale) && ranges_apart(x, scale) &&
-            (ranges_apart(x, codes) || may_share);
-    status = lq_quantize_dynamic(&o->x, &o->scheme, &o->codes, &o->scale, NULL, NULL);
+    for (int i = 0; i < 4; ++i)
+        if (!(o->elsewhere >> i & 1) && !mark(views[i], o->room, bytes[i]) && i > 0) return 0;
+    for (int i = 0; i < 4; ++i) {
+        for (int j = i + 1; j < 4; ++j) {
+            if (i == 0 && j == 1 && may_share) continue;
+            shared |= share(bytes[i], bytes[j]);
+            apart &= ranges_apart(bytes[i], bytes[j]);
+        }
+    }
+    status = lq_quantize_dynamic(&o->x, &o->scheme, &o->codes, &o->scale, &o->zero, NULL);
     if (status == LQ_OK && shared) return -1;
     if (status == LQ_ERROR_OVERLAP && apart) return -2;
     if (status != LQ_OK && status != LQ_ERROR_OVERLAP && status != LQ_ERROR_STRIDE) return -3;
@@ -161,6 +178,7 @@ static void test_overlaps(void **state) {
         print_view("x", &names, &o.x);
         print_view("codes", &names, &o.codes);
         print_view("scale", &names, &o.scale);
+        print_view("zero point", &names, &o.zero);
         fail_msg("%s", result == -1   ? "accepted, but bytes are shared"
                        : result == -2 ? "refused, but nothing is shared"
                                       : "refused for another reason");
