@@ -9,8 +9,8 @@
  *   Result      The same bytes on every instruction set, compiler, optimization
  *               level and number of threads. Every input has a defined result or
  *               a status; src/numerics.md has each rule with its formula.
- *   Status      LQ_OK is 0. Any other status means that an argument was refused
- *               and no output was written. lq_status_string() explains it; a
+ *   Status      LQ_OK is 0. Any other status but LQ_ERROR_EXEC means that an argument was
+ *               refused and no output was written. lq_status_string() explains it; a
  *               report (lq_exec) says which argument and which element.
  *   Memory      The caller owns all of it. Nothing is allocated, printed or
  *               aborted. Nothing outside a view is read or written, and no
@@ -78,7 +78,8 @@ enum {
     LQ_ERROR_ZERO_POINT = 15, /* a zero point is outside the code range, or not the mapping's own */
     LQ_ERROR_CODE = 16,       /* a code does not fit into the packed type */
     LQ_ERROR_OVERLAP = 17,    /* an output overlaps another argument in a way that is not allowed */
-    LQ_ERROR_CPU = 18 /* LIBQUANT_CPU, or the level asked for, is not one of this machine's */
+    LQ_ERROR_CPU = 18, /* LIBQUANT_CPU, or the level asked for, is not one of this machine's */
+    LQ_ERROR_EXEC = 19 /* parallel_for failed; outputs may have been written in part */
 };
 
 /* A sentence for a status, in English; never NULL. */
@@ -126,10 +127,11 @@ LQ_API lq_type lq_type_from_name(const char *name);
  * of `data`. Strides are signed and count elements. A dimension may be 0; then
  * there are no elements, and data may be NULL. Rank 0 is one element.
  *
- * Elements of 2 or 4 bits are packed densely, the first in the low bits of a
- * byte, so such a view may begin inside a byte. Writing keeps the bits around
- * a view; only where the view is dense (contiguous, no gaps) do the bits behind
- * its last element, in that same byte, become 0.
+ * Elements of 2 or 4 bits are packed densely, the first in the low bits of a byte, so such a view
+ * may begin inside a byte. Writing keeps the bits around a view, with one exception: where the view
+ * is dense (contiguous, no gaps, one element included), the bits behind its last element in that
+ * same byte become 0. So rows of an odd number of such elements that share bytes, written by one
+ * call each, must be written in order; one call for the whole matrix has no such order.
  *
  * Elements wider than a byte are in the machine's byte order.
  *
@@ -159,12 +161,13 @@ typedef struct lq_tensor {
 LQ_API void lq_tensor_init(lq_tensor *tensor, const void *data, lq_type type, int32_t rank,
                            const int64_t *shape);
 
+/* The same by value: lq_contiguous for any rank, lq_matrix, lq_vector (below). */
 static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t rank,
                                       const int64_t *shape) {
     lq_tensor t = LQ_ZERO_INIT;
     int64_t n = 1;
     int32_t i;
-    t.data = (void *)(uintptr_t)data;
+    t.data = (void *)(uintptr_t)data; /* const of the elements is the calls' affair */
     t.type = type;
     t.rank = rank;
     if (rank < 0 || rank > LQ_MAX_RANK || (rank > 0 && !shape)) {
@@ -174,8 +177,10 @@ static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t ra
     for (i = rank - 1; i >= 0; --i) {
         t.shape[i] = shape[i];
         t.stride[i] = n;
-        /* A zero dimension must not hide an overflow, so it counts as 1 here. */
-        if (shape[i] < 0 || (shape[i] > 0 && n > INT64_MAX / 64 / shape[i])) {
+        /* A zero dimension must not hide an overflow, so it counts as 1 here. The comparison with
+         * 2^28 saves small shapes a division. */
+        if (shape[i] < 0 ||
+            ((n | shape[i]) >> 28 != 0 && shape[i] > 0 && n > INT64_MAX / 64 / shape[i])) {
             t.size = -1;
             n = 1;
         } else if (shape[i] > 0) {
@@ -196,6 +201,20 @@ static inline lq_tensor lq_matrix(const void *data, lq_type type, int64_t rows, 
     shape[0] = rows;
     shape[1] = columns;
     return lq_contiguous(data, type, 2, shape);
+}
+
+/*
+ * A view with strides of its own (in elements, one per dimension, any sign) of `size` bytes at
+ * `data`; its first element is element 0. For one that begins elsewhere, set `offset`.
+ */
+static inline lq_tensor lq_strided(const void *data, int64_t size, lq_type type, int32_t rank,
+                                   const int64_t *shape, const int64_t *stride) {
+    lq_tensor t = lq_contiguous(data, type, rank, shape);
+    int32_t i;
+    if (t.size >= 0 && rank > 0 && !stride) t.size = -1;
+    for (i = 0; t.size >= 0 && i < rank; ++i) t.stride[i] = stride[i];
+    if (t.size >= 0) t.size = size;
+    return t;
 }
 
 /* ------------------------------------------------------------------ blocks */
@@ -222,11 +241,13 @@ typedef struct lq_block {
     int64_t extent[LQ_MAX_RANK];
 } lq_block;
 
+/* One block: the whole tensor. */
 static inline lq_block lq_per_tensor(void) {
     lq_block b = LQ_ZERO_INIT;
     return b;
 }
 
+/* A block for each index of `axis`, in [-rank, rank). */
 static inline lq_block lq_per_channel(int32_t axis) {
     lq_block b = LQ_ZERO_INIT;
     b.granularity = LQ_PER_CHANNEL;
@@ -234,6 +255,7 @@ static inline lq_block lq_per_channel(int32_t axis) {
     return b;
 }
 
+/* `size` elements along `axis`, the last block maybe fewer; a size of 0 is the whole axis. */
 static inline lq_block lq_per_block(int32_t axis, int64_t size) {
     lq_block b = LQ_ZERO_INIT;
     b.granularity = LQ_PER_BLOCK;
@@ -267,10 +289,13 @@ static inline lq_block lq_per_tile(int32_t rank, const int64_t *extent) {
  *
  * Signed codes: z0 = 0 and L = min(-qmin, qmax). Unsigned codes: z0 =
  * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax, and
- * LQ_SYMMETRIC an L of at least 1. LQ_SYMMETRIC is what ONNX Runtime,
- * TensorRT and ggml's Q8_0 use (127), LQ_SYMMETRIC_HALF_RANGE is PyTorch's
- * (127.5), LQ_SYMMETRIC_FULL_RANGE is ggml's Q4_0 (-8): the only mapping whose
- * scales may be negative.
+ * LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those
+ * of ONNX Runtime's tools, TensorRT and ggml's Q8_0 (127), of LQ_SYMMETRIC_HALF_RANGE PyTorch's
+ * (127.5), of LQ_SYMMETRIC_FULL_RANGE ggml's Q4_0 (-8): the only mapping whose scales may be
+ * negative.
+ *
+ * LQ_SYMMETRIC narrows the codes as well. To apply the scales of a model for whose system -128 is
+ * a code (ONNX QuantizeLinear, TensorRT), use LQ_AFFINE with a zero point of NULL.
  */
 typedef int32_t lq_mapping;
 enum { LQ_AFFINE = 0, LQ_SYMMETRIC = 1, LQ_SYMMETRIC_HALF_RANGE = 2, LQ_SYMMETRIC_FULL_RANGE = 3 };
@@ -305,6 +330,7 @@ static inline lq_scheme lq_scheme_of(lq_mapping mapping, lq_type code_type, lq_b
     return s;
 }
 
+/* A scheme with the whole range of its code type; lq_mapping above says what each means. */
 static inline lq_scheme lq_affine(lq_type code_type, lq_block block) {
     return lq_scheme_of(LQ_AFFINE, code_type, block);
 }
@@ -364,12 +390,27 @@ enum {
     LQ_TRUSTED = 1
 };
 
+/*
+ * The caller's threads. Runs task(argument, i) once for every i from 0 to tasks - 1, in any order,
+ * on any threads, any of them at once, and returns 0 when all have ended; anything else, or a task
+ * left out or run twice, makes the call return LQ_ERROR_EXEC.
+ */
+typedef void lq_task(void *argument, int64_t index);
+typedef int32_t lq_parallel_for(void *pool, lq_task *task, void *argument, int64_t tasks);
+
 /* How to run a call; NULL means serial and silent. Later versions may add fields at the end. */
 typedef struct lq_exec {
     size_t struct_size;
     uint32_t flags;
     uint32_t reserved;
     lq_report *report; /* NULL: nothing is counted, which is faster */
+    /*
+     * NULL: the calling thread does it all. Otherwise large calls are cut into up to 256 tasks of
+     * some ten thousand elements or more. The bytes are the same for any number of threads. Narrowing
+     * in place and lq_measure_error stay on the calling thread.
+     */
+    lq_parallel_for *parallel_for;
+    void *pool; /* passed to it */
 } lq_exec;
 
 /* Zero struct_size bytes and set the size (and an index to -1). Statuses: NULL, STRUCT. */
@@ -399,7 +440,7 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  *
  * Statuses of all of them: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE,
  * AXIS, BLOCK, ENUM, RANGE, GRID, OVERLAP, CPU; and SCALE and ZERO_POINT where
- * parameters are read. Where several arguments are wrong, any one of them is reported.
+ * parameters are read; EXEC with a parallel_for. Where several arguments are wrong, any one of them is reported.
  */
 
 /*
@@ -412,7 +453,7 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  * the code range. A block whose range is empty or 0, or whose scale rounds to 0, gets
  * scale 1.
  *
- * Source: ONNX QuantizeLinear's mapping with min-max parameters.
+ * Source: min-max parameters as ONNX Runtime's quantization tools choose them, in double throughout.
  */
 LQ_API lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
                               const lq_tensor *zero_point, const lq_exec *exec);
@@ -441,8 +482,8 @@ LQ_API lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme,
                                const lq_tensor *x, const lq_exec *exec);
 
 /*
- * lq_calibrate followed by lq_quantize, the same bytes, but each block is quantized while
- * its values are still in cache. What an engine calls for activations:
+ * lq_calibrate followed by lq_quantize, the same bytes, but blocks and rows that fit
+ * the cache are quantized while their values are in it. What an engine calls for activations:
  *
  *     lq_tensor x = lq_matrix(activations, LQ_F32, tokens, width);
  *     lq_tensor q = lq_matrix(codes, LQ_S8, tokens, width);
@@ -458,7 +499,7 @@ LQ_API lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme
  * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4 or U2;
  * the shapes agree; any strides. lq_pack refuses a value that the packed type does
  * not hold (LQ_ERROR_CODE; with LQ_TRUSTED its low bits are kept). In place as above.
- * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU, EXEC.
  *
  * Source: ONNX's INT4 and INT2 tensors.
  */
@@ -475,20 +516,25 @@ typedef struct lq_error {
     double max_abs_error; /* max of |x - y|; 0 where count is 0 */
     double sqnr_db;       /* 10 log10(sum x^2 / sum (x - y)^2); infinite where y equals x; */
                           /* NaN where x is 0 throughout */
+    double mean_square_x; /* mean of x^2 and of y^2 over the pairs compared, so that figures of */
+    double mean_square_y; /* several tensors can be combined; NaN where count is 0 */
     double cosine;        /* sum x y / sqrt(sum x^2 * sum y^2); NaN where x or y is 0 throughout */
 } lq_error;
 
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
 LQ_API lq_status lq_error_init(lq_error *error, size_t struct_size);
 
 /*
  * How far y is from x. y has x's shape and is either
- *   - real: then scheme, scale and zero_point must be NULL (else TYPE or GRID), or
+ *   - real: then scheme, scale and zero_point must be NULL, or
  *   - codes of `scheme`: then the values compared are what lq_dequantize
  *     writes into a tensor of x's type.
- * `error` must have been through lq_error_init.
+ * `error` must have been through lq_error_init (else STRUCT).
+ *
+ * Real y with a scheme is TYPE, with parameters but no scheme GRID; codes without a scheme NULL.
  *
  * Differences and sums are in double and in an order that only the shape fixes, so
- * the figures are the same bytes everywhere. Statuses as above.
+ * the figures are the same bytes everywhere. Statuses: as above, and those just said.
  */
 LQ_API lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_scheme *scheme,
                                   const lq_tensor *scale, const lq_tensor *zero_point,
@@ -515,7 +561,7 @@ LQ_API const char *lq_cpu_name(lq_cpu level);
 /* Whether this build has kernels for a level and this machine can run them: 1 or 0. */
 LQ_API int32_t lq_cpu_available(lq_cpu level);
 
-/* The level in use. */
+/* The level in use; LQ_CPU_SCALAR also where LIBQUANT_CPU was refused and nothing runs. */
 LQ_API lq_cpu lq_cpu_level(void);
 
 /*

@@ -28,6 +28,15 @@ typedef struct lq_piece {
 typedef void lq_batch_fn(void *context, lq_batch *batch);
 typedef void lq_piece_fn(void *context, const lq_piece *piece);
 
+/* Which of the batch's blocks an element of a piece belongs to. */
+static inline int64_t lq_block_at(const lq_piece *piece, int64_t row, int64_t element) {
+    switch (piece->batch->plan->spread) {
+    case LQ_SPREAD_ROWS: return row;
+    case LQ_SPREAD_LANES: return element;
+    default: return 0;
+    }
+}
+
 void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context);
 void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context);
 

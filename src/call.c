@@ -35,6 +35,7 @@ static lq_status begin_report(lq_call *call, const lq_exec *exec) {
 }
 
 lq_status lq_begin(lq_call *call, const lq_exec *exec, int position) {
+    call->exec = exec;
     call->report = NULL;
     call->trusted = false;
     call->forward_only = false;

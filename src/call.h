@@ -21,7 +21,8 @@ typedef struct lq_arguments {
 /* A call with sound arguments. */
 typedef struct lq_call {
     const lq_kernels *kernels;
-    lq_report *report; /* or NULL */
+    const lq_exec *exec; /* or NULL */
+    lq_report *report;   /* or NULL */
     bool trusted;
     const lq_tensor *tensor[LQ_OPERANDS];
     const lq_type_info *type[LQ_OPERANDS];

@@ -123,21 +123,22 @@ const lq_kernels *lq_kernels_of(lq_cpu cpu) {
 static const lq_kernels refused = {.error_sums = NULL};
 static _Atomic(const lq_kernels *) active;
 
-static const lq_kernels *best_up_to(lq_cpu cap) {
-    for (int i = LEVELS - 1; i >= 0; --i) {
+/* The last row, up to this one, that build and machine have. */
+static const lq_kernels *best_up_to(int row) {
+    for (int i = row; i > 0; --i) {
         const lq_kernels *kernels = lq_kernels_of(levels[i].cpu);
-        if (levels[i].cpu <= cap && kernels) return kernels;
+        if (kernels) return kernels;
     }
     return &lq_kernels_scalar;
 }
 
 static const lq_kernels *choose(void) {
     const char *name = getenv("LIBQUANT_CPU");
-    if (!name || !*name) return best_up_to(INT32_MAX);
+    if (!name || !*name) return best_up_to(LEVELS - 1);
     for (int i = 0; i < LEVELS; ++i) {
         if (strcmp(name, levels[i].name) != 0) continue;
-        bool ours = levels[i].arch == LQ_ARCH_ANY || levels[i].arch == LQ_ARCH;
-        return ours ? best_up_to(levels[i].cpu) : &refused;
+        const bool ours = levels[i].arch == LQ_ARCH_ANY || levels[i].arch == LQ_ARCH;
+        return ours ? best_up_to(i) : &refused;
     }
     return &refused;
 }

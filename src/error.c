@@ -47,7 +47,7 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
     const lq_call *call = m->call;
     const lq_type_info *x_type = call->type[LQ_X];
     const bool lanes = p->batch->plan->spread == LQ_SPREAD_LANES;
-    const int64_t parameter = lanes ? first : p->batch->plan->spread == LQ_SPREAD_ROWS ? row : 0;
+    const int64_t block = lq_block_at(p, row, first);
     int64_t at[2];
     unsigned char x[LQ_PIECE * 4], y[LQ_PIECE * 4], codes[LQ_PIECE * 2];
     for (int o = LQ_X; o <= LQ_CODES; ++o) {
@@ -59,8 +59,8 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
         .codes = codes,
         .count = n,
         .rows = 1,
-        .scale = m->scale + parameter,
-        .zero = m->zero + parameter,
+        .scale = m->scale + block,
+        .zero = m->zero + block,
         .qmin = call->rule.qmin,
         .qmax = call->rule.qmax,
     };
@@ -134,6 +134,8 @@ static void finish(measure *m, lq_error *error) {
     error->nonfinite = t->nonfinite;
     error->clipped = m->counts.clipped;
     error->mse = error->count ? ee / (double)error->count : nan;
+    error->mean_square_x = error->count ? xx / (double)error->count : nan;
+    error->mean_square_y = error->count ? yy / (double)error->count : nan;
     error->max_abs_error = t->max;
     error->sqnr_db = nan;
     if (xx > 0) error->sqnr_db = ee > 0 ? 10 * log10_of(xx / ee) : infinite;

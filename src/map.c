@@ -72,16 +72,13 @@ static int64_t element_at(const lq_piece *p, const segment *part, lq_operand o) 
 }
 
 static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *part) {
-    const lq_spread spread = p->batch->plan->spread;
-    int64_t parameter = 0;
-    if (spread == LQ_SPREAD_ROWS) parameter = part->first_row;
-    if (spread == LQ_SPREAD_LANES) parameter = part->first;
+    const int64_t block = lq_block_at(p, part->first_row, part->first);
     return (lq_map_work){
         .count = part->count,
         .rows = part->rows,
-        .scale = m->scale ? m->scale + parameter : NULL,
-        .zero = m->zero ? m->zero + parameter : NULL,
-        .param_step = spread == LQ_SPREAD_ROWS,
+        .scale = m->scale ? m->scale + block : NULL,
+        .zero = m->zero ? m->zero + block : NULL,
+        .param_step = p->batch->plan->spread == LQ_SPREAD_ROWS,
         .qmin = m->qmin,
         .qmax = m->qmax,
         .sign = lq_sign_bit(m->code),

@@ -1,6 +1,5 @@
 /* lq_pack and lq_unpack: byte codes to packed ones and back. */
-#include "call.h"
-#include "map.h"
+#include "tasks.h"
 
 static bool is_byte(const lq_type_info *type) {
     return type->type == LQ_S8 || type->type == LQ_U8;
@@ -29,21 +28,23 @@ static lq_status check(lq_call *call, const lq_tensor *bytes, const lq_tensor *p
     if (!status) status = lq_check_overlap(t[0], span[0], t[1], span[1], &call->forward_only);
     if (status) return lq_refuse(call, status, 2, -1);
     call->rule.code = type[to_packed];
+    call->tensor[LQ_X] = bytes;
     lq_plain_geometry(call, bytes, packed);
     return LQ_OK;
 }
 
-static void map_piece(void *context, const lq_piece *piece) {
-    lq_map_piece(context, piece);
-}
 static void map_batch(void *context, lq_batch *batch) {
-    lq_each_piece(batch, map_piece, context);
+    lq_map_blocks(context, batch);
 }
 
-static void map_all(const lq_call *call, const lq_tensor *bytes, const lq_tensor *packed,
-                    bool to_packed) {
+static lq_status map_all(const lq_call *call, const lq_tensor *bytes, const lq_tensor *packed,
+                         bool to_packed) {
     lq_plan plan;
-    lq_map map = {
+    lq_job job;
+    job.call = call;
+    job.quantizes = false;
+    job.counts = (lq_counts){0, 0, 0};
+    job.map = (lq_map){
         .runs = to_packed ? call->kernels->pack : call->kernels->unpack,
         .to_codes = to_packed,
         .x = bytes->data,
@@ -52,7 +53,8 @@ static void map_all(const lq_call *call, const lq_tensor *bytes, const lq_tensor
         .code = call->rule.code,
     };
     lq_make_plan(&call->geometry, call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY, &plan);
-    lq_each_batch(&plan, map_batch, &map);
+    const lq_cut cut = lq_cut_for_elements(call, &job.map, &plan);
+    return lq_walk(&job, &cut, map_batch, NULL, NULL);
 }
 
 static int64_t bad_code(const void *context, const lq_tensor *t, int64_t at, int64_t step,
@@ -77,15 +79,14 @@ lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec
         const int64_t bad = lq_first_bad(bytes, bad_code, call.rule.code);
         if (bad >= 0) return lq_refuse(&call, LQ_ERROR_CODE, 1, bad);
     }
-    map_all(&call, bytes, packed, true);
+    status = map_all(&call, bytes, packed, true);
     lq_clear_tail(packed);
-    return LQ_OK;
+    return status;
 }
 
 lq_status lq_unpack(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec) {
     lq_call call;
     lq_status status = check(&call, bytes, packed, false, exec);
     if (status) return status;
-    map_all(&call, bytes, packed, false);
-    return LQ_OK;
+    return map_all(&call, bytes, packed, false);
 }

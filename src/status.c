@@ -27,6 +27,8 @@ static const struct {
     {LQ_ERROR_OVERLAP, "an output overlaps another argument"},
     {LQ_ERROR_CPU,
      "LIBQUANT_CPU, or the level asked for, is not one this machine and build can have"},
+    {LQ_ERROR_EXEC,
+     "parallel_for failed, left out a task or ran one twice; outputs are incomplete"},
 };
 
 const char *lq_status_string(lq_status status) {

@@ -151,18 +151,15 @@ lq_in_place lq_may_replace(const lq_tensor *in, const lq_tensor *out) {
     return forward ? LQ_IN_PLACE_NARROWER : LQ_IN_PLACE_NO;
 }
 
-/*
- * The part of every record of `size` bits that a view touches, as bits [begin, end) counted from
- * `base` modulo size. Dimensions that step by whole records repeat that part; the others span it.
- */
+/* What of a view lies in one record, as bits from `begin` to `end` modulo the record's size. */
 static bool part_of_record(const lq_tensor *t, uintptr_t base, int64_t size, int64_t *begin,
                            int64_t *end) {
-    int64_t bits = element_bits(t);
+    const int64_t bits = element_bits(t);
     int64_t low = t->offset * bits;
     int64_t width = bits;
     for (int i = 0; i < t->rank; ++i) {
         if (t->shape[i] == 1) continue;
-        int64_t step = t->stride[i] * bits;
+        const int64_t step = t->stride[i] * bits;
         if (step % size == 0) continue;
         if (step < 0) low += step * (t->shape[i] - 1);
         width += magnitude(step) * (t->shape[i] - 1);
@@ -178,8 +175,9 @@ static bool part_of_record(const lq_tensor *t, uintptr_t base, int64_t size, int
 
 static bool apart_in_records(const lq_tensor *a, const lq_tensor *b, int64_t size) {
     int64_t a_begin, a_end, b_begin, b_end;
-    uintptr_t base =
-        (uintptr_t)a->data < (uintptr_t)b->data ? (uintptr_t)a->data : (uintptr_t)b->data;
+    const uintptr_t a_data = (uintptr_t)a->data;
+    const uintptr_t b_data = (uintptr_t)b->data;
+    const uintptr_t base = a_data < b_data ? a_data : b_data;
     if (!part_of_record(a, base, size, &a_begin, &a_end)) return false;
     if (!part_of_record(b, base, size, &b_begin, &b_end)) return false;
     /* A part that wraps around the end of a record meets the next one's beginning. */
@@ -187,16 +185,77 @@ static bool apart_in_records(const lq_tensor *a, const lq_tensor *b, int64_t siz
            (b_end <= a_begin && a_end <= b_begin + size);
 }
 
-bool lq_interleaved(const lq_tensor *a, const lq_tensor *b) {
-    const lq_tensor *views[2] = {a, b};
+/* The dimension with the largest step, or -1 where the view is one element. */
+static int outermost(const lq_tensor *t) {
+    int best = -1;
+    for (int i = 0; i < t->rank; ++i) {
+        if (t->shape[i] == 1) continue;
+        if (best < 0 || magnitude(t->stride[i]) > magnitude(t->stride[best])) best = i;
+    }
+    return best;
+}
+
+/* The bits that a view reaches over, counted from `base`. */
+static void extent_of(const lq_tensor *t, uintptr_t base, int64_t *begin, int64_t *end) {
+    const int64_t bits = element_bits(t);
+    *begin = (int64_t)((uintptr_t)t->data - base) * 8 + t->offset * bits;
+    *end = *begin + bits;
+    for (int i = 0; i < t->rank; ++i) {
+        if (t->shape[i] == 1) continue;
+        const int64_t reach = t->stride[i] * bits * (t->shape[i] - 1);
+        *(reach < 0 ? begin : end) += reach;
+    }
+}
+
+/*
+ * Rows of records: where both views have the same outermost step, and all that both touch in a row
+ * fits into it, rows cannot meet other rows, and the question is about one of them.
+ */
+static bool drop_rows(lq_tensor *a, lq_tensor *b) {
+    const int i = outermost(a);
+    const int k = outermost(b);
+    if (i < 0 || k < 0) return false;
+    const int64_t step = a->stride[i] * element_bits(a);
+    if (step != b->stride[k] * element_bits(b) || step % 8 != 0) return false;
+    const uintptr_t base =
+        (uintptr_t)a->data < (uintptr_t)b->data ? (uintptr_t)a->data : (uintptr_t)b->data;
+    lq_tensor row_a = *a, row_b = *b;
+    int64_t a_begin, a_end, b_begin, b_end;
+    row_a.shape[i] = row_b.shape[k] = 1;
+    extent_of(&row_a, base, &a_begin, &a_end);
+    extent_of(&row_b, base, &b_begin, &b_end);
+    const int64_t begin = a_begin < b_begin ? a_begin : b_begin;
+    const int64_t end = a_end > b_end ? a_end : b_end;
+    /* Down to whole bytes, as everywhere where memory is shared. */
+    if ((end + 7) / 8 * 8 - begin / 8 * 8 > magnitude(step)) return false;
+    *a = row_a;
+    *b = row_b;
+    return true;
+}
+
+/* Whether the bytes that two views reach over meet. */
+static bool meet(const lq_tensor *a, const lq_tensor *b) {
+    const uintptr_t base =
+        (uintptr_t)a->data < (uintptr_t)b->data ? (uintptr_t)a->data : (uintptr_t)b->data;
+    int64_t a_begin, a_end, b_begin, b_end;
+    extent_of(a, base, &a_begin, &a_end);
+    extent_of(b, base, &b_begin, &b_end);
+    return a_begin / 8 * 8 < b_end + (8 - b_end % 8) % 8 &&
+           b_begin / 8 * 8 < a_end + (8 - a_end % 8) % 8;
+}
+
+bool lq_interleaved(const lq_tensor *first, const lq_tensor *second) {
+    lq_tensor view[2] = {*first, *second};
+    while (drop_rows(&view[0], &view[1])) {}
     for (int v = 0; v < 2; ++v) {
-        for (int i = 0; i < views[v]->rank; ++i) {
-            if (views[v]->shape[i] == 1) continue;
-            int64_t size = magnitude(views[v]->stride[i] * element_bits(views[v]));
-            if (size >= 8 && size % 8 == 0 && apart_in_records(a, b, size)) return true;
+        for (int i = 0; i < view[v].rank; ++i) {
+            if (view[v].shape[i] == 1) continue;
+            const int64_t size = magnitude(view[v].stride[i] * element_bits(&view[v]));
+            const bool records = size >= 8 && size % 8 == 0;
+            if (records && apart_in_records(&view[0], &view[1], size)) return true;
         }
     }
-    return false;
+    return !meet(&view[0], &view[1]);
 }
 
 void lq_clear_tail(const lq_tensor *t) {

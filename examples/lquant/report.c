@@ -25,19 +25,17 @@ static double bits_per_weight(int64_t stored, int64_t elements) {
 static totals total_of(const report *r) {
     totals t = {0};
     double sum_ee = 0, sum_xx = 0, sum_yy = 0, count = 0;
-    int sums_match = 1;
     for (size_t i = 0; i < r->count; ++i) {
         const figures *f = &r->rows[i];
         t.elements += f->elements;
         t.stored += f->stored;
         t.clipped += f->clipped;
         t.nonfinite += f->nonfinite;
-        sums_match &= f->sums_match;
         if (f->error.count == 0) continue;
         count += (double)f->error.count;
         sum_ee += f->error.mse * (double)f->error.count;
-        sum_xx += f->sum_xx;
-        sum_yy += f->sum_yy;
+        sum_xx += f->error.mean_square_x * (double)f->error.count;
+        sum_yy += f->error.mean_square_y * (double)f->error.count;
         if (f->error.max_abs_error > t.max_abs_error) t.max_abs_error = f->error.max_abs_error;
     }
     t.bits_per_weight = bits_per_weight(t.stored, t.elements);
@@ -45,7 +43,7 @@ static totals total_of(const report *r) {
     t.sqnr_db =
         sum_xx > 0 && sum_ee > 0 ? 10.0 * log10(sum_xx / sum_ee) : (sum_xx > 0 ? INFINITY : NAN);
     t.cosine = NAN;
-    if (sums_match && sum_xx > 0 && sum_yy > 0)
+    if (sum_xx > 0 && sum_yy > 0)
         t.cosine = (sum_xx + sum_yy - sum_ee) / 2.0 / (sqrt(sum_xx) * sqrt(sum_yy));
     t.compression = r->bytes_out > 0 ? (double)r->bytes_in / (double)r->bytes_out : NAN;
     return t;

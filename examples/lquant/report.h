@@ -16,8 +16,6 @@ typedef struct figures {
     int64_t clipped;
     int64_t nonfinite;
     lq_error error;
-    double sum_xx, sum_yy; /* of the values compared, for the totals */
-    int sums_match;        /* both sums are over exactly the pairs of `error` */
 } figures;
 
 typedef struct report {

@@ -24,9 +24,9 @@
 #include "loops/plain.h"
 
 /*
- * x / s from r = x * (1/s) and one correction by fused multiply-adds. The result is the IEEE
- * quotient for all x where s lies in this range; an overflow on the way shows as NaN. Outside the
- * range the inverse is NaN, which sends every tile to the division.
+ * x / s from r = x * (1/s) and one correction by fused multiply-adds. Where s lies in this range,
+ * that is the IEEE quotient, or both are too small for a code other than 0's; an overflow on the
+ * way shows as NaN. Outside the range the inverse is NaN, which sends every tile to the division.
  */
 LQ_INLINE float inverse_of(float scale) {
     float magnitude = scale < 0 ? -scale : scale;

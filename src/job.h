@@ -1,0 +1,36 @@
+/* A call in progress: what the visits of a walk share. */
+#ifndef LQ_JOB_H
+#define LQ_JOB_H
+
+#include "call.h"
+#include "map.h"
+
+typedef struct lq_job {
+    const lq_call *call;
+    lq_map map;
+    lq_counts counts;
+    bool quantizes; /* calibrated blocks are quantized at once */
+    /* Of the batch at hand. */
+    float scale[LQ_BATCH];
+    int32_t zero[LQ_BATCH];
+    float lo[LQ_BATCH];
+    float hi[LQ_BATCH];
+    signed char first[LQ_BATCH]; /* sign of the first value of largest magnitude */
+} lq_job;
+
+void lq_start_job(lq_job *job, const lq_call *call, bool to_codes);
+
+/* A job for a part of the same work, with nothing counted yet. */
+void lq_copy_job(lq_job *copy, const lq_job *job);
+
+/* Codes from x, or x from codes, all of it. */
+lq_status lq_map_all(lq_job *job);
+void lq_map_blocks(lq_job *job, lq_batch *batch);
+
+/* Scales and zero points; and codes, where the job quantizes too. */
+lq_status lq_calibrate_all(lq_job *job);
+
+/* NaN and infinities, where the report wants them. */
+lq_status lq_count_nonfinite(lq_job *job);
+
+#endif

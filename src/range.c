@@ -1,0 +1,181 @@
+/* Scales and zero points from the ranges of blocks. */
+#include "numeric.h"
+#include "tasks.h"
+#include <string.h>
+
+static void range_rows(const lq_job *j, const lq_piece *p, const unsigned char *x,
+                       int64_t first_row, int64_t rows, int64_t first, int64_t count) {
+    const lq_spread spread = p->batch->plan->spread;
+    const lq_kernels *k = j->call->kernels;
+    const int real = j->call->type[LQ_X]->index;
+    const int64_t range = lq_block_at(p, first_row, first);
+    const lq_range_work work = {
+        .x = x,
+        .count = count,
+        .rows = rows,
+        .x_step = p->row_step[LQ_X] * j->map.x_size,
+        .lo = (float *)j->lo + range,
+        .hi = (float *)j->hi + range,
+        .range_step = spread == LQ_SPREAD_ROWS,
+    };
+    (spread == LQ_SPREAD_LANES ? k->range_lanes : k->range_runs)[real](&work);
+}
+
+static void range_piece(void *context, const lq_piece *p) {
+    lq_job *j = context;
+    const int size = j->map.x_size;
+    unsigned char buffer[LQ_PIECE * 4];
+    if (p->step[LQ_X] == 1 || p->count == 1) {
+        range_rows(j, p, j->map.x + p->at[LQ_X] * size, 0, p->rows, 0, p->count);
+        return;
+    }
+    for (int64_t r = 0; r < p->rows; ++r) {
+        for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
+            const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
+            const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
+            lq_gather(buffer, j->map.x, size, at, p->step[LQ_X], n);
+            range_rows(j, p, buffer, r, 1, i, n);
+        }
+    }
+}
+
+/* Only where +absmax and -absmax both occur does it matter which one comes first. */
+static void find_first(void *context, const lq_piece *p) {
+    lq_job *j = context;
+    const lq_tensor *x = j->call->tensor[LQ_X];
+    for (int64_t r = 0; r < p->rows; ++r) {
+        for (int64_t i = 0; i < p->count; ++i) {
+            const int64_t b = lq_block_at(p, r, i);
+            if (j->first[b] || j->lo[b] != -j->hi[b]) continue;
+            const float v = lq_load_real(x->type, x->data,
+                                         p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X]);
+            if (v == j->lo[b]) j->first[b] = -1;
+            if (v == j->hi[b]) j->first[b] = 1;
+        }
+    }
+}
+
+static void break_ties(lq_job *j, lq_batch *batch) {
+    bool any = false;
+    memset(j->first, 0, sizeof j->first);
+    if (j->call->rule.mapping != LQ_SYMMETRIC_FULL_RANGE) return;
+    for (int64_t b = 0; b < batch->blocks; ++b) any = any || j->lo[b] == -j->hi[b];
+    if (any) lq_each_piece(batch, find_first, j);
+}
+
+static void store_parameters(lq_job *j, const lq_batch *batch) {
+    const lq_tensor *s = j->call->tensor[LQ_SCALE];
+    const lq_tensor *z = j->call->type[LQ_ZERO] ? j->call->tensor[LQ_ZERO] : NULL;
+    for (int64_t b = 0; b < batch->blocks; ++b) {
+        lq_choose(&j->call->rule, s->type, j->lo[b], j->hi[b], j->first[b] < 0, &j->scale[b],
+                  &j->zero[b]);
+        lq_store_real(s->type, s->data, batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE],
+                      j->scale[b]);
+        if (!z) continue;
+        lq_store_integer(z->type, z->data, batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO],
+                         j->zero[b]);
+    }
+}
+
+static void find_ranges(void *context, lq_batch *batch) {
+    lq_job *j = context;
+    for (int64_t b = 0; b < batch->blocks; ++b) {
+        j->lo[b] = lq_from_bits(0x7f800000u);
+        j->hi[b] = lq_from_bits(0xff800000u);
+    }
+    lq_each_piece(batch, range_piece, j);
+}
+
+static void choose_batch(void *context, lq_batch *batch) {
+    lq_job *j = context;
+    break_ties(j, batch);
+    store_parameters(j, batch);
+}
+
+static void calibrate_batch(void *context, lq_batch *batch) {
+    lq_job *j = context;
+    find_ranges(j, batch);
+    choose_batch(j, batch);
+    if (j->quantizes) lq_map_blocks(j, batch);
+}
+
+/* A single block is ranged by many tasks, whose ranges are then one. */
+typedef struct lq_task_ranges {
+    float lo[LQ_MAX_TASKS], hi[LQ_MAX_TASKS];
+} lq_task_ranges;
+
+static void keep_range(void *context, int64_t task, const lq_job *j) {
+    lq_task_ranges *ranges = context;
+    ranges->lo[task] = j->lo[0];
+    ranges->hi[task] = j->hi[0];
+}
+
+static lq_status calibrate_one(lq_job *j, const lq_cut *cut) {
+    lq_task_ranges ranges;
+    lq_status status = lq_walk(j, cut, find_ranges, keep_range, &ranges);
+    if (status) return status;
+    j->lo[0] = ranges.lo[0];
+    j->hi[0] = ranges.hi[0];
+    for (int64_t t = 1; t < cut->count; ++t) {
+        j->lo[0] = ranges.lo[t] < j->lo[0] ? ranges.lo[t] : j->lo[0];
+        j->hi[0] = ranges.hi[t] > j->hi[0] ? ranges.hi[t] : j->hi[0];
+    }
+    lq_each_batch(cut->plan, choose_batch, j);
+    return j->quantizes ? lq_map_all(j) : LQ_OK;
+}
+
+lq_status lq_calibrate_all(lq_job *j) {
+    lq_plan plan;
+    lq_geometry geometry = j->call->geometry;
+    geometry.row_major = j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE;
+    lq_make_plan(&geometry, LQ_ORDER_BLOCKS, &plan);
+    lq_cut cut = lq_cut_for_reading(j->call, &plan);
+    if (cut.count > 1 && lq_is_one_block(&plan)) return calibrate_one(j, &cut);
+    const bool large = cut.count > 1;
+    const bool quantizes = j->quantizes;
+    cut = lq_cut_for_blocks(j->call, quantizes ? &j->map : NULL, &plan);
+    if (!large || !quantizes || cut.count > 1) {
+        return lq_walk(j, &cut, calibrate_batch, NULL, NULL);
+    }
+    /* Blocks whose codes share bytes: parameters first, then codes, each cut in its own way. */
+    j->quantizes = false;
+    cut = lq_cut_for_blocks(j->call, NULL, &plan);
+    lq_status status = lq_walk(j, &cut, calibrate_batch, NULL, NULL);
+    return status ? status : lq_map_all(j);
+}
+
+/* NaN and infinities only: with these parameters nothing is clipped. */
+static void count_piece(void *context, const lq_piece *p) {
+    lq_job *j = context;
+    const int size = j->map.x_size;
+    const float one = 1.0f;
+    const int32_t zero = 0;
+    unsigned char buffer[LQ_PIECE * 4];
+    for (int64_t r = 0; r < p->rows; ++r) {
+        for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
+            const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
+            const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
+            lq_gather(buffer, j->map.x, size, at, p->step[LQ_X], n);
+            const lq_map_work work = {.x = buffer,
+                                      .count = n,
+                                      .rows = 1,
+                                      .scale = &one,
+                                      .zero = &zero,
+                                      .qmin = INT32_MIN,
+                                      .qmax = INT32_MAX};
+            j->map.count_runs(&work, &j->counts);
+        }
+    }
+}
+
+static void count_batch(void *context, lq_batch *batch) {
+    lq_each_piece(batch, count_piece, context);
+}
+
+lq_status lq_count_nonfinite(lq_job *j) {
+    lq_plan plan;
+    if (!j->call->report) return LQ_OK;
+    lq_make_plan(&j->call->geometry, LQ_ORDER_MEMORY, &plan);
+    const lq_cut cut = lq_cut_for_reading(j->call, &plan);
+    return lq_walk(j, &cut, count_batch, NULL, NULL);
+}

@@ -1,0 +1,36 @@
+/* Large calls cut into tasks for the caller's threads. Which tasks run where changes no byte. */
+#ifndef LQ_TASKS_H
+#define LQ_TASKS_H
+
+#include "job.h"
+
+enum { LQ_MAX_TASKS = 256 };
+
+/* How a plan is cut: turns of one loop, shared out evenly. One task where it cannot be. */
+typedef struct lq_cut {
+    const lq_plan *plan;
+    int loop;
+    int64_t count; /* of tasks */
+    int64_t unit;  /* each task begins at a multiple of so many turns */
+} lq_cut;
+
+/* For a walk in memory order that writes codes or x. */
+lq_cut lq_cut_for_elements(const lq_call *call, const lq_map *map, const lq_plan *plan);
+
+/* For a walk block by block that writes parameters, and codes too where there is a map. */
+lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *plan);
+
+/* For a walk that only reads. */
+lq_cut lq_cut_for_reading(const lq_call *call, const lq_plan *plan);
+
+bool lq_is_one_block(const lq_plan *plan);
+
+/*
+ * Each task walks its part of the plan with a job of its own and then shows it to `finish`, if
+ * there is one. Counts are added up in the given job.
+ */
+typedef void lq_finish_fn(void *context, int64_t task, const lq_job *job);
+lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,
+                  void *context);
+
+#endif
