@@ -5,7 +5,7 @@
 #include "plan.h"
 
 /* The most blocks in a batch; their parameters are kept on the stack. */
-enum { LQ_BATCH = 256 };
+enum { LQ_BATCH = 1024 };
 
 typedef struct lq_batch {
     const lq_plan *plan;

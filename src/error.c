@@ -59,7 +59,7 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
         .codes = codes,
         .count = n,
         .rows = 1,
-        .scale = m->scale + block,
+        .scale = m->y_type ? NULL : m->scale + block,
         .zero = m->zero + block,
         .qmin = call->rule.qmin,
         .qmax = call->rule.qmax,
@@ -164,9 +164,6 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
     if (zero_point) return lq_refuse(call, LQ_ERROR_GRID, 5, -1);
     if (!lq_same_shape(x, y)) return lq_refuse(call, LQ_ERROR_SHAPE, 2, -1);
     lq_plain_geometry(call, x, y);
-    /* Without codes nothing is clipped. */
-    call->rule.qmin = INT32_MIN;
-    call->rule.qmax = INT32_MAX;
     return LQ_OK;
 }
 
@@ -197,7 +194,6 @@ lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_sche
     status = lq_check_struct(error, error->struct_size, sizeof *error);
     if (status) return lq_refuse(&call, status, 6, -1);
     measure m = {.call = &call, .y_type = scheme ? NULL : call.type[LQ_CODES]};
-    m.scale[0] = 1.0f;
     call.geometry.row_major = true;
     lq_make_plan(&call.geometry, LQ_ORDER_STRICT, &plan);
     lq_each_batch(&plan, measure_batch, &m);

@@ -16,9 +16,9 @@ typedef struct lq_map_work {
     unsigned char *codes;
     int64_t count;
     int64_t rows;
-    int64_t x_step;     /* bytes from row to row */
-    int64_t codes_step; /* bytes from row to row */
-    const float *scale;
+    int64_t x_step;      /* bytes from row to row */
+    int64_t codes_step;  /* bytes from row to row */
+    const float *scale;  /* NULL, for counts: no clipping to be counted */
     const int32_t *zero; /* within [qmin, qmax] */
     int64_t param_step;  /* runs: parameters from row to row, 0 or 1 */
     int32_t qmin, qmax;

@@ -5,6 +5,10 @@
 void lq_gather(void *buffer, const void *data, int size, int64_t at, int64_t step, int64_t n) {
     unsigned char *to = buffer;
     const unsigned char *from = (const unsigned char *)data + at * size;
+    if (step == 1) {
+        memcpy(to, from, (size_t)(n * size));
+        return;
+    }
     step *= size;
     switch (size) {
     case 1:
@@ -22,6 +26,10 @@ void lq_gather(void *buffer, const void *data, int size, int64_t at, int64_t ste
 void lq_scatter(const void *buffer, void *data, int size, int64_t at, int64_t step, int64_t n) {
     const unsigned char *from = buffer;
     unsigned char *to = (unsigned char *)data + at * size;
+    if (step == 1) {
+        memcpy(to, from, (size_t)(n * size));
+        return;
+    }
     step *= size;
     switch (size) {
     case 1:
@@ -145,7 +153,55 @@ static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row
     map_staged(m, p, c);
 }
 
-void lq_map_piece(const lq_map *m, const lq_piece *p) {
+/* ------------------------------------------------------- many short rows */
+
+enum { STREAM = 4096 };
+
+/* `n` codes from element `at` on, one after the other, to or from bytes that are not extended. */
+static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64_t n) {
+    const int64_t per_byte = 8 / m->code->bits;
+    const int64_t into = at % per_byte;
+    int64_t head = into ? per_byte - into : 0;
+    if (head > n) head = n;
+    const int64_t body = (n - head) / per_byte * per_byte;
+    const int64_t tail = n - head - body;
+    const lq_map_work work = {
+        .x = bytes + head,
+        .codes = m->codes + (at + head) * m->code->bits / 8,
+        .count = body,
+        .rows = 1,
+    };
+    if (m->to_codes) {
+        scatter_codes(bytes, m->codes, m->code, at, 1, head);
+        m->pack[m->code->index](&work);
+        scatter_codes(bytes + head + body, m->codes, m->code, at + head + body, 1, tail);
+    } else {
+        lq_gather_codes(bytes, m->codes, m->code, at, 1, head);
+        m->unpack[m->code->index](&work);
+        lq_gather_codes(bytes + head + body, m->codes, m->code, at + head + body, 1, tail);
+    }
+}
+
+/* Rows of codes below 8 bits that follow each other without a gap: as bytes, many at a time. */
+static void map_stream(const lq_map *m, const lq_piece *p) {
+    unsigned char bytes[STREAM];
+    const int64_t most = STREAM / p->count;
+    for (int64_t r = 0; r < p->rows; r += most) {
+        const int64_t rows = p->rows - r < most ? p->rows - r : most;
+        const segment part = {.first_row = r, .rows = rows, .count = p->count};
+        const int64_t codes_at = element_at(p, &part, LQ_CODES);
+        lq_map_work work = work_on(m, p, &part);
+        work.x = m->x + element_at(p, &part, LQ_X) * m->x_size;
+        work.x_step = p->row_step[LQ_X] * m->x_size;
+        work.codes = bytes;
+        work.codes_step = p->count;
+        if (!m->to_codes) move_stream(m, bytes, codes_at, rows * p->count);
+        run(m, p, LQ_WIDTH_8, &work);
+        if (m->to_codes) move_stream(m, bytes, codes_at, rows * p->count);
+    }
+}
+
+static void map_rows(const lq_map *m, const lq_piece *p) {
     const segment all = {.rows = p->rows, .count = p->count};
     const bool contiguous = p->count == 1 || (p->step[LQ_X] == 1 && p->step[LQ_CODES] == 1);
     const int64_t per_byte = m->code->bits < 8 ? 8 / m->code->bits : 1;
@@ -153,6 +209,10 @@ void lq_map_piece(const lq_map *m, const lq_piece *p) {
                              (p->rows == 1 || p->row_step[LQ_CODES] % per_byte == 0);
     if (contiguous && whole_bytes) {
         map_direct(m, p, &all);
+        return;
+    }
+    if (contiguous && p->rows > 1 && p->row_step[LQ_CODES] == p->count && p->count <= STREAM / 4) {
+        map_stream(m, p);
         return;
     }
     for (int64_t r = 0; r < p->rows; ++r) {
@@ -163,4 +223,40 @@ void lq_map_piece(const lq_map *m, const lq_piece *p) {
             map_staged(m, p, row);
         }
     }
+}
+
+/*
+ * A few lanes and many rows without gaps, such as pixels with a scale for each color: the parameters
+ * repeated, so that several rows make one.
+ */
+static void map_repeated(const lq_map *m, const lq_piece *p) {
+    float scale[LQ_BATCH];
+    int32_t zero[LQ_BATCH];
+    const int64_t times = LQ_BATCH / p->count < p->rows ? LQ_BATCH / p->count : p->rows;
+    lq_map wide = *m;
+    lq_piece many = *p;
+    for (int64_t i = 0; i < times * p->count; ++i) {
+        scale[i] = m->scale[i % p->count];
+        zero[i] = m->zero[i % p->count];
+    }
+    wide.scale = scale;
+    wide.zero = zero;
+    many.rows = p->rows / times;
+    many.count = times * p->count;
+    for (int o = LQ_X; o <= LQ_CODES; ++o) many.row_step[o] = times * p->row_step[o];
+    map_rows(&wide, &many);
+    for (int o = LQ_X; o <= LQ_CODES; ++o) many.at[o] += many.rows * many.row_step[o];
+    many.rows = 1;
+    many.count = p->rows % times * p->count;
+    if (many.count) map_rows(&wide, &many);
+}
+
+void lq_map_piece(const lq_map *m, const lq_piece *p) {
+    enum { FEW = 64 };
+    bool repeats =
+        m->lanes && p->batch->plan->spread == LQ_SPREAD_LANES && p->rows > 1 && p->count <= FEW;
+    for (int o = LQ_X; o <= LQ_CODES; ++o) {
+        repeats = repeats && p->step[o] == 1 && p->row_step[o] == p->count;
+    }
+    (repeats ? map_repeated : map_rows)(m, p);
 }

@@ -11,7 +11,9 @@
 typedef struct lq_map {
     lq_map_fn *const *runs;  /* by lq_width */
     lq_map_fn *const *lanes; /* NULL where there are no parameters */
-    bool to_codes;           /* x is read and codes written, or the other way round */
+    lq_map_fn *const *pack;  /* the way between codes of a width and bytes */
+    lq_map_fn *const *unpack;
+    bool to_codes; /* x is read and codes written, or the other way round */
     unsigned char *x;
     unsigned char *codes;
     int x_size; /* bytes of an element of x */

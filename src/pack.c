@@ -46,6 +46,8 @@ static lq_status map_all(const lq_call *call, const lq_tensor *bytes, const lq_t
     job.counts = (lq_counts){0, 0, 0};
     job.map = (lq_map){
         .runs = to_packed ? call->kernels->pack : call->kernels->unpack,
+        .pack = call->kernels->pack,
+        .unpack = call->kernels->unpack,
         .to_codes = to_packed,
         .x = bytes->data,
         .codes = packed->data,

@@ -11,6 +11,8 @@ void lq_start_job(lq_job *j, const lq_call *call, bool to_codes) {
     j->map = (lq_map){
         .runs = to_codes ? k->quantize_runs[real] : k->dequantize_runs[real],
         .lanes = to_codes ? k->quantize_lanes[real] : k->dequantize_lanes[real],
+        .pack = k->pack,
+        .unpack = k->unpack,
         .to_codes = to_codes,
         .x = call->tensor[LQ_X]->data,
         .x_size = call->type[LQ_X]->bits / 8,

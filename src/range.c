@@ -21,10 +21,45 @@ static void range_rows(const lq_job *j, const lq_piece *p, const unsigned char *
     (spread == LQ_SPREAD_LANES ? k->range_lanes : k->range_runs)[real](&work);
 }
 
+/* A few lanes and many rows without gaps: several rows as one, with ranges for each of them. */
+static void range_repeated(lq_job *j, const lq_piece *p, int64_t times) {
+    float lo[LQ_BATCH];
+    float hi[LQ_BATCH];
+    const int64_t rows = p->rows / times;
+    const unsigned char *x = j->map.x + p->at[LQ_X] * j->map.x_size;
+    const lq_range_work work = {
+        .x = x,
+        .count = times * p->count,
+        .rows = rows,
+        .x_step = times * p->row_step[LQ_X] * j->map.x_size,
+        .lo = lo,
+        .hi = hi,
+    };
+    for (int64_t i = 0; i < work.count; ++i) {
+        lo[i] = j->lo[i % p->count];
+        hi[i] = j->hi[i % p->count];
+    }
+    j->call->kernels->range_lanes[j->call->type[LQ_X]->index](&work);
+    for (int64_t i = 0; i < work.count; ++i) {
+        float *low = &j->lo[i % p->count];
+        float *high = &j->hi[i % p->count];
+        *low = lo[i] < *low ? lo[i] : *low;
+        *high = hi[i] > *high ? hi[i] : *high;
+    }
+    range_rows(j, p, x + rows * work.x_step, 0, p->rows % times, 0, p->count);
+}
+
 static void range_piece(void *context, const lq_piece *p) {
+    enum { FEW = 64 };
     lq_job *j = context;
     const int size = j->map.x_size;
     unsigned char buffer[LQ_PIECE * 4];
+    const int64_t times = LQ_BATCH / p->count < p->rows ? LQ_BATCH / p->count : p->rows;
+    if (p->batch->plan->spread == LQ_SPREAD_LANES && p->count <= FEW && times > 1 &&
+        p->step[LQ_X] == 1 && p->row_step[LQ_X] == p->count) {
+        range_repeated(j, p, times);
+        return;
+    }
     if (p->step[LQ_X] == 1 || p->count == 1) {
         range_rows(j, p, j->map.x + p->at[LQ_X] * size, 0, p->rows, 0, p->count);
         return;
@@ -39,14 +74,22 @@ static void range_piece(void *context, const lq_piece *p) {
     }
 }
 
+static bool is_tie(const lq_job *j, int64_t block) {
+    return j->hi[block] > 0 && j->lo[block] == -j->hi[block];
+}
+
 /* Only where +absmax and -absmax both occur does it matter which one comes first. */
 static void find_first(void *context, const lq_piece *p) {
     lq_job *j = context;
     const lq_tensor *x = j->call->tensor[LQ_X];
+    const bool lanes = p->batch->plan->spread == LQ_SPREAD_LANES;
     for (int64_t r = 0; r < p->rows; ++r) {
         for (int64_t i = 0; i < p->count; ++i) {
             const int64_t b = lq_block_at(p, r, i);
-            if (j->first[b] || j->lo[b] != -j->hi[b]) continue;
+            if (j->first[b] || !is_tie(j, b)) {
+                if (lanes) continue;
+                break; /* the row has no other block */
+            }
             const float v = lq_load_real(x->type, x->data,
                                          p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X]);
             if (v == j->lo[b]) j->first[b] = -1;
@@ -55,12 +98,16 @@ static void find_first(void *context, const lq_piece *p) {
     }
 }
 
+/* Fills `first`, where the mapping asks for it. */
 static void break_ties(lq_job *j, lq_batch *batch) {
     bool any = false;
-    memset(j->first, 0, sizeof j->first);
-    if (j->call->rule.mapping != LQ_SYMMETRIC_FULL_RANGE) return;
-    for (int64_t b = 0; b < batch->blocks; ++b) any = any || j->lo[b] == -j->hi[b];
-    if (any) lq_each_piece(batch, find_first, j);
+    for (int64_t b = 0; b < batch->blocks; ++b) {
+        j->first[b] = 0;
+        any = any || is_tie(j, b);
+    }
+    if (any && j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE) {
+        lq_each_piece(batch, find_first, j);
+    }
 }
 
 static void store_parameters(lq_job *j, const lq_batch *batch) {
@@ -144,25 +191,17 @@ lq_status lq_calibrate_all(lq_job *j) {
     return status ? status : lq_map_all(j);
 }
 
-/* NaN and infinities only: with these parameters nothing is clipped. */
+/* NaN and infinities only. */
 static void count_piece(void *context, const lq_piece *p) {
     lq_job *j = context;
     const int size = j->map.x_size;
-    const float one = 1.0f;
-    const int32_t zero = 0;
     unsigned char buffer[LQ_PIECE * 4];
     for (int64_t r = 0; r < p->rows; ++r) {
         for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
             const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
             const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
             lq_gather(buffer, j->map.x, size, at, p->step[LQ_X], n);
-            const lq_map_work work = {.x = buffer,
-                                      .count = n,
-                                      .rows = 1,
-                                      .scale = &one,
-                                      .zero = &zero,
-                                      .qmin = INT32_MIN,
-                                      .qmax = INT32_MAX};
+            const lq_map_work work = {.x = buffer, .count = n, .rows = 1};
             j->map.count_runs(&work, &j->counts);
         }
     }

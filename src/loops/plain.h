@@ -26,39 +26,72 @@ LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
     return real == LQ_REAL_f16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
 }
 
-LQ_INLINE void count_row(const unsigned char *x, int64_t n, lq_real real, const lq_map_work *w,
-                         const float *scale, const int32_t *zero, int64_t step, lq_counts *c) {
-    int64_t nan = 0;
-    int64_t infinite = 0;
-    int64_t clipped = 0;
-    for (int64_t i = 0; i < n; ++i) {
-        float v = load_one(real, x, i);
-        uint32_t magnitude = lq_bits(v) & 0x7fffffffu;
-        float t = v / scale[i * step];
-        t = t < -0x1p21f ? -0x1p21f : t;
-        t = t > 0x1p21f ? 0x1p21f : t;
-        t = lq_round(t);
-        int z = zero[i * step];
-        int outside = (t < (float)w->qmin - (float)z) | (t > (float)w->qmax - (float)z);
-        nan += magnitude > 0x7f800000u;
-        infinite += magnitude == 0x7f800000u;
-        clipped += outside & (magnitude < 0x7f800000u);
+/* rne(t) is above an integer bound exactly where t is at or above this: a tie goes to even. */
+LQ_INLINE float edge_above(float bound) {
+    const float tie = bound + 0.5f;
+    if ((int32_t)bound & 1) return tie;
+    return lq_from_bits(tie < 0 ? lq_bits(tie) - 1u : lq_bits(tie) + 1u);
+}
+
+/* Counters of 32 bits and no branches, so that compilers vectorize the loop. */
+enum { COUNT_PIECE = 1 << 20, COUNT_LANES = 256 };
+
+/* `step` is 0 where the row has one scale and edges, 1 where each lane has its own. */
+LQ_INLINE void count_values(const unsigned char *x, int32_t n, lq_real real, const float *scale,
+                            const float *below, const float *above, int step, lq_counts *c) {
+    int32_t nan = 0;
+    int32_t nonfinite = 0;
+    int32_t clipped = 0;
+    for (int32_t i = 0; i < n; ++i) {
+        const float v = load_one(real, x, i);
+        const float t = v / scale[i * step];
+        const int32_t finite = v - v == 0.0f;
+        nan += v != v;
+        nonfinite += !finite;
+        clipped += finite & ((t >= above[i * step]) | (t <= below[i * step]));
     }
     c->nan += nan;
-    c->infinite += infinite;
+    c->infinite += nonfinite - nan;
     c->clipped += clipped;
 }
 
+/* Without scales nothing is clipped. */
 LQ_INLINE void count_runs(const lq_map_work *w, lq_counts *counts, lq_real real) {
+    const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
     for (int64_t r = 0; r < w->rows; ++r) {
-        count_row(w->x + r * w->x_step, w->count, real, w, w->scale + r * w->param_step,
-                  w->zero + r * w->param_step, 0, counts);
+        const unsigned char *x = w->x + r * w->x_step;
+        float scale = 1.0f;
+        float below = lq_from_bits(0xff800000u);
+        float above = lq_from_bits(0x7f800000u);
+        if (w->scale) {
+            const int32_t zero = w->zero[r * w->param_step];
+            scale = w->scale[r * w->param_step];
+            below = -edge_above((float)(zero - w->qmin));
+            above = edge_above((float)(w->qmax - zero));
+        }
+        for (int64_t i = 0; i < w->count; i += COUNT_PIECE) {
+            const int64_t rest = w->count - i;
+            count_values(x + i * size, (int32_t)(rest < COUNT_PIECE ? rest : COUNT_PIECE), real,
+                         &scale, &below, &above, 0, counts);
+        }
     }
 }
 
 LQ_INLINE void count_lanes(const lq_map_work *w, lq_counts *counts, lq_real real) {
-    for (int64_t r = 0; r < w->rows; ++r) {
-        count_row(w->x + r * w->x_step, w->count, real, w, w->scale, w->zero, 1, counts);
+    const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
+    float below[COUNT_LANES];
+    float above[COUNT_LANES];
+    for (int64_t i = 0; i < w->count; i += COUNT_LANES) {
+        const int64_t rest = w->count - i;
+        const int32_t n = (int32_t)(rest < COUNT_LANES ? rest : COUNT_LANES);
+        for (int32_t k = 0; k < n; ++k) {
+            below[k] = -edge_above((float)(w->zero[i + k] - w->qmin));
+            above[k] = edge_above((float)(w->qmax - w->zero[i + k]));
+        }
+        for (int64_t r = 0; r < w->rows; ++r) {
+            count_values(w->x + r * w->x_step + i * size, n, real, w->scale + i, below, above, 1,
+                         counts);
+        }
     }
 }
 
@@ -111,25 +144,33 @@ LQ_INLINE void unpack(const lq_map_work *w, lq_width width) {
 static void error_sums(const float *x, const float *y, int64_t n, lq_error_sums *out) {
     double sum[LQ_SUMS][8] = {{0}};
     double max[8] = {0};
-    int64_t nonfinite = 0;
-    for (int64_t i = 0; i < n; i += 8) {
-        for (int64_t k = 0; k < 8 && i + k < n; ++k) {
-            bool finite = lq_is_finite(x[i + k]) && lq_is_finite(y[i + k]);
-            double a = finite ? (double)x[i + k] : 0.0;
-            double b = finite ? (double)y[i + k] : 0.0;
-            double e = a - b;
-            double magnitude = e < 0 ? -e : e;
-            nonfinite += !finite;
+    int32_t nonfinite = 0;
+    float a[LQ_PIECE], b[LQ_PIECE];
+    const int64_t whole = (n + 7) / 8 * 8;
+    for (int64_t i = 0; i < n; ++i) {
+        /* Zero where both are finite; masks rather than branches, so that it vectorizes. */
+        const int32_t finite = (x[i] - x[i]) + (y[i] - y[i]) == 0.0f;
+        a[i] = finite ? x[i] : 0.0f;
+        b[i] = finite ? y[i] : 0.0f;
+        nonfinite += !finite;
+    }
+    for (int64_t i = n; i < whole; ++i) a[i] = b[i] = 0.0f;
+    for (int64_t i = 0; i < whole; i += 8) {
+        for (int k = 0; k < 8; ++k) {
+            const double v = (double)a[i + k];
+            const double w = (double)b[i + k];
+            const double e = v - w;
+            const double magnitude = e < 0 ? -e : e;
             sum[LQ_SUM_EE][k] += e * e;
-            sum[LQ_SUM_XX][k] += a * a;
-            sum[LQ_SUM_YY][k] += b * b;
-            sum[LQ_SUM_XY][k] += a * b;
+            sum[LQ_SUM_XX][k] += v * v;
+            sum[LQ_SUM_YY][k] += w * w;
+            sum[LQ_SUM_XY][k] += v * w;
             max[k] = magnitude > max[k] ? magnitude : max[k];
         }
     }
     out->max = 0;
     for (int s = 0; s < LQ_SUMS; ++s) {
-        double *v = sum[s];
+        const double *v = sum[s];
         out->sum[s] = ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
     }
     for (int k = 0; k < 8; ++k) out->max = max[k] > out->max ? max[k] : out->max;
