@@ -14,7 +14,8 @@
 #error "libquant defines the result for NaN and infinities: build without -ffast-math"
 #endif
 #if FLT_EVAL_METHOD != 0
-#error "libquant needs float arithmetic in float: on 32-bit x86, build with -msse2 -mfpmath=sse"
+#error                                                                                             \
+    "libquant needs float arithmetic in float: 32-bit x86: -msse2 -mfpmath=sse; s390x: -fexcess-precision=fast"
 #endif
 
 static inline uint32_t lq_bits(float f) {
