@@ -180,7 +180,7 @@ static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t ra
         /* A zero dimension must not hide an overflow, so it counts as 1 here. The comparison with
          * 2^28 saves small shapes a division. */
         if (shape[i] < 0 ||
-            ((n | shape[i]) >> 28 != 0 && shape[i] > 0 && n > INT64_MAX / 64 / shape[i])) {
+            ((n | shape[i]) >> 28 != 0 && shape[i] > 0 && n > INT64_MAX / 256 / shape[i])) {
             t.size = -1;
             n = 1;
         } else if (shape[i] > 0) {

@@ -26,8 +26,9 @@ lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t
 
 /* A report that is too small to be one is left alone. */
 static lq_status begin_report(lq_call *call, const lq_exec *exec) {
+    if (exec->struct_size < sizeof *exec) return LQ_ERROR_STRUCT;
     lq_report *report = exec->report;
-    if (exec->struct_size < sizeof *exec || !report) return LQ_OK;
+    if (!report) return LQ_OK;
     if (report->struct_size < sizeof *report) return LQ_ERROR_STRUCT;
     *report = (lq_report){.struct_size = report->struct_size, .index = -1};
     call->report = report;
@@ -63,7 +64,7 @@ static lq_status grid_strides(const lq_call *call, int64_t blocks, const lq_tens
     }
     const bool flat = t->rank == 1 && t->shape[0] == blocks;
     if (!flat && !(t->rank == 0 && blocks == 1)) return LQ_ERROR_GRID;
-    int64_t step = flat ? t->stride[0] : 0;
+    int64_t step = flat && blocks > 1 ? t->stride[0] : 0;
     for (int i = rank - 1; i >= 0; --i) {
         stride[i] = call->grid[i] > 1 ? step : 0;
         if (call->grid[i] > 1) step *= call->grid[i];
@@ -213,6 +214,7 @@ int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
         const int64_t found = bad(context, t, at, step, n);
         if (found >= 0) return done + found;
         for (int axis = last - 1; axis >= 0; --axis) {
+            if (t->shape[axis] == 1) continue;
             at += t->stride[axis];
             if (++index[axis] < t->shape[axis]) break;
             at -= t->stride[axis] * t->shape[axis];

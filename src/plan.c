@@ -19,7 +19,8 @@ static void push_axis(lq_plan *plan, const lq_geometry *g, int axis) {
             cells->step[o] = g->stride[o][axis] * (parameter ? 1 : extent);
         }
     }
-    if (extent > 1) {
+    /* Without elements nothing lies within a block, however long its other axes. */
+    if (extent > 1 && !plan->empty) {
         lq_loop *within = push(plan, extent, false);
         within->step[LQ_X] = g->stride[LQ_X][axis];
         within->step[LQ_CODES] = g->stride[LQ_CODES][axis];

@@ -259,8 +259,9 @@ bool lq_interleaved(const lq_tensor *first, const lq_tensor *second) {
 }
 
 void lq_clear_tail(const lq_tensor *t) {
-    int64_t end = (t->offset + lq_elements(t)) * element_bits(t);
-    if (end % 8 == 0 || lq_elements(t) == 0 || !lq_is_contiguous(t)) return;
+    if (lq_elements(t) == 0 || !lq_is_contiguous(t)) return;
+    const int64_t end = (t->offset + lq_elements(t)) * element_bits(t);
+    if (end % 8 == 0) return;
     unsigned char *last = (unsigned char *)t->data + end / 8;
     *last = (unsigned char)(*last & ((1u << (end % 8)) - 1u));
 }
