@@ -78,6 +78,15 @@ const char *scratch_write(const char *name, const void *data, size_t size) {
     return path;
 }
 
+void scratch_floats(void *to, const float *from, size_t count) {
+    unsigned char *bytes = to;
+    for (size_t i = 0; i < count; ++i) {
+        uint32_t bits;
+        memcpy(&bits, &from[i], sizeof bits);
+        for (int k = 0; k < 4; ++k) bytes[4 * i + (size_t)k] = (unsigned char)(bits >> 8 * k);
+    }
+}
+
 const char *scratch_safetensors(const char *name, const char *header, const void *data,
                                 size_t size) {
     const char *path = scratch_path(name);

@@ -16,6 +16,9 @@ const char *scratch_path(const char *name);
 /* Writes a file there; returns its path. */
 const char *scratch_write(const char *name, const void *data, size_t size);
 
+/* Puts floats into bytes as files have them, low byte first. */
+void scratch_floats(void *to, const float *from, size_t count);
+
 /* A .safetensors file of this header text and `size` bytes of data (NULL: zeros). */
 const char *scratch_safetensors(const char *name, const char *header, const void *data,
                                 size_t size);

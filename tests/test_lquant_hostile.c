@@ -31,8 +31,8 @@ static const char *described_file(const char *from, const char *to, float scale)
         header[n++] = *p == '\'' ? '"' : *p;
     }
     snprintf(header + n, sizeof header - n, "\"}%s", tensors);
-    memcpy(data + 4, &scale, 4);
-    memcpy(data + 8, &scale, 4);
+    scratch_floats(data + 4, &scale, 1);
+    scratch_floats(data + 8, &scale, 1);
     return scratch_safetensors("described", header, data, sizeof data);
 }
 
@@ -42,6 +42,11 @@ static void test_hostile_descriptions(void **state) {
     } cases[] = {
         {"{'version'", "", "is not valid"},
         {"'version':1,", "", "is not valid"},
+        {"'f32'}]}", "'f32'}]}x", "is not valid"},
+        {"'f32'}]}", "'f32'}]", "is not valid"},
+        {"'version':1", "'version':1,'version':1", "a key twice"},
+        {"'axis':-1", "'axis':-1,'axis':0", "same key twice"},
+        {"'name':'w'", "'name':'w\\\\u0000'", "NUL"},
         {"'version':1", "'version':2", "version 2"},
         {"'tensors':[", "'tensor':[", "is not valid"},
         {"'name':'w'", "'name':7", "without a name"},

@@ -130,6 +130,33 @@ static void test_writer_misuse(void **state) {
     assert_int_equal(scratch_count(), files);
 }
 
+/* A header that no reader takes is refused before a byte of it is written. */
+static void test_header_limit(void **state) {
+    static const char around[] = "{\"__metadata__\":{\"a\":\"\"}}";
+    const size_t limit = 100000000;
+    char *text = malloc(limit + 1);
+    (void)state;
+    assert_non_null(text);
+    for (int turn = 0; turn < 3; ++turn) {
+        char message[1024] = "";
+        cJSON *metadata = cJSON_CreateObject();
+        /* At the limit, a byte above it, and of escapes that grow sixfold. */
+        const size_t length = turn < 2 ? limit - strlen(around) + (size_t)turn : limit / 5;
+        tw_writer *w = tw_create(scratch_path("limit"), message, sizeof message);
+        memset(text, turn < 2 ? 'x' : 1, length);
+        text[length] = '\0';
+        assert_non_null(cJSON_AddStringToObject(metadata, "a", text));
+        assert_int_equal(tw_begin(w, metadata), turn == 0 ? 0 : -1);
+        if (turn == 0)
+            assert_int_equal(tw_file_size(w), 8 + limit);
+        else
+            assert_non_null(strstr(message, "above 100 MB"));
+        cJSON_Delete(metadata);
+        tw_abort(w);
+    }
+    free(text);
+}
+
 static int write_bytes(const char *path, size_t size, char *message, size_t message_size) {
     const int64_t shape = (int64_t)size;
     unsigned char *zeros = calloc(size + 1, 1);
@@ -289,6 +316,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_writer_misuse),
+        cmocka_unit_test(test_header_limit),
         cmocka_unit_test(test_output_refused),
         cmocka_unit_test(test_unwritable_directory),
         cmocka_unit_test(test_disk_full),

@@ -144,9 +144,9 @@ static const char *parse(tf_file *file, const char *path) {
     size_t length = 0, start;
     const char *wrong;
     cursor c;
-    file->npy_name = stem(path);
-    if (!t || !file->npy_name) return "out of memory";
-    t->name = file->npy_name;
+    file->names = stem(path);
+    if (!t || !file->names) return "out of memory";
+    t->name = file->names;
     if (!tf_is_utf8(t->name, strlen(t->name))) return "its name, and so its tensor's, is not UTF-8";
     if (file->map_size < 12) return "is truncated";
     if (bytes[6] < 1 || bytes[6] > 3 || bytes[7] != 0) return "is an .npy of an unknown version";

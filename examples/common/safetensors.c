@@ -2,29 +2,54 @@
  * The header of a .safetensors file: 8 bytes of length, then JSON. The rules are those of the
  * official reader (no holes, no overlaps, nothing behind the last tensor), and
  * stricter ones where JSON leaves room for two readings: no duplicate keys, no NUL in names.
+ *
+ * The header's members are parsed one at a time, so that memory stays a small multiple of the
+ * header, and a wrong member ends the reading before the others cost anything.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "tensor_format.h"
 
 /* The largest integer up to which every integer is a double, cJSON's only number. */
 #define MAX_EXACT 9007199254740992.0
 
-typedef struct entry {
-    tf_tensor tensor;
-    int64_t begin, end;
-} entry;
+/* Far beyond what a file of use has; below it, wrong values are reported for what they are. */
+enum { MAX_ROW = 64, MAX_TENSOR_VALUES = 1024, MAX_METADATA_VALUES = 65536 };
 
-static int fail(char *fault, size_t fault_size, const char *what) {
-    snprintf(fault, fault_size, "%s", what);
+/* The reading of one header. */
+typedef struct reading {
+    tf_file *file;
+    const char *data; /* behind the header */
+    int64_t data_size;
+    size_t capacity;   /* of file->tensors */
+    size_t names_used; /* of file->names */
+    char *fault;
+    size_t fault_size;
+} reading;
+
+typedef struct member {
+    const char *key, *value;
+    size_t key_length, value_length;
+} member;
+
+static int fail(const reading *r, const char *what) {
+    snprintf(r->fault, r->fault_size, "%s", what);
     return -1;
 }
 
-static int fail_tensor(char *fault, size_t fault_size, const char *name, const char *what) {
+/* fail() about the header's text; running out of memory is no fault of it. */
+static int fail_header(const reading *r, const char *what) {
+    if (strcmp(what, "out of memory") == 0) return fail(r, what);
+    snprintf(r->fault, r->fault_size, "the header %s", what);
+    return -1;
+}
+
+static int fail_tensor(const reading *r, const char *name, const char *what) {
     char shown[TF_SHOWN_SIZE];
-    snprintf(fault, fault_size, "tensor '%s' %s", tf_printable(name, TF_SHOWN, shown), what);
+    snprintf(r->fault, r->fault_size, "tensor '%s' %s", tf_printable(name, TF_SHOWN, shown), what);
     return -1;
 }
 
@@ -35,176 +60,205 @@ static int whole_number(const cJSON *item, int64_t *value) {
     return (double)*value == item->valuedouble ? 0 : -1;
 }
 
-/*
- * What cJSON lets through: control characters in strings, and \u0000, which would cut
- * a name short. A backslash outside of strings is refused by cJSON itself.
- */
-static const char *lexical_fault(const char *text, size_t length) {
-    int in_string = 0;
-    for (size_t i = 0; i < length; ++i) {
-        const unsigned char c = (unsigned char)text[i];
-        if (c < 0x20 && (in_string || (c != '\t' && c != '\n' && c != '\r')))
-            return "the header holds a control character";
-        if (c == '"') in_string = !in_string;
-        if (c != '\\' || !in_string) continue;
-        ++i;
-        if (length - i >= 5 && memcmp(text + i, "u0000", 5) == 0)
-            return "the header holds a name or text with a NUL";
-    }
-    return NULL;
-}
+/* ---------------------------------------------------------------- metadata, tensors */
 
-static int compare_text(const void *a, const void *b) {
-    return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* The name of some key that an object has twice, or NULL; *count is the number of keys. */
-static const char *duplicate_key(const cJSON *object, size_t *count, int *no_memory) {
-    const char **keys;
-    const char *found = NULL;
+static int check_metadata(const reading *r, const cJSON *metadata) {
     const cJSON *item;
-    size_t n = 0;
-    *count = (size_t)cJSON_GetArraySize(object);
-    keys = malloc((*count + 1) * sizeof *keys);
-    *no_memory = !keys;
-    if (!keys) return NULL;
-    cJSON_ArrayForEach(item, object) keys[n++] = item->string;
-    qsort(keys, n, sizeof *keys, compare_text);
-    for (size_t i = 1; i < n && !found; ++i)
-        if (strcmp(keys[i - 1], keys[i]) == 0) found = keys[i];
-    free(keys);
-    return found;
-}
-
-static int check_metadata(const cJSON *metadata, char *fault, size_t fault_size) {
-    const cJSON *item;
-    size_t count;
     int no_memory;
-    if (!cJSON_IsObject(metadata)) return fail(fault, fault_size, "__metadata__ is not an object");
+    if (!cJSON_IsObject(metadata)) return fail(r, "__metadata__ is not an object");
     cJSON_ArrayForEach(item, metadata) if (!cJSON_IsString(item)) {
-        return fail(fault, fault_size, "__metadata__ holds something that is not a string");
+        return fail(r, "__metadata__ holds something that is not a string");
     }
-    if (duplicate_key(metadata, &count, &no_memory))
-        return fail(fault, fault_size, "__metadata__ has a key twice");
-    return no_memory ? fail(fault, fault_size, "out of memory") : 0;
+    if (json_duplicate_key(metadata, &no_memory)) return fail(r, "__metadata__ has a key twice");
+    return no_memory ? fail(r, "out of memory") : 0;
 }
 
-static int parse_shape(const cJSON *shape, tf_tensor *t, char *fault, size_t fault_size) {
+static int read_metadata(const reading *r, const member *m) {
+    const char *wrong;
+    size_t row;
+    if (r->file->metadata) return fail(r, "__metadata__ is there twice");
+    if (json_values(m->value, m->value_length, &row) > MAX_METADATA_VALUES)
+        return fail(r, "__metadata__ has more than 65536 values");
+    r->file->metadata = json_parse(m->value, m->value_length, &wrong);
+    return r->file->metadata ? check_metadata(r, r->file->metadata) : fail_header(r, wrong);
+}
+
+static int parse_shape(const reading *r, const cJSON *shape, tf_tensor *t) {
     const cJSON *item;
-    if (!cJSON_IsArray(shape)) return fail_tensor(fault, fault_size, t->name, "has no shape");
+    if (!cJSON_IsArray(shape)) return fail_tensor(r, t->name, "has no shape");
     cJSON_ArrayForEach(item, shape) {
-        if (t->rank == TF_MAX_RANK)
-            return fail_tensor(fault, fault_size, t->name, "has more than 8 dimensions");
+        if (t->rank == TF_MAX_RANK) return fail_tensor(r, t->name, "has more than 8 dimensions");
         if (whole_number(item, &t->shape[t->rank]) != 0)
-            return fail_tensor(fault, fault_size, t->name,
+            return fail_tensor(r, t->name,
                                "has a dimension that is negative, fractional or too large");
         ++t->rank;
     }
     return 0;
 }
 
-/* One entry of the header; `data_size` is what stands behind the header. */
-static int parse_entry(const cJSON *item, int64_t data_size, entry *e, char *fault,
-                       size_t fault_size) {
-    tf_tensor *t = &e->tensor;
+/* The description of the tensor `t`, whose name is there already. */
+static int parse_tensor(const reading *r, const cJSON *item, tf_tensor *t) {
     const cJSON *dtype, *offsets;
-    size_t keys;
+    int64_t begin, end;
     int no_memory;
-    t->name = item->string;
-    if (!cJSON_IsObject(item))
-        return fail_tensor(fault, fault_size, t->name, "is not described by an object");
-    if (duplicate_key(item, &keys, &no_memory))
-        return fail_tensor(fault, fault_size, t->name, "is described by the same key twice");
-    if (no_memory) return fail(fault, fault_size, "out of memory");
+    if (!cJSON_IsObject(item)) return fail_tensor(r, t->name, "is not described by an object");
+    if (json_duplicate_key(item, &no_memory))
+        return fail_tensor(r, t->name, "is described by the same key twice");
+    if (no_memory) return fail(r, "out of memory");
     dtype = cJSON_GetObjectItemCaseSensitive(item, "dtype");
-    if (!cJSON_IsString(dtype)) return fail_tensor(fault, fault_size, t->name, "has no dtype");
-    t->dtype = dtype->valuestring;
-    if (tf_dtype_bits(t->dtype) == 0)
-        return fail_tensor(fault, fault_size, t->name, "has an unknown dtype");
-    if (parse_shape(cJSON_GetObjectItemCaseSensitive(item, "shape"), t, fault, fault_size) != 0)
-        return -1;
+    if (!cJSON_IsString(dtype)) return fail_tensor(r, t->name, "has no dtype");
+    t->dtype = tf_known_dtype(dtype->valuestring);
+    if (!t->dtype) return fail_tensor(r, t->name, "has an unknown dtype");
+    if (parse_shape(r, cJSON_GetObjectItemCaseSensitive(item, "shape"), t) != 0) return -1;
     t->size = tf_bytes(t->dtype, t->rank, t->shape);
     if (t->size < 0)
-        return fail_tensor(fault, fault_size, t->name,
+        return fail_tensor(r, t->name,
                            "has a shape whose size overflows or is no whole number of bytes");
     offsets = cJSON_GetObjectItemCaseSensitive(item, "data_offsets");
     if (!cJSON_IsArray(offsets) || cJSON_GetArraySize(offsets) != 2 ||
-        whole_number(offsets->child, &e->begin) != 0 ||
-        whole_number(offsets->child->next, &e->end) != 0)
-        return fail_tensor(fault, fault_size, t->name, "has no valid data_offsets");
-    if (e->begin > e->end) return fail_tensor(fault, fault_size, t->name, "ends before it begins");
-    if (e->end > data_size)
-        return fail_tensor(fault, fault_size, t->name,
+        whole_number(offsets->child, &begin) != 0 || whole_number(offsets->child->next, &end) != 0)
+        return fail_tensor(r, t->name, "has no valid data_offsets");
+    if (begin > end) return fail_tensor(r, t->name, "ends before it begins");
+    if (end > r->data_size)
+        return fail_tensor(r, t->name,
                            "reaches beyond the end of the file, which may be truncated");
-    if (e->end - e->begin != t->size)
-        return fail_tensor(fault, fault_size, t->name,
-                           "has data_offsets that do not fit its dtype and shape");
+    if (end - begin != t->size)
+        return fail_tensor(r, t->name, "has data_offsets that do not fit its dtype and shape");
+    t->data = r->data + begin;
     return 0;
 }
 
-/* Empty tensors stand before the data that begins where they do. */
-static int compare_entries(const void *a, const void *b) {
-    const entry *x = a, *y = b;
-    if (x->begin != y->begin) return x->begin < y->begin ? -1 : 1;
-    if (x->end != y->end) return x->end < y->end ? -1 : 1;
-    return strcmp(x->tensor.name, y->tensor.name);
-}
-
-/* Sorts the entries, checks that they tile the data, and fills file->tensors. */
-static int lay_out(tf_file *file, entry *entries, size_t count, const char *data, int64_t data_size,
-                   char *fault, size_t fault_size) {
-    int64_t position = 0;
-    qsort(entries, count, sizeof *entries, compare_entries);
-    file->tensors = calloc(count + 1, sizeof *file->tensors);
-    if (!file->tensors) return fail(fault, fault_size, "out of memory");
-    for (size_t i = 0; i < count; ++i) {
-        const entry *e = &entries[i];
-        if (e->begin != position)
-            return fail_tensor(fault, fault_size, e->tensor.name,
-                               e->begin < position ? "overlaps the data of another one"
-                                                   : "begins behind a hole in the data");
-        position = e->end;
-        file->tensors[i] = e->tensor;
-        file->tensors[i].data = data + e->begin;
+static int read_tensor(reading *r, const member *m, const char *name) {
+    tf_file *file = r->file;
+    tf_tensor *t;
+    const char *wrong;
+    cJSON *item;
+    size_t row;
+    int failed;
+    const size_t values = json_values(m->value, m->value_length, &row);
+    if (row > MAX_ROW) return fail_tensor(r, name, "has more than 8 dimensions");
+    if (values > MAX_TENSOR_VALUES)
+        return fail_tensor(r, name, "is described by more than 1024 values");
+    if (file->count == r->capacity) {
+        const size_t capacity = r->capacity + r->capacity / 2 + 16;
+        tf_tensor *larger = realloc(file->tensors, capacity * sizeof *larger);
+        if (!larger) return fail(r, "out of memory");
+        file->tensors = larger;
+        r->capacity = capacity;
     }
-    file->count = count;
-    if (position != data_size)
-        return fail(fault, fault_size, "there is data behind the last tensor");
-    return 0;
-}
-
-static int parse_entries(tf_file *file, size_t keys, const char *data, int64_t data_size,
-                         char *fault, size_t fault_size) {
-    entry *entries = calloc(keys + 1, sizeof *entries);
-    const cJSON *item;
-    size_t count = 0;
-    int failed = 0;
-    if (!entries) return fail(fault, fault_size, "out of memory");
-    cJSON_ArrayForEach(item, file->header) {
-        if (strcmp(item->string, "__metadata__") == 0)
-            failed = check_metadata(item, fault, fault_size);
-        else
-            failed = parse_entry(item, data_size, &entries[count++], fault, fault_size);
-        if (failed) break;
-    }
-    if (!failed) failed = lay_out(file, entries, count, data, data_size, fault, fault_size);
-    free(entries);
+    item = json_parse(m->value, m->value_length, &wrong);
+    if (!item) return fail_header(r, wrong);
+    t = &file->tensors[file->count];
+    memset(t, 0, sizeof *t);
+    t->name = name;
+    failed = parse_tensor(r, item, t);
+    if (!failed) ++file->count;
+    cJSON_Delete(item);
     return failed;
 }
 
-static int parse_json(tf_file *file, const char *text, size_t length, char *fault,
-                      size_t fault_size) {
+static int read_member(reading *r, const member *m) {
     const char *wrong;
-    const char *end = NULL;
-    if (!tf_is_utf8(text, length)) return fail(fault, fault_size, "the header is not UTF-8");
-    wrong = lexical_fault(text, length);
-    if (wrong) return fail(fault, fault_size, wrong);
-    if (length == 0 || text[0] != '{')
-        return fail(fault, fault_size, "the header does not begin with '{'");
-    file->header = cJSON_ParseWithLengthOpts(text, length, &end, 0);
-    if (!file->header) return fail(fault, fault_size, "the header is not valid JSON");
-    for (; end < text + length; ++end)
-        if (*end != ' ') return fail(fault, fault_size, "there is text behind the header's JSON");
+    cJSON *key = json_parse(m->key, m->key_length, &wrong);
+    char *name = r->file->names + r->names_used;
+    if (!key) return fail_header(r, wrong);
+    strcpy(name, key->valuestring); /* the text in its quotes is longer */
+    r->names_used += strlen(name) + 1;
+    cJSON_Delete(key);
+    return strcmp(name, "__metadata__") == 0 ? read_metadata(r, m) : read_tensor(r, m, name);
+}
+
+/* ------------------------------------------------------------- the header's members */
+
+static const char *skip_space(const char *at, const char *end) {
+    while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) ++at;
+    return at;
+}
+
+/* Behind the string that begins at `at`, or `end`. */
+static const char *skip_string(const char *at, const char *end) {
+    for (++at; at < end && *at != '"'; ++at)
+        if (*at == '\\' && end - at > 1) ++at;
+    return at < end ? at + 1 : end;
+}
+
+/* At the ',' or '}' behind the value that begins at `at`, or `end`; cJSON checks what it is. */
+static const char *skip_value(const char *at, const char *end) {
+    size_t depth = 0;
+    while (at < end) {
+        if (*at == '"') {
+            at = skip_string(at, end);
+            continue;
+        }
+        if (depth == 0 && (*at == ',' || *at == '}')) return at;
+        if (*at == '[' || *at == '{') ++depth;
+        if (depth > 0 && (*at == ']' || *at == '}')) --depth;
+        ++at;
+    }
+    return end;
+}
+
+/* Takes `"key":value`, leaving `at` on what follows it; 0 where that cannot be JSON. */
+static int take_member(const char **at, const char *end, member *m) {
+    m->key = skip_space(*at, end);
+    if (m->key == end || *m->key != '"') return 0;
+    *at = skip_string(m->key, end);
+    m->key_length = (size_t)(*at - m->key);
+    *at = skip_space(*at, end);
+    if (*at == end || **at != ':') return 0;
+    m->value = skip_space(*at + 1, end);
+    *at = skip_value(m->value, end);
+    m->value_length = (size_t)(*at - m->value);
+    return *at < end;
+}
+
+static int read_header(reading *r, const char *text, size_t length) {
+    const char *const end = text + length;
+    const char *wrong = json_lexical_fault(text, length);
+    const char *at;
+    member m;
+    if (wrong) return fail_header(r, wrong);
+    if (length == 0 || text[0] != '{') return fail(r, "the header does not begin with '{'");
+    at = skip_space(text + 1, end);
+    if (at == end || *at != '}') {
+        do {
+            if (!take_member(&at, end, &m)) return fail(r, "the header is not valid JSON");
+            if (read_member(r, &m) != 0) return -1;
+        } while (*at++ == ',');
+    } else {
+        ++at;
+    }
+    for (; at < end; ++at)
+        if (*at != ' ') return fail(r, "there is text behind the header's JSON");
+    return 0;
+}
+
+/* ------------------------------------------------------------------------- layout */
+
+/* Empty tensors stand before the data that begins where they do. */
+static int compare_tensors(const void *a, const void *b) {
+    const tf_tensor *x = a, *y = b;
+    const char *p = x->data, *q = y->data;
+    if (p != q) return p < q ? -1 : 1;
+    if (x->size != y->size) return x->size < y->size ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+/* Sorts the tensors, and checks that they tile the data. */
+static int lay_out(const reading *r) {
+    tf_file *file = r->file;
+    const char *position = r->data;
+    if (file->count > 0) qsort(file->tensors, file->count, sizeof *file->tensors, compare_tensors);
+    for (size_t i = 0; i < file->count; ++i) {
+        const tf_tensor *t = &file->tensors[i];
+        const char *begin = t->data;
+        if (begin != position)
+            return fail_tensor(r, t->name,
+                               begin < position ? "overlaps the data of another one"
+                                                : "begins behind a hole in the data");
+        position += t->size;
+    }
+    if (position != r->data + r->data_size) return fail(r, "there is data behind the last tensor");
     return 0;
 }
 
@@ -212,22 +266,20 @@ int tf_parse_safetensors(tf_file *file, char *fault, size_t fault_size) {
     const unsigned char *bytes = file->map;
     const char *text = (const char *)bytes + 8;
     uint64_t length = 0;
-    size_t keys;
-    const char *twice;
-    int no_memory;
-    if (file->map_size < 8)
-        return fail(fault, fault_size, "is too short to be a .safetensors or .npy file");
+    reading r = {0};
+    r.file = file;
+    r.fault = fault;
+    r.fault_size = fault_size;
+    if (file->map_size < 8) return fail(&r, "is too short to be a .safetensors or .npy file");
     for (int i = 7; i >= 0; --i) length = length << 8 | bytes[i];
     if (length > file->map_size - 8)
-        return fail(fault, fault_size,
-                    "is truncated, or no .safetensors or .npy file: the header would reach "
-                    "beyond its end");
-    if (length > TF_MAX_HEADER) return fail(fault, fault_size, "has a header above 100 MB");
-    if (parse_json(file, text, (size_t)length, fault, fault_size) != 0) return -1;
-    twice = duplicate_key(file->header, &keys, &no_memory);
-    if (twice) return fail_tensor(fault, fault_size, twice, "is there twice");
-    if (no_memory) return fail(fault, fault_size, "out of memory");
-    file->metadata = cJSON_GetObjectItemCaseSensitive(file->header, "__metadata__");
-    return parse_entries(file, keys, text + length, file->bytes - 8 - (int64_t)length, fault,
-                         fault_size);
+        return fail(&r, "is truncated, or no .safetensors or .npy file: the header would reach "
+                        "beyond its end");
+    if (length > TF_MAX_HEADER) return fail(&r, "has a header above 100 MB");
+    r.data = text + length;
+    r.data_size = file->bytes - 8 - (int64_t)length;
+    file->names = malloc((size_t)length + 1); /* decoded, names are no longer than their text */
+    if (!file->names) return fail(&r, "out of memory");
+    if (read_header(&r, text, (size_t)length) != 0) return -1;
+    return lay_out(&r);
 }

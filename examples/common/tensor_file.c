@@ -24,6 +24,12 @@ static const struct {
     {"F6_E3M2", 6}, {"F4", 4},
 };
 
+const char *tf_known_dtype(const char *dtype) {
+    for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; ++i)
+        if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].name;
+    return NULL;
+}
+
 int tf_dtype_bits(const char *dtype) {
     for (size_t i = 0; dtype && i < sizeof dtypes / sizeof *dtypes; ++i)
         if (strcmp(dtypes[i].name, dtype) == 0) return dtypes[i].bits;
@@ -113,6 +119,23 @@ char *tf_printable(const char *name, int width, char *out) {
     return out;
 }
 
+char *tf_make_printable(char *text) {
+    const char *p = text;
+    char *o = text;
+    int shown = 0;
+    for (size_t left = strlen(text), n; left > 0; left -= n, p += n) {
+        n = next_character(p, left, &shown);
+        if (shown) {
+            memmove(o, p, n);
+            o += n;
+        } else {
+            *o++ = '?';
+        }
+    }
+    *o = '\0';
+    return text;
+}
+
 static int compare_names(const void *a, const void *b) {
     return strcmp((*(const tf_tensor *const *)a)->name, (*(const tf_tensor *const *)b)->name);
 }
@@ -128,7 +151,7 @@ static int index_names(tf_file *file, char *fault, size_t fault_size) {
     qsort(file->by_name, file->count, sizeof *file->by_name, compare_names);
     for (size_t i = 1; i < file->count; ++i) {
         if (strcmp(file->by_name[i - 1]->name, file->by_name[i]->name) != 0) continue;
-        snprintf(fault, fault_size, "two tensors have the name '%s'",
+        snprintf(fault, fault_size, "tensor '%s' is there twice",
                  tf_printable(file->by_name[i]->name, TF_SHOWN, shown));
         return -1;
     }
@@ -209,9 +232,9 @@ tf_file *tf_open(const char *path, char *message, size_t message_size) {
 void tf_close(tf_file *file) {
     if (!file) return;
     if (file->map) munmap(file->map, file->map_size);
-    cJSON_Delete(file->header);
+    cJSON_Delete(file->metadata);
     free(file->tensors);
-    free(file->npy_name);
+    free(file->names);
     free((void *)file->by_name);
     free(file);
 }

@@ -32,8 +32,7 @@ typedef struct tf_file {
     /* Private. */
     void *map;
     size_t map_size;
-    cJSON *header;
-    char *npy_name;
+    char *names; /* of all tensors */
     const tf_tensor **by_name;
 } tf_file;
 
@@ -63,6 +62,9 @@ int tf_is_utf8(const char *text, size_t length);
  * holds at least 4 * width + 1 bytes; width is at least 4.
  */
 char *tf_printable(const char *name, int width, char *out);
+
+/* The same for a whole message, in place and at its full length. Returns `text`. */
+char *tf_make_printable(char *text);
 
 /* A buffer for tf_printable(name, TF_SHOWN, buffer). */
 #define TF_SHOWN 60

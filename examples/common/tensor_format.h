@@ -11,6 +11,9 @@ int tf_parse_npy(tf_file *file, const char *path, char *fault, size_t fault_size
 /* The official reader's limit, which keeps a damaged length from looking like a header. */
 #define TF_MAX_HEADER 100000000u
 
+/* The lasting spelling of a dtype, or NULL for an unknown one. */
+const char *tf_known_dtype(const char *dtype);
+
 #define TF_NPY_MAGIC "\x93NUMPY"
 
 #endif

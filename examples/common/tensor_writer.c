@@ -8,7 +8,7 @@
 
 #include "aside.h"
 #include "byte_order.h"
-#include "tensor_file.h"
+#include "tensor_format.h"
 
 typedef struct declared {
     char *name;
@@ -178,6 +178,10 @@ int tw_begin(tw_writer *w, const cJSON *metadata) {
     if (!text) return fail(w, "out of memory", NULL);
     length = strlen(text);
     padding = (8 - length % 8) % 8; /* so the data begins at a multiple of 8 */
+    if (length + padding > TF_MAX_HEADER) {
+        cJSON_free(text);
+        return fail(w, "the header would be above 100 MB, which no reader accepts", NULL);
+    }
     for (int i = 0; i < 8; ++i) prefix[i] = (unsigned char)((uint64_t)(length + padding) >> 8 * i);
     failed = aside_write(w->file, prefix, sizeof prefix) != 0 ||
              aside_write(w->file, text, length) != 0 ||

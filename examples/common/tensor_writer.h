@@ -34,7 +34,10 @@ tw_writer *tw_create(const char *path, char *message, size_t message_size);
 int tw_add(tw_writer *w, const char *name, const char *dtype, int32_t rank, const int64_t *shape,
            int64_t size);
 
-/* Writes the header. `metadata` is an object of strings, or NULL. Refuses duplicate names. */
+/*
+ * Writes the header. `metadata` is an object of strings, or NULL. Refuses duplicate names,
+ * and a header above the readers' limit of 100,000,000 bytes, before it writes anything.
+ */
 int tw_begin(tw_writer *w, const cJSON *metadata);
 
 /* The next bytes of the tensors' data, in the order of tw_add: whole elements of one tensor. */

@@ -39,10 +39,9 @@ static const tf_tensor *find(const side *s, const char *name) {
 }
 
 static int open_side(side *s, const char *path) {
-    char message[MESSAGE_SIZE];
     s->path = path;
-    s->file = tf_open(path, message, sizeof message);
-    if (!s->file) return fail("%s", message);
+    s->file = open_input(path);
+    if (!s->file) return EXIT_FAULT;
     return quantized_load(&s->set, s->file, path);
 }
 

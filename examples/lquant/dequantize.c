@@ -60,11 +60,10 @@ static int write_file(const tf_file *file, const quantized_set *set, const lquan
 }
 
 int run_dequantize(const lquant_options *o) {
-    char message[MESSAGE_SIZE];
     quantized_set set;
-    tf_file *file = tf_open(o->in, message, sizeof message);
+    tf_file *file = open_input(o->in);
     int status;
-    if (!file) return fail("%s", message);
+    if (!file) return EXIT_FAULT;
     status = quantized_load(&set, file, o->in);
     if (!status && !set.described)
         status =

@@ -101,11 +101,10 @@ static void list_metadata(const cJSON *metadata) {
 }
 
 int run_inspect(const lquant_options *o) {
-    char message[MESSAGE_SIZE];
     quantized_set set;
-    tf_file *file = tf_open(o->in, message, sizeof message);
+    tf_file *file = open_input(o->in);
     int status;
-    if (!file) return fail("%s", message);
+    if (!file) return EXIT_FAULT;
     status = quantized_load(&set, file, o->in);
     if (!status) {
         list_tensors(file, &set);

@@ -39,14 +39,29 @@ int run_quantize(const lquant_options *options);
 int run_dequantize(const lquant_options *options);
 int run_compare(const lquant_options *options);
 
-/* Prints "lquant: " and the message on stderr; returns EXIT_FAULT. */
+/* Prints "lquant: " and the message on stderr, safe to show; returns EXIT_FAULT. */
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
 #endif
 int fail(const char *format, ...);
 
+/* The same about the command line; returns EXIT_USAGE. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+int fail_usage(const char *format, ...);
+
 /* fail() about one tensor of a file. */
 int fail_tensor(const char *path, const char *name, const char *fault);
+
+/*
+ * tf_open for an input of this run, which the messages about lacking memory and changed inputs name
+ * from then on. NULL with the fault said.
+ */
+tf_file *open_input(const char *path);
+
+/* Says on stderr that an input changed under its mapping. Safe in a signal handler. */
+void say_input_changed(void);
 
 /* `pointer`, or the end of the program where it is NULL: memory has run out. */
 void *need(void *pointer);
@@ -62,7 +77,7 @@ const char *real_dtype(lq_type type);
 enum { SHAPE_SIZE = 21 * TF_MAX_RANK };
 char *shape_text(int32_t rank, const int64_t *shape, char *out);
 
-/* Whether both paths are one file. */
+/* Whether both paths are one file, or would be once it is written. */
 int same_file(const char *a, const char *b);
 
 /* Copies a tensor's data to the output in pieces, moving the progress bar. */

@@ -1,5 +1,5 @@
 /* lquant: quantizes the tensors of a file. See the help texts below. */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* SIGPROF, SIGVTALRM and SIGXCPU too */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,7 +31,10 @@ static const char quantize_help[] =
     "  --report FILE                      write the figures of the table as JSON, too\n"
     "\n"
     "An AXIS below 0 counts from the end. The figures are those of the values that\n"
-    "'lquant dequantize' writes; bits per weight include scales and zero points.\n";
+    "'lquant dequantize' writes; bits per weight include scales and zero points.\n"
+    "\n"
+    "OUT and the report are written under temporary names. OUT gets its own first: where that\n"
+    "fails, an older report stays; where only the report's fails, OUT is complete all the same.\n";
 
 static const char dequantize_help[] =
     "lquant dequantize IN OUT\n"
@@ -80,11 +83,9 @@ static void print_help(FILE *out) {
 
 /* What is left of an interrupted run: nothing. */
 static void on_signal(int number) {
-    static const char changed[] = "lquant: an input file became shorter while it was read\n";
     aside_remove_all();
     if (number == SIGBUS) {
-        const ssize_t ignored = write(STDERR_FILENO, changed, sizeof changed - 1);
-        (void)ignored;
+        say_input_changed();
         _exit(EXIT_FAULT);
     }
     signal(number, SIG_DFL);
@@ -92,14 +93,17 @@ static void on_signal(int number) {
 }
 
 static void catch_signals(void) {
-    static const int fatal[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGBUS};
+    static const int fatal[] = {SIGBUS,  SIGINT,  SIGTERM, SIGHUP,    SIGQUIT, SIGABRT,
+                                SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU};
     struct sigaction action;
     memset(&action, 0, sizeof action);
     sigfillset(&action.sa_mask);
     for (size_t i = 0; i < sizeof fatal / sizeof *fatal; ++i) {
         struct sigaction before;
-        /* nohup and the like: a signal that was ignored stays so. */
-        if (sigaction(fatal[i], NULL, &before) == 0 && before.sa_handler == SIG_IGN) continue;
+        /* nohup and the like: a signal that was ignored stays so; a profiler keeps its own. */
+        if (sigaction(fatal[i], NULL, &before) == 0 && before.sa_handler != SIG_DFL &&
+            fatal[i] != SIGBUS)
+            continue;
         action.sa_handler = on_signal;
         sigaction(fatal[i], &action, NULL);
     }
@@ -117,10 +121,7 @@ static const lquant_command *find_command(const char *name) {
 
 static int help_of(const char *name) {
     const lquant_command *command = name ? find_command(name) : NULL;
-    if (name && !command) {
-        fprintf(stderr, "lquant: no command '%s'; see 'lquant help'\n", name);
-        return EXIT_USAGE;
-    }
+    if (name && !command) return fail_usage("no command '%s'; see 'lquant help'", name);
     if (command)
         fputs(command->help, stdout);
     else
@@ -147,10 +148,7 @@ int main(int argc, char **argv) {
         strcmp(argv[1], "-h") == 0)
         return help_of(argc > 2 ? argv[2] : NULL);
     command = find_command(argv[1]);
-    if (!command) {
-        fprintf(stderr, "lquant: no command '%s'; see 'lquant help'\n", argv[1]);
-        return EXIT_USAGE;
-    }
+    if (!command) return fail_usage("no command '%s'; see 'lquant help'", argv[1]);
     for (int i = 2; i < argc; ++i) {
         if (strcmp(argv[i], "--") == 0) break;
         if (strcmp(argv[i], "--help") == 0) return help_of(command->name);

@@ -8,9 +8,8 @@
 #include "lquant.h"
 
 static int usage_error(const lquant_command *command, const char *what, const char *which) {
-    fprintf(stderr, "lquant: %s%s%s%s; see 'lquant help %s'\n", what, which ? " '" : "",
-            which ? which : "", which ? "'" : "", command->name);
-    return EXIT_USAGE;
+    return fail_usage("%s%s%s%s; see 'lquant help %s'", what, which ? " '" : "", which ? which : "",
+                      which ? "'" : "", command->name);
 }
 
 /* A decimal integer within [low, high], the whole text up to `end`. */

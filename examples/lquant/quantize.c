@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "quantized.h"
 #include "report.h"
@@ -15,6 +14,7 @@ typedef struct quantize_job {
     quantized *items; /* in the file's order */
     size_t *item_of;  /* of each tensor: 1 + its index in items, or 0 */
     report report;    /* a row for each of the items */
+    int complete;     /* OUT has its name */
 } quantize_job;
 
 static int is_selected(const tf_tensor *t, const lquant_options *o) {
@@ -154,27 +154,28 @@ static int write_tensors(tw_writer *w, quantize_job *job) {
 }
 
 /*
- * Both outputs are complete on disk before either gets its name. The report goes first: taking it
- * back loses nothing, while the output may have replaced its own input.
+ * Both outputs are complete on disk before either gets its name. OUT goes first: where it fails,
+ * an older report is still the one of the older OUT; and where only the report fails, its
+ * figures are those of the table, and can be had again by comparing.
  */
 static int commit(tw_writer *w, quantize_job *job, char *message, size_t message_size) {
     const char *path = job->o->report;
-    aside *written;
-    int failed;
+    aside *written = NULL;
     job->report.bytes_in = job->file->bytes;
     job->report.bytes_out = tw_file_size(w);
-    failed = tw_prepare(w);
-    if (!failed && path) {
+    if (tw_prepare(w) == 0 && path)
         written = report_write(&job->report, path, message, message_size);
-        failed = !written || aside_commit(written) != 0 ? -1 : 0;
-    }
-    if (failed) {
+    if (path && !written) {
         tw_abort(w);
         return -1;
     }
-    failed = tw_finish(w);
-    if (failed && path) unlink(path);
-    return failed;
+    if (tw_finish(w) != 0) {
+        aside_abort(written);
+        return -1;
+    }
+    job->complete = 1;
+    if (!written || aside_commit(written) == 0) return 0;
+    return fail("%s; but %s is complete", message, job->o->out);
 }
 
 static int write_file(quantize_job *job) {
@@ -205,19 +206,18 @@ static int run(quantize_job *job) {
         return fail("%s: the report would overwrite another file of this run", o->report);
     status = plan(job);
     if (!status) status = write_file(job);
-    if (status) return status;
+    if (!job->complete) return status;
     report_print(&job->report);
     copied = job->file->count - job->report.count;
     if (copied > 0) printf("copied unchanged: %zu tensors\n", copied);
-    return 0;
+    return status;
 }
 
 int run_quantize(const lquant_options *o) {
-    char message[MESSAGE_SIZE];
-    quantize_job job = {o, NULL, NULL, NULL, {NULL, 0, 0, 0}};
+    quantize_job job = {o, NULL, NULL, NULL, {NULL, 0, 0, 0}, 0};
     int status;
-    job.file = tf_open(o->in, message, sizeof message);
-    if (!job.file) return fail("%s", message);
+    job.file = open_input(o->in);
+    if (!job.file) return EXIT_FAULT;
     status = run(&job);
     for (size_t i = 0; job.items && i < job.report.count; ++i) quantized_free(&job.items[i]);
     free(job.items);

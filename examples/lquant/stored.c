@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "quantized.h"
 
 static const char *text_of(const cJSON *entry, const char *key) {
@@ -120,6 +121,14 @@ static int compare_items(const void *a, const void *b) {
     return strcmp(((const stored_tensor *)a)->q.name, ((const stored_tensor *)b)->q.name);
 }
 
+/* NULL, or what must not be: an object with a key twice, which readers take in two ways. */
+static const char *twice(const cJSON *object) {
+    int no_memory;
+    const char *key = json_duplicate_key(object, &no_memory);
+    if (no_memory) need(NULL);
+    return key ? "is described by the same key twice" : NULL;
+}
+
 static int load_entries(quantized_set *set, const tf_file *file, const cJSON *tensors,
                         const char *path) {
     const cJSON *entry;
@@ -130,34 +139,56 @@ static int load_entries(quantized_set *set, const tf_file *file, const cJSON *te
         if (!name)
             return fail("%s: its description under '" METADATA_KEY "' has a tensor without a name",
                         path);
-        wrong = load_entry(set, file, entry, &set->items[set->count++]);
+        wrong = twice(entry);
+        if (!wrong) wrong = load_entry(set, file, entry, &set->items[set->count++]);
         if (wrong) return fail_tensor(path, name, wrong);
     }
     qsort(set->items, set->count, sizeof *set->items, compare_items);
     return 0;
 }
 
+/* The description's JSON, to be deleted; NULL with the fault said. */
+static cJSON *parse_description(const char *text, const tf_file *file, const char *path) {
+    const size_t length = strlen(text);
+    const char *wrong = json_lexical_fault(text, length);
+    cJSON *description = NULL;
+    size_t row;
+    /* An entry of ours has some 20 values, and there cannot be more entries than tensors. */
+    if (!wrong && json_values(text, length, &row) / 64 > file->count)
+        wrong = "is of more than the file has tensors for";
+    if (!wrong) description = json_parse(text, length, &wrong);
+    if (!description && strcmp(wrong, "out of memory") == 0) need(NULL);
+    if (!description)
+        fail("%s: its description under '" METADATA_KEY "' in __metadata__ %s", path, wrong);
+    return description;
+}
+
+static int load_description(quantized_set *set, const tf_file *file, const cJSON *description,
+                            const char *path) {
+    const cJSON *tensors = cJSON_GetObjectItemCaseSensitive(description, "tensors");
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(description, "version");
+    int64_t version = 0;
+    if (twice(description))
+        return fail("%s: its description under '" METADATA_KEY "' has a key twice", path);
+    if (!whole_number(item, 1e9, &version) || !cJSON_IsArray(tensors))
+        return fail("%s: its description under '" METADATA_KEY "' in __metadata__ is not valid",
+                    path);
+    if (version != 1)
+        return fail("%s: its description is of version %ld; this lquant knows version 1", path,
+                    (long)version);
+    return load_entries(set, file, tensors, path);
+}
+
 int quantized_load(quantized_set *set, const tf_file *file, const char *path) {
     const cJSON *text = cJSON_GetObjectItemCaseSensitive(file->metadata, METADATA_KEY);
-    const cJSON *tensors;
     cJSON *description;
-    int64_t version = 0;
     int status;
     memset(set, 0, sizeof *set);
     set->role = need(calloc(file->count + 1, 1));
     if (!text) return 0;
     set->described = 1;
-    description = cJSON_Parse(text->valuestring);
-    tensors = cJSON_GetObjectItemCaseSensitive(description, "tensors");
-    if (!whole_number(cJSON_GetObjectItemCaseSensitive(description, "version"), 1e9, &version) ||
-        !cJSON_IsArray(tensors))
-        status =
-            fail("%s: its description under '" METADATA_KEY "' in __metadata__ is not valid", path);
-    else if (version != 1)
-        status = fail("%s: its description is of version %ld; this lquant knows version 1", path,
-                      (long)version);
-    else
-        status = load_entries(set, file, tensors, path);
+    description = parse_description(text->valuestring, file, path);
+    status = description ? load_description(set, file, description, path) : EXIT_FAULT;
     cJSON_Delete(description);
     if (status) quantized_unload(set);
     return status;

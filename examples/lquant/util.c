@@ -1,42 +1,12 @@
 #define _POSIX_C_SOURCE 200809L
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "aside.h"
 #include "lquant.h"
 #include "report.h"
-
-int fail(const char *format, ...) {
-    va_list arguments;
-    progress_end();
-    fputs("lquant: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    return EXIT_FAULT;
-}
-
-int fail_tensor(const char *path, const char *name, const char *fault) {
-    char shown[TF_SHOWN_SIZE];
-    return fail("%s: tensor '%s' %s", path, tf_printable(name, TF_SHOWN, shown), fault);
-}
-
-void *need(void *pointer) {
-    if (pointer) return pointer;
-    fail("out of memory");
-    aside_remove_all();
-    exit(EXIT_FAULT);
-}
-
-void *need_bytes(int64_t size) {
-    const size_t bytes = size > 0 ? (size_t)size : 1;
-    return need(size < 0 || (uint64_t)size > SIZE_MAX / 2 ? NULL : malloc(bytes));
-}
 
 static const struct {
     const char *dtype;
@@ -64,10 +34,27 @@ char *shape_text(int32_t rank, const int64_t *shape, char *out) {
     return out;
 }
 
+/* The last component of a path, and the directory that it is in. */
+static const char *split_path(const char *path, struct stat *directory) {
+    const char *slash = strrchr(path, '/');
+    char *parent = need(slash ? strndup(path, (size_t)(slash - path) + 1) : strdup("."));
+    const int failed = stat(parent, directory) != 0;
+    free(parent);
+    return failed ? NULL : slash ? slash + 1 : path;
+}
+
 int same_file(const char *a, const char *b) {
     struct stat x, y;
+    const char *name_a, *name_b;
+    const int a_exists = stat(a, &x) == 0, b_exists = stat(b, &y) == 0;
     if (strcmp(a, b) == 0) return 1;
-    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    if (a_exists != b_exists) return 0;
+    if (a_exists) return x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+    /* Neither is there yet, but they may be two ways to say where. */
+    name_a = split_path(a, &x);
+    name_b = split_path(b, &y);
+    return name_a && name_b && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
+           strcmp(name_a, name_b) == 0;
 }
 
 int copy_tensor(tw_writer *w, const tf_tensor *t) {
