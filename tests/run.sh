@@ -7,6 +7,8 @@
 #
 #     BUILD_DIR=build-asan sh tests/run.sh -Db_sanitize=address,undefined -Dbuildtype=debug
 #
+# TESTS="NAME..." builds and runs these tests alone.
+#
 # The last line says how many tests passed and failed. Fails if one failed or none passed.
 set -eu
 
@@ -50,12 +52,14 @@ done
 
 say "Building in $build"
 configure -Dtests=enabled -Dexamples=enabled "$@"
-meson compile -C "$build"
+# With names, meson test builds what they need.
+[ -n "${TESTS:-}" ] || meson compile -C "$build"
 
 say "Testing"
 rm -f "$build/meson-logs/testlog.json"
 status=0
-meson test -C "$build" --no-rebuild --print-errorlogs || status=$?
+# Unquoted: a name each.
+meson test -C "$build" ${TESTS:---no-rebuild} --print-errorlogs || status=$?
 [ -f "$build/meson-logs/testlog.json" ] || fail "no tests were run"
 
 set -- $(count_results)

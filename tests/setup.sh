@@ -53,7 +53,8 @@ Install them as root:
     say "Installing$missing"
     DEBIAN_FRONTEND=noninteractive
     export DEBIAN_FRONTEND
-    quietly apt-get update || fail "apt-get update failed, so nothing could be installed"
+    # One broken list of many is no reason to give up: what is needed may be in the others.
+    quietly apt-get update || say "apt-get update failed; going on with the lists that are here"
     # Unquoted: one argument for each package.
     quietly apt-get install -y --no-install-recommends $missing ||
         fail "apt-get could not install$missing"

@@ -3,6 +3,8 @@
 # users do, by pkg-config: the README's example, shared and static, and the header from C++.
 #
 #     test_install.sh SOURCE BUILD COMPILER SANITIZERS
+#
+# $MESON_EXE_WRAPPER runs what was built for another machine.
 set -eu
 
 source=$1
@@ -13,6 +15,16 @@ sanitizers=$4
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 cd "$place"
+
+# tool NAME: the compiler's own where it has a prefix, as in aarch64-linux-gnu-gcc.
+tool() {
+    command -v "${compiler%gcc}$1" || command -v "$1"
+}
+
+# Runs a program with the installed library. The wrapper is unquoted: a command and its options.
+run() {
+    LD_LIBRARY_PATH=${shared%/*} ${MESON_EXE_WRAPPER:-} "$@"
+}
 
 flags=
 [ "$sanitizers" = none ] || flags="-fsanitize=$sanitizers"
@@ -35,32 +47,34 @@ strict="-std=c11 -Wall -Wextra -Werror $flags"
 $compiler $strict example.c $(pkg-config --cflags --libs libquant) -o shared
 $compiler $strict example.c $(pkg-config --cflags libquant) "$archive" \
     $(pkg-config --libs-only-l --static libquant | sed 's/-lquant//') -o static
-LD_LIBRARY_PATH=${shared%/*} ./shared >shared.txt
-./static >static.txt
+run ./shared >shared.txt
+run ./static >static.txt
 cat shared.txt
 cmp shared.txt static.txt
 grep -q '^2.50 became 45 \* ' shared.txt
 
 # A program that is linked to the library as it says it is called.
-soname=$(readelf -d "$shared" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+soname=$("$(tool readelf)" -d "$shared" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
 version=$(sed -n 's/#define LQ_VERSION_\(MAJOR\|MINOR\) //p' "$source/include/libquant.h" | paste -sd.)
 [ "$soname" = "libquant.so.$version" ]
-readelf -d shared | grep -q "NEEDED.*$soname"
+"$(tool readelf)" -d shared | grep -q "NEEDED.*$soname"
 
 # Nothing but the interface is exported.
-nm -D --defined-only "$shared" | awk '{ print $3 }' | grep -v '^lq_' | grep -v '^__\(asan\|odr\|ubsan\)' |
+"$(tool nm)" -D --defined-only "$shared" | awk '{ print $3 }' | grep -v '^lq_' | grep -v '^__\(asan\|odr\|ubsan\)' |
     if grep .; then
         echo "exported, but not part of the interface"
         exit 1
     fi
 
-if command -v g++ >/dev/null; then
+cxx=g++
+[ -z "${MESON_EXE_WRAPPER:-}" ] || cxx=${compiler%gcc}g++
+if command -v "$cxx" >/dev/null; then
     echo '#include <libquant.h>
 int main() { return lq_matrix(nullptr, LQ_S8, 2, 3).size == 6 ? 0 : 1; }' >header.cc
-    g++ -std=c++17 -Wall -Wextra -Wshadow -Wconversion -Werror $(pkg-config --cflags libquant) \
+    $cxx -std=c++17 -Wall -Wextra -Wshadow -Wconversion -Werror $(pkg-config --cflags libquant) \
         header.cc -o header
-    ./header
+    run ./header
 else
-    echo "no g++ here: the header was not tried from C++"
+    echo "no $cxx here: the header was not tried from C++"
 fi
 echo "installed in an empty place and used from there"

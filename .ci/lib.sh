@@ -1,0 +1,130 @@
+# What .ci/run is made of: it sources this file, with $root set and tests/setup.sh read.
+
+passed=0
+failed=0
+summary=$(mktemp)
+trap 'rm -f "$summary"' EXIT
+
+# note LINE: said now, and again at the end.
+note() {
+    printf '%s\n' "$*" | tee -a "$summary"
+}
+
+# count NAME PASSED FAILED SECONDS
+count() {
+    passed=$((passed + $2))
+    failed=$((failed + $3))
+    note "$1: $2 passed, $3 failed, $4 s"
+}
+
+# did_not_run NAME WHY: not a failure of ours, and not to be overlooked.
+did_not_run() {
+    note "DID NOT RUN: $1 ($2)"
+}
+
+# check NAME COMMAND...: one test.
+check() {
+    name=$1
+    shift
+    say "Check: $name"
+    begun=$(date +%s)
+    if "$@"; then
+        count "$name" 1 0 $(($(date +%s) - begun))
+    else
+        count "$name" 0 1 $(($(date +%s) - begun))
+    fi
+}
+
+# What the tests themselves say of levels and of how much they did.
+evidence() {
+    grep -h '^level \|^levels:\|^[0-9]* threads' "$2/meson-logs/testlog.txt" | sed "s/^/$1: /" || true
+}
+
+# run_in NAME BUILD COMPILER TESTS MESON-OPTION...: a build of everything, and the tests with these
+# names, or all of them.
+run_in() {
+    name=$1
+    directory=$root/build-ci/$2
+    compiler=$3
+    tests=$4
+    shift 4
+    say "Configuration: $name"
+    begun=$(date +%s)
+    output=$(mktemp)
+    CC=$compiler BUILD_DIR=$directory TESTS=$tests sh tests/run.sh "$@" >"$output" 2>&1 || true
+    cat "$output"
+    counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' "$output" | tail -n 1)
+    skipped=$(sed -n 's/.* failed, \([0-9]* skipped\)$/\1/p' "$output" | tail -n 1)
+    rm -f "$output"
+    evidence "$name" "$directory"
+    set -- ${counts:-0 1}
+    [ "$1" -gt 0 ] || [ "$2" -gt 0 ] || set -- 0 1
+    count "$name" "$1" "$2" $(($(date +%s) - begun))
+    [ -z "$skipped" ] || note "$name: $skipped"
+}
+
+# configuration NAME COMPILER TESTS MESON-OPTION...: warnings are errors.
+configuration() {
+    build=$1
+    shift
+    run_in "$build" "$build" "$@" -Dwerror=true
+}
+
+# at_level LEVEL BUILD COMPILER TESTS: tests of an earlier configuration again, on one level.
+at_level() {
+    LIBQUANT_CPU=$1
+    export LIBQUANT_CPU
+    run_in "$2 at level $1" "$2" "$3" "$4"
+    unset LIBQUANT_CPU
+}
+
+installed() {
+    for package; do
+        dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
+            return 1
+    done
+}
+
+# Packages of other architectures need that to be known; nothing may be removed for them.
+install_packages() {
+    for package; do
+        case $package in
+        *:*) dpkg --add-architecture "${package#*:}" || return 1 ;;
+        esac
+    done
+    apt-get update || say "apt-get update failed; going on with the lists that are here"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --no-remove "$@"
+}
+
+# have NAME PACKAGE...: whether what a configuration needs beyond a compiler is there by now. A
+# mirror that is broken for a day is no failure of the library.
+have() {
+    name=$1
+    shift
+    installed "$@" && return
+    if [ "$(id -u)" -eq 0 ]; then
+        say "Installing $*"
+        quietly install_packages "$@" && return
+    fi
+    did_not_run "$name" "packages could not be installed"
+    return 1
+}
+
+# The names of the tests of a build, for comparing.
+test_names() {
+    meson introspect --tests "$root/build-ci/$1" | tr ',' '\n' |
+        sed -n 's/.*"name": "\([^"]*\)".*/\1/p' | sort
+}
+
+# same_tests BUILD BUILD: neither has a test that the other lacks.
+same_tests() {
+    test_names "$1" >"$root/build-ci/$1.tests"
+    test_names "$2" | diff "$root/build-ci/$1.tests" - && [ -s "$root/build-ci/$1.tests" ]
+}
+
+# built NAME MESON-OPTION...: a build that nothing here can run.
+built() {
+    build=$root/build-ci/$1
+    shift
+    quietly configure "$@" -Dwerror=true && quietly meson compile -C "$build"
+}
