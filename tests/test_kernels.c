@@ -69,6 +69,10 @@ static any_fn kernel_of(const lq_kernels *table, const situation *s) {
     return fn;
 }
 
+static bool is_lanes(const situation *s) {
+    return strstr(s->row->name, "lanes") != NULL;
+}
+
 static bool reads_codes(const situation *s) {
     return strncmp(s->row->name, "dequantize", 10) == 0 || strcmp(s->row->name, "unpack") == 0;
 }
@@ -153,18 +157,48 @@ static void describe(const situation *s, const char *what) {
            s->is_signed ? "signed" : "unsigned");
 }
 
+/* The bits of element i of a row, whatever its width, as a number. */
+static unsigned long long element_bits(const unsigned char *row, int64_t i, int bits) {
+    unsigned long long value = 0;
+    for (int b = 0; b < bits; ++b) {
+        const int64_t bit = i * bits + b;
+        value |= (unsigned long long)(row[bit / 8] >> (bit % 8) & 1) << b;
+    }
+    return value;
+}
+
+static int x_bits(const situation *s) {
+    return s->row->shape == BY_WIDTH ? 8 : 8 * real_bytes[s->real];
+}
+
+/* `first` is the first byte that differs, counted from the beginning of the output. */
 static void report_difference(const situation *s, const unsigned char *in,
                               const unsigned char *expected, const unsigned char *got,
-                              int64_t bytes) {
-    for (int64_t i = 0; i < bytes; ++i) {
-        if (expected[i] == got[i]) continue;
-        describe(s, "difference");
-        printf("  byte %lld of the output: expected %02x, got %02x; input from there:",
-               (long long)i, expected[i], got[i]);
-        for (int k = 0; k < 16; ++k) printf(" %02x", in[k]);
-        printf("\n");
+                              int64_t first) {
+    const int in_bits = reads_codes(s) ? width_bits[s->width] : x_bits(s);
+    const int out_bits = reads_codes(s) ? x_bits(s) : width_bits[s->width];
+    const int64_t in_row = s->count * in_bits / 8 + s->gap;
+    const int64_t out_row = s->count * out_bits / 8 + s->gap;
+    const int64_t r = out_row > 0 && first >= 0 ? first / out_row : -1;
+    describe(s, "difference");
+    printf("  byte %lld of the output", (long long)first);
+    if (r < 0 || r >= ROWS || (first - r * out_row) * 8 >= s->count * out_bits) {
+        printf(", outside its rows: expected %02x, got %02x\n", expected[first], got[first]);
         fail();
     }
+    int64_t i = (first - r * out_row) * 8 / out_bits;
+    while (element_bits(expected + r * out_row, i, out_bits) ==
+           element_bits(got + r * out_row, i, out_bits)) {
+        ++i;
+    }
+    printf(": row %lld, index %lld, scale %a, zero point %d, input bits %#llx: expected %#llx, got "
+           "%#llx\n",
+           (long long)r, (long long)i, (double)s->scale[is_lanes(s) ? i : (s->inputs & 1) * r],
+           s->zero[is_lanes(s) ? i : (s->inputs & 1) * r],
+           element_bits(in + r * in_row, i, in_bits),
+           element_bits(expected + r * out_row, i, out_bits),
+           element_bits(got + r * out_row, i, out_bits));
+    fail();
 }
 
 static void run_map(const situation *s, const lq_kernels *table, unsigned char *in,
@@ -199,8 +233,9 @@ static void compare_map(const situation *s, const lq_kernels *table, unsigned ch
     memset(expected_side.begin, CANARY, (size_t)bytes);
     run_map(s, lq_kernels_of(LQ_CPU_SCALAR), in, expected);
     run_map(s, table, in, out);
-    if (memcmp(expected_side.begin, write_side.begin, (size_t)bytes) != 0) {
-        report_difference(s, in, expected_side.begin, write_side.begin, bytes);
+    for (int64_t i = 0; i < bytes; ++i) {
+        if (expected_side.begin[i] == write_side.begin[i]) continue;
+        report_difference(s, in, expected, out, i - (out - write_side.begin));
     }
 }
 
