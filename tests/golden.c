@@ -398,7 +398,7 @@ static void add_rows_of_real(setting s) {
             add_row(name, run_dynamic, &s, FOLD_CODE | FOLD_SCALE | FOLD_FLAVOR);
         }
     }
-    s.mapping = s.grid = s.scale_type = 0;
+    s.code = s.mapping = s.grid = s.scale_type = 0;
     snprintf(name, sizeof name, "error/%s/real", real);
     add_row(name, run_error_of_reals, &s, FOLD_FLAVOR);
 }
