@@ -251,7 +251,8 @@ static void test_printable(void **state) {
 static const run_result *run_within(size_t megabytes, const char *line) {
     struct rlimit before, tight;
     const run_result *r;
-    if (UNLIMITED) return NULL;
+    /* Under an emulator it is the emulator's memory that would be limited. */
+    if (UNLIMITED || getenv("MESON_EXE_WRAPPER")) return NULL;
     assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
     tight = before;
     tight.rlim_cur = (rlim_t)megabytes << 20;
