@@ -1,7 +1,6 @@
 /* Scales and zero points from the ranges of blocks. */
 #include "numeric.h"
 #include "tasks.h"
-#include <string.h>
 
 static void range_rows(const lq_job *j, const lq_piece *p, const unsigned char *x,
                        int64_t first_row, int64_t rows, int64_t first, int64_t count) {
@@ -49,11 +48,30 @@ static void range_repeated(lq_job *j, const lq_piece *p, int64_t times) {
     range_rows(j, p, x + rows * work.x_step, 0, p->rows % times, 0, p->count);
 }
 
+/* The rows of a piece through a buffer, some contiguous elements at a time. */
+typedef void gathered_fn(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
+                         int64_t first, int64_t n);
+
+static void each_gathered(lq_job *j, const lq_piece *p, gathered_fn *visit) {
+    unsigned char buffer[LQ_PIECE * 4];
+    for (int64_t r = 0; r < p->rows; ++r) {
+        for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
+            const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
+            const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
+            lq_gather(buffer, j->map.x, j->map.x_size, at, p->step[LQ_X], n);
+            visit(j, p, buffer, r, i, n);
+        }
+    }
+}
+
+static void range_gathered(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
+                           int64_t first, int64_t n) {
+    range_rows(j, p, x, row, 1, first, n);
+}
+
 static void range_piece(void *context, const lq_piece *p) {
     enum { FEW = 64 };
     lq_job *j = context;
-    const int size = j->map.x_size;
-    unsigned char buffer[LQ_PIECE * 4];
     const int64_t times = LQ_BATCH / p->count < p->rows ? LQ_BATCH / p->count : p->rows;
     if (p->batch->plan->spread == LQ_SPREAD_LANES && p->count <= FEW && times > 1 &&
         p->step[LQ_X] == 1 && p->row_step[LQ_X] == p->count) {
@@ -61,17 +79,10 @@ static void range_piece(void *context, const lq_piece *p) {
         return;
     }
     if (p->step[LQ_X] == 1 || p->count == 1) {
-        range_rows(j, p, j->map.x + p->at[LQ_X] * size, 0, p->rows, 0, p->count);
+        range_rows(j, p, j->map.x + p->at[LQ_X] * j->map.x_size, 0, p->rows, 0, p->count);
         return;
     }
-    for (int64_t r = 0; r < p->rows; ++r) {
-        for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
-            const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
-            const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
-            lq_gather(buffer, j->map.x, size, at, p->step[LQ_X], n);
-            range_rows(j, p, buffer, r, 1, i, n);
-        }
-    }
+    each_gathered(j, p, range_gathered);
 }
 
 static bool is_tie(const lq_job *j, int64_t block) {
@@ -192,19 +203,15 @@ lq_status lq_calibrate_all(lq_job *j) {
 }
 
 /* NaN and infinities only. */
+static void count_gathered(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
+                           int64_t first, int64_t n) {
+    const lq_map_work work = {.x = (unsigned char *)x, .count = n, .rows = 1};
+    (void)p, (void)row, (void)first;
+    j->map.count_runs(&work, &j->counts);
+}
+
 static void count_piece(void *context, const lq_piece *p) {
-    lq_job *j = context;
-    const int size = j->map.x_size;
-    unsigned char buffer[LQ_PIECE * 4];
-    for (int64_t r = 0; r < p->rows; ++r) {
-        for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
-            const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
-            const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
-            lq_gather(buffer, j->map.x, size, at, p->step[LQ_X], n);
-            const lq_map_work work = {.x = buffer, .count = n, .rows = 1};
-            j->map.count_runs(&work, &j->counts);
-        }
-    }
+    each_gathered(context, p, count_gathered);
 }
 
 static void count_batch(void *context, lq_batch *batch) {

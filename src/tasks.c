@@ -1,6 +1,5 @@
 #include "tasks.h"
 #include <stdatomic.h>
-#include <string.h>
 
 /* Fewer elements than this are done before another thread has woken up. */
 enum { TASK_ELEMENTS = 32768, WORDS = LQ_MAX_TASKS / 32, VECTOR_UNIT = 64 };
