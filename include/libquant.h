@@ -301,6 +301,112 @@ typedef int32_t lq_mapping;
 enum { LQ_AFFINE = 0, LQ_SYMMETRIC = 1, LQ_SYMMETRIC_HALF_RANGE = 2, LQ_SYMMETRIC_FULL_RANGE = 3 };
 
 /*
+ * Switches: what systems do differently. In each, 0 is libquant's own rule; a profile (below) sets
+ * them to those of a system by name. r(...) is the rounding, fl(...) a rounding to float32.
+ *
+ * How a code follows from x, s and z:
+ *
+ *     q = clamp(r(x / s) + z)                      LQ_ZERO_OUTSIDE
+ *     q = clamp(r(fl(x / s + z)))                  LQ_ZERO_INSIDE
+ *     q = qmin + trunc(fl(x / s + (z - qmin + 1/2)))  LQ_ROUND_HALF_UP, wherever z is added; clamped
+ *
+ * and what x / s stands for.
+ */
+typedef int32_t lq_quotient;
+enum {
+    LQ_QUOTIENT_DIVIDE = 0,     /* fl(x / s) */
+    LQ_QUOTIENT_RECIPROCAL = 1, /* fl(x * fl(1 / s)) */
+    LQ_QUOTIENT_MULTIPLIER =
+        2 /* fl(x * s): what is called scale is a multiplier; back: (q - z) / s */
+};
+
+typedef int32_t lq_rounding;
+enum {
+    LQ_ROUND_EVEN = 0,   /* to nearest, ties to even */
+    LQ_ROUND_AWAY = 1,   /* to nearest, ties away from zero: C's roundf */
+    LQ_ROUND_HALF_UP = 2 /* adding one half and truncating, as above */
+};
+
+/* A zero point of a real type is used as it is inside; outside it is rounded to even and clamped. */
+typedef int32_t lq_zero_place;
+enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
+
+typedef int32_t lq_clamp;
+enum {
+    LQ_CLAMP_RANGE = 0,  /* to [qmin, qmax], or the mapping's part of it */
+    LQ_CLAMP_NARROW = 1, /* signed codes: to [max(qmin, -qmax), qmax], though parameters use qmin */
+    LQ_CLAMP_TYPE = 2    /* to the whole range of code_type, though parameters use [qmin, qmax] */
+};
+
+/* The code of NaN. */
+typedef int32_t lq_nan_code;
+enum {
+    LQ_NAN_ZERO_POINT = 0, /* that of 0.0 */
+    LQ_NAN_QMIN = 1,
+    LQ_NAN_QMAX = 2,
+    LQ_NAN_CODE_0 = 3 /* code 0, or the nearest to it */
+};
+
+/* From which scale a dynamic call computes codes, and from which a zero point is computed. */
+typedef int32_t lq_scale_source;
+enum {
+    LQ_FROM_STORED = 0, /* as it was rounded to its type */
+    LQ_FROM_UNROUNDED =
+        1, /* before that, in float32 for codes; see lq_arithmetic for zero points */
+    /* Codes: x * m, with m = fl(steps / range); not with LQ_QUOTIENT_DIVIDE. The scale is as ever, */
+    LQ_FROM_MULTIPLIER = 2,
+    LQ_FROM_MULTIPLIER_AND_BACK = 3 /* or 1 / m */
+};
+
+/* In which arithmetic scale and zero point are computed. */
+typedef int32_t lq_arithmetic;
+enum {
+    LQ_ARITHMETIC_DOUBLE = 0,
+    LQ_ARITHMETIC_SCALE_TYPE = 1, /* every operation rounded to the type of the scale */
+    LQ_ARITHMETIC_MIXED = 2       /* hi - lo rounded to the type of the scale, the rest in double */
+};
+
+/* Whether the range is widened to contain 0. */
+typedef int32_t lq_range_rule;
+enum { LQ_RANGE_WITH_ZERO = 0, LQ_RANGE_AS_IS = 1 };
+
+/* What becomes of ranges that are empty, zero or nearly so. f is scheme.scale_floor. */
+typedef int32_t lq_degenerate;
+enum {
+    LQ_DEGENERATE_ONE = 0,   /* |s| <= f (0: s rounds to 0): the scale is 1 */
+    LQ_DEGENERATE_FLOOR = 1, /* s = max(s, f) */
+    LQ_DEGENERATE_RESET =
+        2, /* s below the least normal number of its type: scale 1, zero point 0 */
+    LQ_DEGENERATE_WIDEN = 3, /* s or 1/s not finite or 0: 0.1; s < f: s = f and the range widened */
+    LQ_DEGENERATE_ZERO = 4 /* s rounds to 0: 0 is stored, which is a legal scale then; codes are */
+                           /* those of 0.0 */
+};
+
+/* How an affine zero point follows from the range; z is rounded, then clamped to [qmin, qmax]. */
+typedef int32_t lq_zero_rule;
+enum {
+    LQ_ZERO_FROM_MIN = 0,       /* r(qmin - lo / s) */
+    LQ_ZERO_QUOTIENT_FIRST = 1, /* qmin - r(lo / s) */
+    LQ_ZERO_FROM_PRODUCTS = 2,  /* r((qmin * hi - qmax * lo) / (hi - lo)) */
+    /* Of a = qmin - lo / s and b = qmax - hi / s the one from the end with the smaller error. */
+    LQ_ZERO_SMALLER_SUM = 3,        /* a where |qmin| + |lo / s| < |qmax| + |hi / s| */
+    LQ_ZERO_SMALLER_DIFFERENCE = 4, /* a where |qmin| - |lo / s| < |qmax| - |hi / s| */
+    LQ_ZERO_MULTIPLIED = 5, /* with m for 1 / s: a where (qmin + lo m) + (qmax + hi m) > 0 */
+    LQ_ZERO_REAL = 6        /* -lo / s: a zero point of a real type, not clamped */
+};
+
+/* The zero point of symmetric schemes with unsigned codes. */
+typedef int32_t lq_middle;
+enum {
+    LQ_MIDDLE_UP = 0,  /* (qmin + qmax + 1) / 2, rounded down: 128 of [0, 255] */
+    LQ_MIDDLE_DOWN = 1 /* (qmin + qmax) / 2, rounded down: 127 of [0, 255] */
+};
+
+/* Which of +absmax and -absmax LQ_SYMMETRIC_FULL_RANGE takes where both occur. */
+typedef int32_t lq_tie;
+enum { LQ_TIE_FIRST = 0, LQ_TIE_NEGATIVE = 1 };
+
+/*
  * Everything that says what the codes mean. Later versions may add fields at
  * the end; a field of 0 always means what this version does.
  */
@@ -311,6 +417,25 @@ typedef struct lq_scheme {
     int32_t qmin;      /* both 0: the whole range of code_type. So any width from */
     int32_t qmax;      /* 1 to 16 bits: 3 bits are {-4, 3}, 1 bit is {0, 1}. */
     lq_block block;
+    /* Codes. */
+    lq_quotient quotient;
+    lq_type
+        precision; /* to which x, s and the quotient are rounded: 0 and F32 alike, F16 or BF16 */
+    lq_rounding rounding;
+    lq_zero_place zero_place;
+    lq_clamp clamp;
+    lq_nan_code nan_code;
+    /* Parameters. */
+    lq_scale_source codes_from; /* looked at by lq_quantize_dynamic alone */
+    lq_scale_source zero_from;  /* one of the first two */
+    lq_arithmetic arithmetic;
+    lq_range_rule range_rule;
+    lq_degenerate degenerate;
+    float scale_floor; /* at least 0 */
+    lq_zero_rule zero_rule;
+    lq_rounding zero_rounding; /* not LQ_ROUND_HALF_UP */
+    lq_middle middle;
+    lq_tie tie;
 } lq_scheme;
 
 /*
@@ -346,6 +471,112 @@ static inline lq_scheme lq_symmetric_half_range(lq_type code_type, lq_block bloc
 static inline lq_scheme lq_symmetric_full_range(lq_type code_type, lq_block block) {
     return lq_scheme_of(LQ_SYMMETRIC_FULL_RANGE, code_type, block);
 }
+
+/*
+ * Profiles: the rules of other systems by name. Each sets the mapping, the switches and, where the
+ * system has a range of its own, qmin and qmax; what is set may be changed afterwards. "Made by"
+ * names the vectors or the formula that the tests hold a profile to.
+ */
+typedef int32_t lq_profile;
+enum {
+    /* This library's own affine rule: lq_affine. */
+    LQ_PROFILE_LIBQUANT = 0,
+    /*
+     * ONNX QuantizeLinear and DequantizeLinear, opsets 10 to 25, whose text defines the quotient in
+     * float32, or in float16 or bfloat16 by the attribute `precision` or the type of the operands.
+     * Known to deviate: the reference's result beyond int32 and for NaN is undefined; here both are
+     * defined. ONNX Runtime's CPU kernel gives NaN the code qmin (LQ_NAN_QMIN).
+     */
+    LQ_PROFILE_ONNX = 1,
+    LQ_PROFILE_ONNX_F16 = 2,
+    LQ_PROFILE_ONNX_BF16 = 3,
+    /*
+     * ONNX DynamicQuantizeLinear (opset 11): parameters in float32. Of an all-zero tensor ONNX
+     * Runtime's scale is 1, as here; the reference's is 1/255, the text's 0.
+     */
+    LQ_PROFILE_ONNX_DYNAMIC = 4,
+    /*
+     * ONNX Runtime's Python quantization tools, 1.20: compute_scale_zp and quantize_data, asymmetric
+     * (activations) and symmetric (weights). Codes of 8 and 16 signed bits never reach the lowest one.
+     * The tools up to 1.16 had int8 symmetric over [-128, 127].
+     */
+    LQ_PROFILE_ONNXRUNTIME = 5,
+    LQ_PROFILE_ONNXRUNTIME_SYMMETRIC = 6,
+    /* The tools' blocks for 4-bit weights (DefaultWeightOnlyQuantizer), symmetric and not; U4 and S4. */
+    LQ_PROFILE_ONNXRUNTIME_BLOCKS = 7,
+    LQ_PROFILE_ONNXRUNTIME_BLOCKS_AFFINE = 8,
+    /*
+     * PyTorch's MinMaxObserver family (eps 2^-23), quantize_per_tensor and quantize_per_channel and
+     * fake_quantize of 1.13 and later; symmetric with the type's range, and with a quant_min and
+     * quant_max of one's own, whose middle PyTorch rounds down.
+     * Known to deviate: NaN and infinities, undefined there.
+     */
+    LQ_PROFILE_PYTORCH = 9,
+    LQ_PROFILE_PYTORCH_SYMMETRIC = 10,
+    LQ_PROFILE_PYTORCH_SYMMETRIC_RANGE = 11,
+    /* Per-channel fake quantization as later versions have it: z inside, halves away from zero. */
+    LQ_PROFILE_PYTORCH_CHANNEL_FAKE_QUANTIZE = 12,
+    /* PyTorch's float_qparams (embeddings): real zero points, the range not widened to 0. */
+    LQ_PROFILE_PYTORCH_FLOAT_ZERO = 13,
+    /*
+     * PyTorch's dynamic activations: choose_qparams of FBGEMM as PyTorch has it, codes saturating at
+     * the whole type. reduce_range: set qmin and qmax to half the type's.
+     */
+    LQ_PROFILE_PYTORCH_DYNAMIC = 14,
+    /* TensorRT's explicit quantization: amax / 127, codes in [-128, 127]; and in [-127, 127], as its
+     * documentation of weights and of older versions has it. */
+    LQ_PROFILE_TENSORRT = 15,
+    LQ_PROFILE_TENSORRT_NARROW = 16,
+    /*
+     * TensorFlow Lite: ChooseQuantizationParams in double and AffineQuantize; symmetric weights by
+     * the multiplier 127 / absmax. Halves away from zero (TfLiteRound).
+     */
+    LQ_PROFILE_TFLITE = 17,
+    LQ_PROFILE_TFLITE_WEIGHTS = 18,
+    /*
+     * Core ML Tools' linear quantization of weights, in the weights' own type (that of the scale
+     * here). Symmetric unsigned codes are [0, 254] around 127. A constant tensor is 0/0 there.
+     */
+    LQ_PROFILE_COREML = 19,
+    LQ_PROFILE_COREML_SYMMETRIC = 20,
+    /* ONNX Neural Compressor: z inside the rounding, the range not widened to 0. */
+    LQ_PROFILE_NEURAL_COMPRESSOR = 21,
+    LQ_PROFILE_NEURAL_COMPRESSOR_SYMMETRIC = 22,
+    /*
+     * XNNPACK: its reference conversion to qs8 and qu8 (vectors of some processors give NaN qmax), and
+     * the parameters and codes of dynamic activations (qd8). KleidiAI's are the same with
+     * LQ_ROUND_AWAY.
+     */
+    LQ_PROFILE_XNNPACK = 23,
+    LQ_PROFILE_XNNPACK_DYNAMIC = 24,
+    /*
+     * The numbers of ggml's blocks by its reference quantizers, to be used with blocks of 32 and
+     * scales of F16: Q4_0 (S4 or U4), Q5_0 (S8 or U8 with a range of 32 codes), Q8_0. Codes come from the
+     * scale before it is rounded. For Q8_0 on x86, ggml rounds x * (127 / absmax) to even:
+     * LQ_FROM_MULTIPLIER and LQ_ROUND_EVEN.
+     */
+    LQ_PROFILE_GGML_Q4_0 = 25,
+    LQ_PROFILE_GGML_Q5_0 = 26,
+    LQ_PROFILE_GGML_Q8_0 = 27
+};
+
+/*
+ * Fills a scheme by a profile. Statuses: NULL (scheme or block), STRUCT, ENUM (no such profile),
+ * TYPE (no code type).
+ */
+LQ_API lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile profile,
+                                   lq_type code_type, const lq_block *block);
+
+/* The same by value. Where lq_scheme_profile fails, every call refuses the scheme (STRUCT). */
+static inline lq_scheme lq_profile_scheme(lq_profile profile, lq_type code_type, lq_block block) {
+    lq_scheme s = LQ_ZERO_INIT;
+    if (lq_scheme_profile(&s, sizeof s, profile, code_type, &block) != LQ_OK) s.struct_size = 0;
+    return s;
+}
+
+/* A profile's name in lower case ("onnx", "pytorch-symmetric"), or NULL; and back, or -1. */
+LQ_API const char *lq_profile_name(lq_profile profile);
+LQ_API lq_profile lq_profile_from_name(const char *name);
 
 /*
  * The codes that a scheme produces, and its zero point where none is given.
@@ -426,8 +657,8 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  *   codes       scheme->code_type; the shape of x.
  *   scale       F32, F16 or BF16; the shape of the block grid (lq_grid_shape), or a
  *               vector of as many elements in row-major order of the grid.
- *   zero_point  any integer type that holds the code range; the shape of the grid or
- *               a vector, or NULL. Read as NULL it means z0 (lq_scheme_range); given to
+ *   zero_point  any integer type that holds the code range, or a real type (see
+ *               lq_zero_place); the shape of the grid or a vector, or NULL. Read as NULL it means z0 (lq_scheme_range); given to
  *               a symmetric scheme it must hold z0 throughout. Written, NULL means
  *               that nobody wants it, which only symmetric schemes allow.
  *   exec        see lq_exec.
@@ -459,7 +690,24 @@ LQ_API lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const
                               const lq_tensor *zero_point, const lq_exec *exec);
 
 /*
- * q = clamp(rne(x / s) + z, qmin, qmax), the quotient rounded once to float32.
+ * Chooses scale and zero point from ranges that were found elsewhere, one for each element: what
+ * lq_calibrate does with the ranges that it finds.
+ *
+ *   lo, hi      F32, F16 or BF16; of one shape. lo above hi is an empty range.
+ *   scale       of the same shape; zero_point too, or NULL as in lq_calibrate.
+ *
+ * The scheme's block is not looked at. Where a full-range mapping meets -lo = hi it takes lo if tie
+ * is LQ_TIE_NEGATIVE, else hi. Outputs must not share memory with inputs or with each other.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, RANGE (also: lo or hi is
+ * NaN, or infinite and not an empty range), OVERLAP, CPU.
+ */
+LQ_API lq_status lq_choose_parameters(const lq_tensor *lo, const lq_tensor *hi,
+                                      const lq_scheme *scheme, const lq_tensor *scale,
+                                      const lq_tensor *zero_point, const lq_exec *exec);
+
+/*
+ * q = clamp(rne(x / s) + z, qmin, qmax), the quotient rounded once to float32; by other rules where
+ * the scheme's switches say so.
  *
  * NaN becomes the code of 0.0, which is z; infinities saturate. The report counts
  * NaN, infinities and clipped values.
@@ -471,7 +719,8 @@ LQ_API lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const 
                              const lq_exec *exec);
 
 /*
- * x = (float)(q - z) * s: the subtraction exact, one rounding to float32, and one more
+ * x = (float)(q - z) * s (divided by s for LQ_QUOTIENT_MULTIPLIER): the subtraction exact for
+ * integer zero points and rounded to float32 for real ones, one rounding to float32, and one more
  * where x is F16 or BF16 (to nearest even; what is too large becomes infinite). Codes outside the
  * scheme's range are taken as they are.
  *
@@ -494,6 +743,48 @@ LQ_API lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme,
 LQ_API lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme,
                                      const lq_tensor *codes, const lq_tensor *scale,
                                      const lq_tensor *zero_point, const lq_exec *exec);
+
+/*
+ * What lq_quantize and lq_dequantize make of x, in one pass and without storing codes.
+ *
+ *   y           x's type and shape; any strides. May be x's own memory where the strides agree.
+ *
+ * The code is the scheme's, as lq_quantize computes it from the scale given; its value is rounded
+ * as lq_dequantize does. The report counts NaN, infinities and clipped values. With a zero point of a
+ * real type and LQ_ZERO_OUTSIDE it is PyTorch's learnable form, which rounds and clamps it first.
+ *
+ * Source: PyTorch's fake_quantize_per_tensor_affine, fake_quantize_per_channel_affine and
+ * _fake_quantize_learnable_*, with the profiles of those names.
+ */
+LQ_API lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme,
+                                  const lq_tensor *scale, const lq_tensor *zero_point,
+                                  const lq_tensor *y, const lq_exec *exec);
+
+/*
+ * Gradients of lq_fake_quantize for training: straight-through for x, and those of a learned scale
+ * and zero point. With q' the code before it is clamped, n = qmin below the range, qmax above it:
+ *
+ *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included; else 0
+ *     grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
+ *     grad_zero_point = grad_factor * sum of grad_y * (0 inside, -s outside)
+ *
+ *   grad_y                       x's type and shape.
+ *   grad_x                       the same, or NULL; may be grad_y's own memory.
+ *   grad_scale, grad_zero_point  F32, the grid's shape or a vector, or NULL.
+ *   grad_factor                  1, or LSQ's 1 / sqrt(elements of a block * qmax); finite.
+ *
+ * NaN in x has no gradient: it counts as outside, with a contribution of 0. Sums are in double, in
+ * an order that only the shape fixes, and rounded once: the same bytes for any number of threads.
+ *
+ * Source: LSQ (Esser et al. 2020), PyTorch's fake_quantize_*_cachemask_backward and
+ * _fake_quantize_learnable_*_backward; NaN and the order of sums are this library's.
+ */
+LQ_API lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *scheme,
+                                       const lq_tensor *scale, const lq_tensor *zero_point,
+                                       const lq_tensor *grad_y, const lq_tensor *grad_x,
+                                       const lq_tensor *grad_scale,
+                                       const lq_tensor *grad_zero_point, float grad_factor,
+                                       const lq_exec *exec);
 
 /*
  * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4 or U2;

@@ -73,11 +73,14 @@ static lq_status grid_strides(const lq_call *call, int64_t blocks, const lq_tens
 }
 
 static bool holds_range(const lq_type_info *type, const lq_rule *rule) {
-    return type->kind != LQ_KIND_REAL && type->min <= rule->qmin && type->max >= rule->qmax;
+    if (type->kind == LQ_KIND_REAL) return rule->mapping == LQ_AFFINE;
+    return type->min <= rule->qmin && type->max >= rule->qmax;
 }
 
 /* Whether a tensor's type is one its place may have. */
-static bool type_fits(const lq_call *call, lq_operand operand, const lq_type_info *type) {
+static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand operand,
+                      const lq_type_info *type) {
+    if (operand == LQ_CODES && a->codes_are_reals) return type == call->type[LQ_X];
     switch (operand) {
     case LQ_X:
     case LQ_SCALE: return type->kind == LQ_KIND_REAL;
@@ -101,7 +104,10 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         lq_status status = lq_check_tensor(t, a->output[o], &span[o]);
         if (status) return lq_refuse(call, status, a->position[o], -1);
         call->type[o] = lq_type_find(t->type);
-        if (!type_fits(call, (lq_operand)o, call->type[o])) {
+        const bool real_wanted = o == LQ_ZERO && a->output[o] && call->rule.mapping == LQ_AFFINE &&
+                                 call->rule.zero_rule == LQ_ZERO_REAL;
+        if (!type_fits(a, call, (lq_operand)o, call->type[o]) ||
+            (real_wanted && call->type[o]->kind != LQ_KIND_REAL)) {
             return lq_refuse(call, LQ_ERROR_TYPE, a->position[o], -1);
         }
     }
@@ -224,10 +230,29 @@ int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
     return -1;
 }
 
+static int32_t smaller(int32_t a, int32_t b) {
+    return a < b ? a : b;
+}
+
+static int32_t larger(int32_t a, int32_t b) {
+    return a > b ? a : b;
+}
+
+static int64_t bad_real_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                             int64_t n) {
+    (void)context;
+    for (int64_t i = 0; i < n; ++i) {
+        if (!lq_is_finite(lq_load_real(t->type, t->data, at + i * step))) return i;
+    }
+    return -1;
+}
+
 /* Sums of comparisons rather than early exits, so that the common case vectorizes. */
 static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                          int64_t n) {
-    const bool negatives = ((const lq_rule *)context)->mapping == LQ_SYMMETRIC_FULL_RANGE;
+    const lq_rule *rule = context;
+    const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
+    const bool zeros = rule->degenerate == LQ_DEGENERATE_ZERO;
     float s[LQ_BATCH];
     for (int64_t i = 0; i < n; i += LQ_BATCH) {
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
@@ -235,11 +260,11 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
         lq_load_reals(t->type, t->data, at + i * step, step, m, s);
         for (int64_t k = 0; k < m; ++k) {
             const float v = negatives && s[k] < 0 ? -s[k] : s[k];
-            good += (v > 0) & (v <= FLT_MAX);
+            good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);
         }
         for (int64_t k = 0; good < m && k < m; ++k) {
             const float v = negatives && s[k] < 0 ? -s[k] : s[k];
-            if (!(v > 0 && v <= FLT_MAX)) return i + k;
+            if (!((v > 0 || (zeros && v == 0)) && v <= FLT_MAX)) return i + k;
         }
     }
     return -1;
@@ -248,9 +273,9 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
 static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n) {
     const lq_rule *rule = context;
-    const bool affine = rule->mapping == LQ_AFFINE;
-    const int32_t low = affine ? rule->qmin : rule->zero;
-    const int32_t high = affine ? rule->qmax : rule->zero;
+    const bool any = rule->mapping == LQ_AFFINE || rule->degenerate == LQ_DEGENERATE_RESET;
+    const int32_t low = any ? smaller(rule->qmin, rule->code_min) : rule->zero;
+    const int32_t high = any ? larger(rule->qmax, rule->code_max) : rule->zero;
     int32_t z[LQ_BATCH];
     for (int64_t i = 0; i < n; i += LQ_BATCH) {
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
@@ -265,34 +290,17 @@ static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int
 }
 
 lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call) {
+    const lq_type_info *zero = call->type[LQ_ZERO];
     /* An affine scheme without zero points has 0, which its range may lack. */
-    if (!call->type[LQ_ZERO] &&
-        (call->rule.zero < call->rule.qmin || call->rule.zero > call->rule.qmax)) {
+    if (!zero && (call->rule.zero < call->rule.qmin || call->rule.zero > call->rule.qmax)) {
         return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], -1);
     }
     if (call->trusted) return LQ_OK;
     int64_t bad = lq_first_bad(call->tensor[LQ_SCALE], bad_scale, &call->rule);
     if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SCALE], bad);
-    if (!call->type[LQ_ZERO]) return LQ_OK;
-    bad = lq_first_bad(call->tensor[LQ_ZERO], bad_zero, &call->rule);
+    if (!zero) return LQ_OK;
+    bad = lq_first_bad(call->tensor[LQ_ZERO], zero->kind == LQ_KIND_REAL ? bad_real_zero : bad_zero,
+                       &call->rule);
     if (bad >= 0) return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], bad);
     return LQ_OK;
-}
-
-void lq_load_parameters(const lq_call *call, const lq_batch *batch, float *scale, int32_t *zero) {
-    const lq_tensor *s = call->tensor[LQ_SCALE];
-    const lq_tensor *z = call->tensor[LQ_ZERO];
-    const lq_rule *rule = &call->rule;
-    lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
-                  scale);
-    if (!call->type[LQ_ZERO]) {
-        for (int64_t b = 0; b < batch->blocks; ++b) zero[b] = rule->zero;
-        return;
-    }
-    lq_load_integers(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
-                     zero);
-    for (int64_t b = 0; b < batch->blocks && call->trusted; ++b) {
-        zero[b] = zero[b] < rule->qmin ? rule->qmin : zero[b];
-        zero[b] = zero[b] > rule->qmax ? rule->qmax : zero[b];
-    }
 }

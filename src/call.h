@@ -4,6 +4,7 @@
 
 #include "batch.h"
 #include "kernels.h"
+#include "map.h"
 #include "scheme.h"
 #include "tensor.h"
 
@@ -12,6 +13,7 @@ typedef struct lq_arguments {
     const lq_tensor *tensor[LQ_OPERANDS];
     int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
     bool output[LQ_OPERANDS];
+    bool codes_are_reals; /* of x's type: values of codes */
     const lq_scheme *scheme;
     int scheme_position;
     const lq_exec *exec;
@@ -60,8 +62,18 @@ void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes
 lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor *out,
                            lq_span out_span, bool *forward_only);
 
-/* The parameters of a batch, widened; zero points within the code range even if not checked. */
-void lq_load_parameters(const lq_call *call, const lq_batch *batch, float *scale, int32_t *zero);
+/*
+ * The parameters of a batch as codes or values are computed with them; zero points within the code
+ * range even if not checked. lq_prepare does the same to scales and zero points that are in place:
+ * integer ones in zero, real ones in center.
+ */
+void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters *to);
+void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to);
+void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factors, lq_parameters *to);
+
+/* The rule by which kernels compute codes, or values from codes; NULL for the plain one. */
+const lq_element_rule *lq_codes_rule(const lq_call *call);
+const lq_element_rule *lq_reals_rule(const lq_call *call);
 
 static inline uint32_t lq_sign_bit(const lq_type_info *code) {
     return code->min < 0 ? 1u << (code->bits - 1) : 0u;

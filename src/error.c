@@ -15,8 +15,7 @@ typedef struct measure {
     const lq_call *call;
     const lq_type_info *y_type; /* a real type, or NULL where y is codes */
     lq_counts counts;
-    float scale[LQ_BATCH];
-    int32_t zero[LQ_BATCH];
+    lq_parameters for_codes, for_reals; /* for counting, for the values compared */
     float x[LQ_PIECE], y[LQ_PIECE];
     int64_t pairs; /* in x and y */
     int64_t pieces;
@@ -42,6 +41,14 @@ static void close_piece(measure *m) {
     if (++m->pieces % SECTION_PIECES == 0) close_section(m);
 }
 
+static void use_parameters(lq_map_work *work, const lq_parameters *parameters, int64_t block,
+                           const lq_element_rule *rule) {
+    work->scale = parameters->scale + block;
+    work->zero = parameters->zero + block;
+    work->offset = parameters->offset + block;
+    work->rule = rule;
+}
+
 /* The next pairs of a row, as many as the open piece has room for. */
 static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int64_t n) {
     const lq_call *call = m->call;
@@ -59,11 +66,10 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
         .codes = codes,
         .count = n,
         .rows = 1,
-        .scale = m->y_type ? NULL : m->scale + block,
-        .zero = m->zero + block,
-        .qmin = call->rule.qmin,
-        .qmax = call->rule.qmax,
+        .qmin = call->rule.code_min,
+        .qmax = call->rule.code_max,
     };
+    if (!m->y_type) use_parameters(&work, &m->for_codes, block, lq_codes_rule(call));
     lq_gather(x, call->tensor[LQ_X]->data, x_type->bits / 8, at[LQ_X], p->step[LQ_X], n);
     lq_load_reals(x_type->type, x, 0, 1, n, m->x + m->pairs);
     (lanes ? k->count_lanes : k->count_runs)[x_type->index](&work, &m->counts);
@@ -76,6 +82,7 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
     const int width = call->rule.code->bits > 8 ? LQ_WIDTH_16 : LQ_WIDTH_8;
     lq_gather_codes(codes, call->tensor[LQ_CODES]->data, call->rule.code, at[LQ_CODES],
                     p->step[LQ_CODES], n);
+    use_parameters(&work, &m->for_reals, block, lq_reals_rule(call));
     work.x = y;
     work.sign = lq_sign_bit(call->rule.code);
     (lanes ? k->dequantize_lanes : k->dequantize_runs)[x_type->index][width](&work);
@@ -98,7 +105,10 @@ static void measure_piece(void *context, const lq_piece *p) {
 
 static void measure_batch(void *context, lq_batch *batch) {
     measure *m = context;
-    if (!m->y_type) lq_load_parameters(m->call, batch, m->scale, m->zero);
+    if (!m->y_type) {
+        lq_load_for_codes(m->call, batch, &m->for_codes);
+        lq_load_for_reals(m->call, batch, &m->for_reals);
+    }
     lq_each_piece(batch, measure_piece, m);
 }
 
@@ -193,7 +203,10 @@ lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_sche
     if (!error) return lq_refuse(&call, LQ_ERROR_NULL, 6, -1);
     status = lq_check_struct(error, error->struct_size, sizeof *error);
     if (status) return lq_refuse(&call, status, 6, -1);
-    measure m = {.call = &call, .y_type = scheme ? NULL : call.type[LQ_CODES]};
+    measure m;
+    memset(&m, 0, sizeof m);
+    m.call = &call;
+    m.y_type = scheme ? NULL : call.type[LQ_CODES];
     call.geometry.row_major = true;
     lq_make_plan(&call.geometry, LQ_ORDER_STRICT, &plan);
     lq_each_batch(&plan, measure_batch, &m);

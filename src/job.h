@@ -5,20 +5,24 @@
 #include "call.h"
 #include "map.h"
 
+/* What a job turns its elements into. */
+typedef enum { LQ_TO_CODES, LQ_TO_REALS, LQ_TO_FAKES } lq_purpose;
+
 typedef struct lq_job {
     const lq_call *call;
     lq_map map;
     lq_counts counts;
+    lq_purpose purpose;
     bool quantizes; /* calibrated blocks are quantized at once */
+    bool chosen;    /* the one block's parameters are there, not to be read */
     /* Of the batch at hand. */
-    float scale[LQ_BATCH];
-    int32_t zero[LQ_BATCH];
+    lq_parameters parameters;
     float lo[LQ_BATCH];
     float hi[LQ_BATCH];
     signed char first[LQ_BATCH]; /* sign of the first value of largest magnitude */
 } lq_job;
 
-void lq_start_job(lq_job *job, const lq_call *call, bool to_codes);
+void lq_start_job(lq_job *job, const lq_call *call, lq_purpose purpose);
 
 /* A job for a part of the same work, with nothing counted yet. */
 void lq_copy_job(lq_job *copy, const lq_job *job);
@@ -29,6 +33,9 @@ void lq_map_blocks(lq_job *job, lq_batch *batch);
 
 /* Scales and zero points; and codes, where the job quantizes too. */
 lq_status lq_calibrate_all(lq_job *job);
+
+/* Into the report, where there is one. */
+void lq_tell_counts(const lq_job *job);
 
 /* NaN and infinities, where the report wants them. */
 lq_status lq_count_nonfinite(lq_job *job);

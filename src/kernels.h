@@ -8,9 +8,13 @@
 #ifndef LQ_KERNELS_H
 #define LQ_KERNELS_H
 
+#include "numeric.h"
 #include "types.h"
 
-/* Real values <-> codes. Rows of codes below 8 bits are whole bytes and begin at one. */
+/*
+ * Real values <-> codes, or real values -> the values of their codes, which then are in `codes`.
+ * Rows of codes below 8 bits are whole bytes and begin at one.
+ */
 typedef struct lq_map_work {
     unsigned char *x;
     unsigned char *codes;
@@ -23,6 +27,14 @@ typedef struct lq_map_work {
     int64_t param_step;  /* runs: parameters from row to row, 0 or 1 */
     int32_t qmin, qmax;
     uint32_t sign; /* the sign bit of a signed code type, else 0 */
+    /*
+     * NULL: codes as lq_quantize_one has them, values as lq_dequantize_one. Otherwise codes are as in
+     * lq_quantize_by, with an offset beside every scale; and a code q has the value
+     * (q - center) * back, or / back. Back to values, these two are what scale and offset hold.
+     */
+    const lq_element_rule *rule;
+    const float *offset;
+    const float *center, *back; /* values of codes only */
 } lq_map_work;
 
 /* Widens [lo, hi] to the finite values met. Zeros may come with either sign. */
@@ -62,6 +74,8 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
     REAL(range_lanes, lq_range_fn)                                                                 \
     REAL(count_runs, lq_count_fn)                                                                  \
     REAL(count_lanes, lq_count_fn)                                                                 \
+    REAL(fake_runs, lq_map_fn)                                                                     \
+    REAL(fake_lanes, lq_map_fn)                                                                    \
     CODE(pack, lq_map_fn)                                                                          \
     CODE(unpack, lq_map_fn)                                                                        \
     REAL_CODE(quantize_runs, lq_map_fn)                                                            \

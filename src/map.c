@@ -81,16 +81,22 @@ static int64_t element_at(const lq_piece *p, const segment *part, lq_operand o) 
 
 static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *part) {
     const int64_t block = lq_block_at(p, part->first_row, part->first);
-    return (lq_map_work){
+    lq_map_work work = {
         .count = part->count,
         .rows = part->rows,
-        .scale = m->scale ? m->scale + block : NULL,
-        .zero = m->zero ? m->zero + block : NULL,
         .param_step = p->batch->plan->spread == LQ_SPREAD_ROWS,
         .qmin = m->qmin,
         .qmax = m->qmax,
         .sign = lq_sign_bit(m->code),
+        .rule = m->rule,
     };
+    if (!m->parameters) return work;
+    work.scale = m->parameters->scale + block;
+    work.zero = m->parameters->zero + block;
+    work.offset = m->parameters->offset + block;
+    work.center = m->parameters->center + block;
+    work.back = m->parameters->back + block;
+    return work;
 }
 
 static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work *work) {
@@ -112,8 +118,8 @@ static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) 
 /* One row, in pieces; codes below 8 bits are handled as bytes. */
 static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
     unsigned char x[LQ_PIECE * 4];
-    unsigned char codes[LQ_PIECE * 2];
-    const int width = m->code->bits > 8 ? LQ_WIDTH_16 : LQ_WIDTH_8;
+    unsigned char codes[LQ_PIECE * 4];
+    const int width = m->code->bits >= 8 ? m->code->index : LQ_WIDTH_8;
     const int64_t end = rest.first + rest.count;
     for (; rest.first < end; rest.first += LQ_PIECE) {
         const int64_t n = end - rest.first < LQ_PIECE ? end - rest.first : LQ_PIECE;
@@ -230,17 +236,21 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
  * repeated, so that several rows make one.
  */
 static void map_repeated(const lq_map *m, const lq_piece *p) {
-    float scale[LQ_BATCH];
-    int32_t zero[LQ_BATCH];
+    lq_parameters repeated;
+    const lq_parameters *one = m->parameters;
     const int64_t times = LQ_BATCH / p->count < p->rows ? LQ_BATCH / p->count : p->rows;
     lq_map wide = *m;
     lq_piece many = *p;
     for (int64_t i = 0; i < times * p->count; ++i) {
-        scale[i] = m->scale[i % p->count];
-        zero[i] = m->zero[i % p->count];
+        repeated.scale[i] = one->scale[i % p->count];
+        repeated.zero[i] = one->zero[i % p->count];
     }
-    wide.scale = scale;
-    wide.zero = zero;
+    for (int64_t i = 0; m->rule && i < times * p->count; ++i) {
+        repeated.offset[i] = one->offset[i % p->count];
+        repeated.center[i] = one->center[i % p->count];
+        repeated.back[i] = one->back[i % p->count];
+    }
+    wide.parameters = &repeated;
     many.rows = p->rows / times;
     many.count = times * p->count;
     for (int o = LQ_X; o <= LQ_CODES; ++o) many.row_step[o] = times * p->row_step[o];

@@ -8,20 +8,30 @@
 #include "batch.h"
 #include "kernels.h"
 
+/*
+ * The parameters of a batch as kernels take them; the last three only where there is a rule. Scales
+ * may have become factors, and zero points offsets.
+ */
+typedef struct lq_parameters {
+    float scale[LQ_BATCH];
+    int32_t zero[LQ_BATCH];
+    float offset[LQ_BATCH];
+    float center[LQ_BATCH], back[LQ_BATCH];
+} lq_parameters;
+
 typedef struct lq_map {
-    lq_map_fn *const *runs;  /* by lq_width */
+    lq_map_fn *const *runs;  /* by lq_width; by lq_real where what is written is real */
     lq_map_fn *const *lanes; /* NULL where there are no parameters */
     lq_map_fn *const *pack;  /* the way between codes of a width and bytes */
     lq_map_fn *const *unpack;
     bool to_codes; /* x is read and codes written, or the other way round */
     unsigned char *x;
     unsigned char *codes;
-    int x_size; /* bytes of an element of x */
-    const lq_type_info *code;
+    int x_size;               /* bytes of an element of x */
+    const lq_type_info *code; /* or a real type: x becomes the values of its codes */
     int32_t qmin, qmax;
-    /* Of the batch at hand. */
-    const float *scale;
-    const int32_t *zero;
+    const lq_element_rule *rule;     /* NULL: the plain one */
+    const lq_parameters *parameters; /* of the batch at hand; NULL where there are none */
     /* What goes to codes is counted first, where anybody wants to know. */
     lq_counts *counts;
     lq_count_fn *count_runs;

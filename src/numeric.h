@@ -5,6 +5,7 @@
 #ifndef LQ_NUMERIC_H
 #define LQ_NUMERIC_H
 
+#include "types.h"
 #include <float.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -90,9 +91,65 @@ static inline int32_t lq_quantize_one(float x, float scale, float lo, float hi, 
     return (int32_t)lq_round(t) + zero;
 }
 
+/* How a code follows from a value, where that is not as in lq_quantize_one. */
+typedef struct lq_element_rule {
+    bool multiply;        /* the scale is a factor */
+    lq_real precision;    /* to which x and the quotient are rounded */
+    lq_rounding rounding; /* half up is a truncation here: the half is in the offset */
+    lq_nan_code nan;
+    bool divide_back; /* from codes: by what the scale holds */
+} lq_element_rule;
+
+static inline float lq_narrow(lq_real precision, float v) {
+    switch (precision) {
+    case LQ_REAL_f16: return lq_f16_to_f32(lq_f32_to_f16(v));
+    case LQ_REAL_bf16: return lq_bf16_to_f32(lq_f32_to_bf16(v));
+    default: return v;
+    }
+}
+
+/* For magnitudes below 2^22. */
+static inline int32_t lq_round_by(lq_rounding rounding, float v) {
+    const int32_t whole = (int32_t)v;
+    const float rest = v - (float)whole;
+    switch (rounding) {
+    case LQ_ROUND_EVEN: return (int32_t)lq_round(v);
+    case LQ_ROUND_AWAY: return whole + (rest >= 0.5f) - (rest <= -0.5f);
+    default: return whole;
+    }
+}
+
+/* What stands for quotient and offset where the quotient is NaN. */
+static inline float lq_nan_value(lq_nan_code nan, float offset, float lo, float hi, float zero) {
+    switch (nan) {
+    case LQ_NAN_QMIN: return lo;
+    case LQ_NAN_QMAX: return hi;
+    case LQ_NAN_CODE_0: return -zero;
+    default: return offset;
+    }
+}
+
+/* round(clamp(quotient + offset, lo, hi)) + zero, with lo = qmin - zero and hi = qmax - zero. */
+static inline int32_t lq_quantize_by(const lq_element_rule *rule, float x, float scale,
+                                     float offset, float lo, float hi, int32_t zero) {
+    x = lq_narrow(rule->precision, x);
+    float t = lq_narrow(rule->precision, rule->multiply ? x * scale : x / scale) + offset;
+    t = t != t ? lq_nan_value(rule->nan, offset, lo, hi, (float)zero) : t;
+    t = t > lo ? t : lo; /* a NaN left by a bad offset, too */
+    t = t < hi ? t : hi;
+    return lq_round_by(rule->rounding, t) + zero;
+}
+
 /* Codes arrive as their bits; (bits ^ sign) - sign extends the sign of a signed type. */
 static inline float lq_dequantize_one(uint32_t bits, uint32_t sign, float scale, int32_t zero) {
     return (float)((int32_t)(bits ^ sign) - (int32_t)sign - zero) * scale;
+}
+
+/* `center` is a zero point as a float, or a real one. */
+static inline float lq_dequantize_by(const lq_element_rule *rule, float code, float scale,
+                                     float center) {
+    const float difference = code - center;
+    return rule->divide_back ? difference / scale : difference * scale;
 }
 
 #endif

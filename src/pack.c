@@ -42,7 +42,8 @@ static lq_status map_all(const lq_call *call, const lq_tensor *bytes, const lq_t
     lq_plan plan;
     lq_job job;
     job.call = call;
-    job.quantizes = false;
+    job.quantizes = job.chosen = false;
+    job.purpose = LQ_TO_CODES;
     job.counts = (lq_counts){0, 0, 0};
     job.map = (lq_map){
         .runs = to_packed ? call->kernels->pack : call->kernels->unpack,

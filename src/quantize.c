@@ -1,26 +1,33 @@
-/* lq_quantize, lq_dequantize, lq_calibrate and lq_quantize_dynamic: one walk with different visits. */
+/* lq_quantize, lq_dequantize, lq_fake_quantize and lq_quantize_dynamic: one walk, different visits. */
 #include "job.h"
 #include "tasks.h"
 
-void lq_start_job(lq_job *j, const lq_call *call, bool to_codes) {
+void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
     const lq_kernels *k = call->kernels;
+    const bool fakes = purpose == LQ_TO_FAKES;
+    const bool to_codes = purpose != LQ_TO_REALS;
     const int real = call->type[LQ_X]->index;
     j->call = call;
     j->counts = (lq_counts){0, 0, 0};
-    j->quantizes = false;
+    j->quantizes = j->chosen = false;
+    j->purpose = purpose;
     j->map = (lq_map){
-        .runs = to_codes ? k->quantize_runs[real] : k->dequantize_runs[real],
-        .lanes = to_codes ? k->quantize_lanes[real] : k->dequantize_lanes[real],
+        .runs = fakes      ? k->fake_runs
+                : to_codes ? k->quantize_runs[real]
+                           : k->dequantize_runs[real],
+        .lanes = fakes      ? k->fake_lanes
+                 : to_codes ? k->quantize_lanes[real]
+                            : k->dequantize_lanes[real],
         .pack = k->pack,
         .unpack = k->unpack,
         .to_codes = to_codes,
         .x = call->tensor[LQ_X]->data,
         .x_size = call->type[LQ_X]->bits / 8,
-        .code = call->rule.code,
-        .qmin = call->rule.qmin,
-        .qmax = call->rule.qmax,
-        .scale = j->scale,
-        .zero = j->zero,
+        .code = fakes ? call->type[LQ_X] : call->rule.code,
+        .qmin = call->rule.code_min,
+        .qmax = call->rule.code_max,
+        .rule = purpose == LQ_TO_REALS ? lq_reals_rule(call) : lq_codes_rule(call),
+        .parameters = &j->parameters,
         .counts = to_codes && call->report ? &j->counts : NULL,
         .count_runs = k->count_runs[real],
         .count_lanes = k->count_lanes[real],
@@ -33,12 +40,20 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->map = job->map;
     copy->counts = (lq_counts){0, 0, 0};
     copy->quantizes = job->quantizes;
-    copy->map.scale = copy->scale;
-    copy->map.zero = copy->zero;
+    copy->chosen = job->chosen;
+    copy->purpose = job->purpose;
+    if (job->map.parameters) copy->map.parameters = &copy->parameters;
+    if (job->chosen) {
+        const lq_parameters *from = &job->parameters;
+        lq_parameters *to = &copy->parameters;
+        to->scale[0] = from->scale[0];
+        to->zero[0] = from->zero[0];
+        to->offset[0] = from->offset[0];
+    }
     if (job->map.counts) copy->map.counts = &copy->counts;
 }
 
-static void tell_counts(const lq_job *j) {
+void lq_tell_counts(const lq_job *j) {
     lq_report *report = j->call->report;
     if (!report) return;
     report->nan = j->counts.nan;
@@ -57,7 +72,11 @@ void lq_map_blocks(lq_job *j, lq_batch *batch) {
 
 static void map_batch(void *context, lq_batch *batch) {
     lq_job *j = context;
-    lq_load_parameters(j->call, batch, j->scale, j->zero);
+    if (j->purpose == LQ_TO_REALS) {
+        lq_load_for_reals(j->call, batch, &j->parameters);
+    } else if (!j->chosen) {
+        lq_load_for_codes(j->call, batch, &j->parameters);
+    }
     lq_map_blocks(j, batch);
 }
 
@@ -73,29 +92,6 @@ lq_status lq_map_all(lq_job *j) {
 
 static void clear_tail(const lq_call *call, lq_operand operand) {
     if (call->type[operand]) lq_clear_tail(call->tensor[operand]);
-}
-
-lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
-                       const lq_tensor *zero_point, const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, NULL, scale, zero_point},
-        .position = {1, 0, 3, 4},
-        .output = {false, false, true, true},
-        .scheme = scheme,
-        .scheme_position = 2,
-        .exec = exec,
-        .exec_position = 5,
-    };
-    lq_call call;
-    lq_job j;
-    lq_status status = lq_check_arguments(&arguments, &call);
-    if (status) return status;
-    lq_start_job(&j, &call, true);
-    status = lq_calibrate_all(&j);
-    clear_tail(&call, LQ_ZERO);
-    if (!status) status = lq_count_nonfinite(&j);
-    tell_counts(&j);
-    return status;
 }
 
 lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
@@ -115,10 +111,33 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     if (status) return status;
     status = lq_check_parameters(&arguments, &call);
     if (status) return status;
-    lq_start_job(&j, &call, true);
+    lq_start_job(&j, &call, LQ_TO_CODES);
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
-    tell_counts(&j);
+    lq_tell_counts(&j);
+    return status;
+}
+
+lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
+                           const lq_tensor *zero_point, const lq_tensor *y, const lq_exec *exec) {
+    const lq_arguments arguments = {
+        .tensor = {x, y, scale, zero_point},
+        .position = {1, 5, 3, 4},
+        .output = {false, true, false, false},
+        .codes_are_reals = true,
+        .scheme = scheme,
+        .scheme_position = 2,
+        .exec = exec,
+        .exec_position = 6,
+    };
+    lq_call call;
+    lq_job j;
+    lq_status status = lq_check_arguments(&arguments, &call);
+    if (!status) status = lq_check_parameters(&arguments, &call);
+    if (status) return status;
+    lq_start_job(&j, &call, LQ_TO_FAKES);
+    status = lq_map_all(&j);
+    lq_tell_counts(&j);
     return status;
 }
 
@@ -139,7 +158,7 @@ lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const l
     if (status) return status;
     status = lq_check_parameters(&arguments, &call);
     if (status) return status;
-    lq_start_job(&j, &call, false);
+    lq_start_job(&j, &call, LQ_TO_REALS);
     return lq_map_all(&j);
 }
 
@@ -159,13 +178,16 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     lq_job j;
     lq_status status = lq_check_arguments(&arguments, &call);
     if (status) return status;
-    lq_start_job(&j, &call, true);
+    if (call.forward_only && call.rule.codes_from != LQ_FROM_STORED) {
+        return lq_refuse(&call, LQ_ERROR_OVERLAP, 3, -1);
+    }
+    lq_start_job(&j, &call, LQ_TO_CODES);
     /* Overwriting x from the front must wait until all of it has been seen. */
     j.quantizes = !call.forward_only;
     status = lq_calibrate_all(&j);
     if (!status && call.forward_only) status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
     clear_tail(&call, LQ_ZERO);
-    tell_counts(&j);
+    lq_tell_counts(&j);
     return status;
 }

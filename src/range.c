@@ -1,4 +1,5 @@
 /* Scales and zero points from the ranges of blocks. */
+#include "choose.h"
 #include "numeric.h"
 #include "tasks.h"
 
@@ -116,23 +117,36 @@ static void break_ties(lq_job *j, lq_batch *batch) {
         j->first[b] = 0;
         any = any || is_tie(j, b);
     }
-    if (any && j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE) {
+    if (!any || j->call->rule.mapping != LQ_SYMMETRIC_FULL_RANGE) return;
+    if (j->call->rule.tie == LQ_TIE_FIRST) {
         lq_each_piece(batch, find_first, j);
+        return;
     }
+    for (int64_t b = 0; b < batch->blocks; ++b) j->first[b] = -1;
 }
 
 static void store_parameters(lq_job *j, const lq_batch *batch) {
     const lq_tensor *s = j->call->tensor[LQ_SCALE];
     const lq_tensor *z = j->call->type[LQ_ZERO] ? j->call->tensor[LQ_ZERO] : NULL;
+    const lq_rule *rule = &j->call->rule;
+    lq_parameters *p = &j->parameters;
     for (int64_t b = 0; b < batch->blocks; ++b) {
-        lq_choose(&j->call->rule, s->type, j->lo[b], j->hi[b], j->first[b] < 0, &j->scale[b],
-                  &j->zero[b]);
+        const lq_choice choice = lq_choose(rule, s->type, j->lo[b], j->hi[b], j->first[b] < 0);
+        p->scale[b] = choice.used;
+        p->zero[b] = z ? choice.zero : rule->zero;
+        p->center[b] = choice.real_zero;
         lq_store_real(s->type, s->data, batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE],
-                      j->scale[b]);
+                      choice.stored);
         if (!z) continue;
-        lq_store_integer(z->type, z->data, batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO],
-                         j->zero[b]);
+        const int64_t at = batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO];
+        lq_store_zero(rule, z, at, &choice);
+        if (z->type == LQ_F16 || z->type == LQ_BF16) {
+            p->center[b] = lq_load_real(z->type, z->data, at);
+        } else if (z->type == LQ_F32 && rule->zero_rule != LQ_ZERO_REAL) {
+            p->center[b] = (float)choice.zero;
+        }
     }
+    lq_prepare_for_codes(j->call, batch->blocks, rule->codes_from >= LQ_FROM_MULTIPLIER, p);
 }
 
 static void find_ranges(void *context, lq_batch *batch) {
@@ -179,6 +193,7 @@ static lq_status calibrate_one(lq_job *j, const lq_cut *cut) {
         j->hi[0] = ranges.hi[t] > j->hi[0] ? ranges.hi[t] : j->hi[0];
     }
     lq_each_batch(cut->plan, choose_batch, j);
+    j->chosen = true;
     return j->quantizes ? lq_map_all(j) : LQ_OK;
 }
 
@@ -192,7 +207,8 @@ lq_status lq_calibrate_all(lq_job *j) {
     const bool large = cut.count > 1;
     const bool quantizes = j->quantizes;
     cut = lq_cut_for_blocks(j->call, quantizes ? &j->map : NULL, &plan);
-    if (!large || !quantizes || cut.count > 1) {
+    const bool once = j->call->rule.codes_from != LQ_FROM_STORED;
+    if (!large || !quantizes || cut.count > 1 || once) {
         return lq_walk(j, &cut, calibrate_batch, NULL, NULL);
     }
     /* Blocks whose codes share bytes: parameters first, then codes, each cut in its own way. */

@@ -7,11 +7,12 @@ static int32_t smaller(int32_t a, int32_t b) {
 }
 
 /* Every mapping needs a code for zero and room beside it. */
-static lq_status apply_mapping(lq_rule *rule) {
+static lq_status apply_mapping(const lq_scheme *scheme, lq_rule *rule) {
     const int32_t qmin = rule->qmin;
     const int32_t qmax = rule->qmax;
     const bool is_signed = rule->code->min < 0;
-    const int32_t middle = is_signed ? 0 : (qmin + qmax + 1) / 2;
+    const int32_t up = scheme->middle == LQ_MIDDLE_UP;
+    const int32_t middle = is_signed ? 0 : (qmin + qmax + up) / 2;
     const int32_t limit = is_signed ? smaller(-qmin, qmax) : qmax - middle;
     switch (rule->mapping) {
     case LQ_AFFINE:
@@ -32,6 +33,63 @@ static lq_status apply_mapping(lq_rule *rule) {
     return qmin < middle && middle <= qmax ? LQ_OK : LQ_ERROR_RANGE;
 }
 
+static bool within(int32_t value, int32_t last) {
+    return value >= 0 && value <= last;
+}
+
+static bool known_switches(const lq_scheme *s) {
+    return within(s->quotient, LQ_QUOTIENT_MULTIPLIER) && within(s->rounding, LQ_ROUND_HALF_UP) &&
+           within(s->zero_place, LQ_ZERO_INSIDE) && within(s->clamp, LQ_CLAMP_TYPE) &&
+           within(s->nan_code, LQ_NAN_CODE_0) &&
+           within(s->codes_from, LQ_FROM_MULTIPLIER_AND_BACK) &&
+           within(s->zero_from, LQ_FROM_UNROUNDED) && within(s->arithmetic, LQ_ARITHMETIC_MIXED) &&
+           within(s->range_rule, LQ_RANGE_AS_IS) && within(s->degenerate, LQ_DEGENERATE_ZERO) &&
+           within(s->zero_rule, LQ_ZERO_REAL) && within(s->zero_rounding, LQ_ROUND_AWAY) &&
+           within(s->middle, LQ_MIDDLE_DOWN) && within(s->tie, LQ_TIE_NEGATIVE);
+}
+
+static void apply_clamp(const lq_scheme *scheme, lq_rule *rule) {
+    rule->code_min = rule->qmin;
+    rule->code_max = rule->qmax;
+    if (scheme->clamp == LQ_CLAMP_TYPE) {
+        rule->code_min = (int32_t)rule->code->min;
+        rule->code_max = (int32_t)rule->code->max;
+    } else if (scheme->clamp == LQ_CLAMP_NARROW && rule->code->min < 0) {
+        rule->code_min = -smaller(-rule->qmin, rule->qmax);
+    }
+}
+
+/* After the mapping, which may have narrowed the range. */
+static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
+    const lq_type_info *precision = lq_type_find(s->precision ? s->precision : LQ_F32);
+    if (!known_switches(s)) return LQ_ERROR_ENUM;
+    if (s->codes_from >= LQ_FROM_MULTIPLIER && s->quotient == LQ_QUOTIENT_DIVIDE) {
+        return LQ_ERROR_ENUM;
+    }
+    if (!precision || precision->kind != LQ_KIND_REAL) return LQ_ERROR_TYPE;
+    if (!(s->scale_floor >= 0 && s->scale_floor <= FLT_MAX)) return LQ_ERROR_SCALE;
+    apply_clamp(s, rule);
+    rule->quotient = s->quotient;
+    rule->zero_place = s->zero_place;
+    rule->element = (lq_element_rule){.multiply = s->quotient != LQ_QUOTIENT_DIVIDE,
+                                      .precision = (lq_real)precision->index,
+                                      .rounding = s->rounding,
+                                      .nan = s->nan_code,
+                                      .divide_back = s->quotient == LQ_QUOTIENT_MULTIPLIER};
+    rule->plain = !s->quotient && precision->index == LQ_REAL_f32 && !s->rounding &&
+                  !s->zero_place && !s->nan_code;
+    rule->codes_from = s->codes_from;
+    rule->zero_from = s->zero_from;
+    rule->arithmetic = s->arithmetic;
+    rule->range_rule = s->range_rule;
+    rule->degenerate = s->degenerate;
+    rule->scale_floor = s->scale_floor;
+    rule->zero_rule = s->zero_rule;
+    rule->zero_rounding = s->zero_rounding;
+    rule->tie = s->tie;
+    return LQ_OK;
+}
+
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     if (!scheme) return LQ_ERROR_NULL;
     lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
@@ -48,7 +106,9 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     if (rule->qmin >= rule->qmax || rule->qmin < rule->code->min || rule->qmax > rule->code->max) {
         return LQ_ERROR_RANGE;
     }
-    return apply_mapping(rule);
+    status = apply_mapping(scheme, rule);
+    if (!status) status = apply_switches(scheme, rule);
+    return status;
 }
 
 lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
@@ -66,8 +126,8 @@ lq_status lq_scheme_range(const lq_scheme *scheme, int32_t *qmin, int32_t *qmax,
     lq_rule rule;
     lq_status status = lq_check_scheme(scheme, &rule);
     if (status) return status;
-    if (qmin) *qmin = rule.qmin;
-    if (qmax) *qmax = rule.qmax;
+    if (qmin) *qmin = rule.code_min;
+    if (qmax) *qmax = rule.code_max;
     if (zero_point) *zero_point = rule.zero;
     return LQ_OK;
 }
@@ -131,35 +191,4 @@ lq_status lq_grid_shape(const lq_tensor *x, const lq_scheme *scheme, int64_t gri
     for (int i = 0; i < x->rank; ++i) grid[i] = shape[i];
     if (count) *count = product;
     return LQ_OK;
-}
-
-static double clamp(double v, double lo, double hi) {
-    if (v < lo) return lo;
-    return v > hi ? hi : v;
-}
-
-/* What is divided by rule->steps to give the scale: the range, absmax, or the extreme value. */
-static double numerator(lq_mapping mapping, float lo, float hi, bool negative_first) {
-    const bool negative = -lo > hi || (-lo == hi && negative_first);
-    if (mapping == LQ_AFFINE) return (double)hi - (double)lo;
-    if (mapping == LQ_SYMMETRIC_FULL_RANGE) return negative ? (double)lo : (double)hi;
-    return negative ? -(double)lo : (double)hi;
-}
-
-void lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi, bool negative_first,
-               float *scale, int32_t *zero) {
-    /* An empty range (lo above hi, both infinite) becomes [0, 0] too. */
-    lo = lo < 0 ? lo : 0.0f;
-    hi = hi > 0 ? hi : 0.0f;
-    float s =
-        lq_round_scale(scale_type, numerator(rule->mapping, lo, hi, negative_first) / rule->steps);
-    if (s == 0.0f) s = 1.0f;
-    *scale = s;
-    *zero = rule->zero;
-    if (rule->mapping == LQ_AFFINE) {
-        const double z = (double)rule->qmin - (double)lo / (double)s;
-        /* Beyond 1.5 * 2^52 a double has no fraction bits, so the sum rounds to even. */
-        const double rounded = (clamp(z, rule->qmin, rule->qmax) + 0x1.8p52) - 0x1.8p52;
-        *zero = (int32_t)rounded;
-    }
 }

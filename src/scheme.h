@@ -1,16 +1,32 @@
-/* Schemes: what a caller's scheme comes to, and scale and zero point from a range. */
+/* Schemes: what a caller's scheme comes to. */
 #ifndef LQ_SCHEME_H
 #define LQ_SCHEME_H
 
+#include "numeric.h"
 #include "types.h"
 
 /* A checked scheme. */
 typedef struct lq_rule {
     lq_mapping mapping;
     const lq_type_info *code;
-    int32_t qmin, qmax; /* what codes are clamped to */
-    int32_t zero;       /* the zero point where none is given */
-    double steps;       /* the scale is the range, absmax or extreme value divided by this */
+    int32_t qmin, qmax;         /* what parameters are computed for */
+    int32_t code_min, code_max; /* what codes are clamped to */
+    int32_t zero;               /* the zero point where none is given */
+    double steps; /* the scale is the range, absmax or extreme value divided by this */
+    /* Codes from values; `plain` where it is all as in a scheme without switches. */
+    bool plain;
+    lq_quotient quotient;
+    lq_zero_place zero_place;
+    lq_element_rule element;
+    /* Parameters from ranges. */
+    lq_scale_source codes_from, zero_from;
+    lq_arithmetic arithmetic;
+    lq_range_rule range_rule;
+    lq_degenerate degenerate;
+    float scale_floor;
+    lq_zero_rule zero_rule;
+    lq_rounding zero_rounding;
+    lq_tie tie;
 } lq_rule;
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);
@@ -18,12 +34,5 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);
 /* The block extents that a scheme means for x's shape, all at least 1; and the grid. */
 lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *extent, int64_t *grid,
                          int64_t *count);
-
-/*
- * Scale and zero point for a block with finite values in [lo, hi]; lo > hi where there are
- * none. `negative_first` breaks the tie of the full-range mapping.
- */
-void lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi, bool negative_first,
-               float *scale, int32_t *zero);
 
 #endif

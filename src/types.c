@@ -143,19 +143,19 @@ static float round_to_odd(double value) {
     return lq_from_bits((away ? u - 1u : u) | 1u);
 }
 
+float lq_round_real(lq_type type, double value) {
+    if (type == LQ_F32) return (float)value;
+    const float odd = round_to_odd(value);
+    return type == LQ_F16 ? lq_f16_to_f32(lq_f32_to_f16(odd)) : lq_bf16_to_f32(lq_f32_to_bf16(odd));
+}
+
 float lq_round_scale(lq_type type, double value) {
-    float v;
-    float largest;
-    if (type == LQ_F32) {
-        v = (float)value;
-        largest = FLT_MAX;
-    } else if (type == LQ_F16) {
-        v = lq_f16_to_f32(lq_f32_to_f16(round_to_odd(value)));
-        largest = 65504.0f;
-    } else {
-        v = lq_bf16_to_f32(lq_f32_to_bf16(round_to_odd(value)));
-        largest = 0x1.fep127f;
-    }
+    const float v = lq_round_real(type, value);
+    const float largest = type == LQ_F32 ? FLT_MAX : type == LQ_F16 ? 65504.0f : 0x1.fep127f;
     if (v > largest) return largest;
     return v < -largest ? -largest : v;
+}
+
+double lq_least_normal(lq_type type) {
+    return type == LQ_F16 ? 0x1p-14 : 0x1p-126;
 }

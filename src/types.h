@@ -40,6 +40,10 @@ void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value);
  * finite value where it is too large.
  */
 float lq_round_scale(lq_type type, double value);
+/* The same without a limit: too large becomes infinite. */
+float lq_round_real(lq_type type, double value);
+/* The least normal number of a real type. */
+double lq_least_normal(lq_type type);
 void lq_store_real(lq_type type, void *data, int64_t index, float value);
 
 #endif

@@ -51,6 +51,9 @@ typedef struct situation {
     float scale[256];
     int32_t zero[256];
     int32_t qmin, qmax;
+    bool by_rule;
+    lq_element_rule rule;
+    float offset[256], center[256], back[256];
 } situation;
 
 typedef union any_fn {
@@ -73,6 +76,11 @@ static bool is_lanes(const situation *s) {
     return strstr(s->row->name, "lanes") != NULL;
 }
 
+/* Writes real values for real values. */
+static bool is_fake(const situation *s) {
+    return strncmp(s->row->name, "fake", 4) == 0;
+}
+
 static bool reads_codes(const situation *s) {
     return strncmp(s->row->name, "dequantize", 10) == 0 || strcmp(s->row->name, "unpack") == 0;
 }
@@ -82,6 +90,30 @@ static const float scales[] = {1.0f,      0.5f,       1.0f / 127,       0.1f,   
                                0x1p-101f, 0x1p-100f,  0x1.8p-100f,      0x1p100f,  0x1.8p100f,
                                0x1p101f,  0x1.fp127f, -0.25f,           -1.0f / 8, 0x1.fffffep-1f,
                                65504.0f};
+
+/* Half of the time none; every combination of switches, with offsets as the library makes them. */
+static void choose_rule(situation *s) {
+    s->by_rule = random_below(2);
+    s->rule = (lq_element_rule){.multiply = random_below(2),
+                                .precision = (lq_real)random_below(LQ_REALS),
+                                .rounding = (lq_rounding)random_below(LQ_ROUND_HALF_UP + 1),
+                                .nan = (lq_nan_code)random_below(LQ_NAN_CODE_0 + 1),
+                                .divide_back = random_below(2)};
+    if (random_below(2)) s->rule.precision = LQ_REAL_f32;
+    const bool inside = random_below(2);
+    const float fraction = random_below(2) ? 0.0f : (float)random_below(100) / 100.0f;
+    for (int i = 0; i < 256; ++i) {
+        s->back[i] = s->scale[i];
+        s->center[i] = (float)s->zero[i] + fraction;
+        s->offset[i] = inside ? s->center[i] : 0.0f;
+        if (s->rule.multiply && random_below(2)) s->scale[i] = 1.0f / s->scale[i];
+        if (s->by_rule && inside) s->zero[i] = 0;
+        if (s->by_rule && s->rule.rounding == LQ_ROUND_HALF_UP) {
+            s->offset[i] = s->center[i] - (float)s->qmin + 0.5f;
+            s->zero[i] = s->qmin;
+        }
+    }
+}
 
 static void choose_parameters(situation *s) {
     const int32_t half = 1 << (width_bits[s->width] - 1);
@@ -97,6 +129,7 @@ static void choose_parameters(situation *s) {
     if (random_below(3)) {
         for (int i = 1; i < 256; ++i) s->scale[i] = s->scale[0];
     }
+    choose_rule(s);
 }
 
 /* The inputs that matter: random ones hide nearly every difference. */
@@ -145,6 +178,7 @@ static int64_t x_row(const situation *s) {
     return s->row->shape == BY_WIDTH ? s->count : s->count * real_bytes[s->real];
 }
 static int64_t codes_row(const situation *s) {
+    if (is_fake(s)) return x_row(s);
     return s->count * width_bits[s->width] / 8;
 }
 
@@ -155,6 +189,10 @@ static void describe(const situation *s, const char *what) {
     printf(", level %s, seed %llu, %lld elements, inputs %d, %s\n", lq_cpu_name(s->level),
            (unsigned long long)seed, (long long)s->count, s->inputs,
            s->is_signed ? "signed" : "unsigned");
+    if (!s->by_rule) return;
+    printf("  rule: %s, precision %s, rounding %d, nan %d, back by %s\n",
+           s->rule.multiply ? "factor" : "quotient", real_names[s->rule.precision],
+           (int)s->rule.rounding, (int)s->rule.nan, s->rule.divide_back ? "quotient" : "factor");
 }
 
 /* The bits of element i of a row, whatever its width, as a number. */
@@ -176,7 +214,7 @@ static void report_difference(const situation *s, const unsigned char *in,
                               const unsigned char *expected, const unsigned char *got,
                               int64_t first) {
     const int in_bits = reads_codes(s) ? width_bits[s->width] : x_bits(s);
-    const int out_bits = reads_codes(s) ? x_bits(s) : width_bits[s->width];
+    const int out_bits = reads_codes(s) || is_fake(s) ? x_bits(s) : width_bits[s->width];
     const int64_t in_row = s->count * in_bits / 8 + s->gap;
     const int64_t out_row = s->count * out_bits / 8 + s->gap;
     const int64_t r = out_row > 0 && first >= 0 ? first / out_row : -1;
@@ -214,6 +252,10 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
         .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
         .x_step = x_row(s) + s->gap,
         .codes_step = codes_row(s) + s->gap,
+        .rule = s->by_rule ? &s->rule : NULL,
+        .offset = s->offset,
+        .center = s->center,
+        .back = s->back,
     };
     w.x = reads_codes(s) ? out : in;
     w.codes = reads_codes(s) ? in : out;
@@ -277,7 +319,9 @@ static void compare_count(const situation *s, const lq_kernels *table, unsigned 
                            .zero = s->zero,
                            .param_step = s->inputs & 1,
                            .qmin = s->qmin,
-                           .qmax = s->qmax};
+                           .qmax = s->qmax,
+                           .rule = s->by_rule ? &s->rule : NULL,
+                           .offset = s->offset};
     for (int t = 0; t < 2; ++t) kernel_of(tables[t], s).count(&w, &counts[t]);
     if (memcmp(&counts[0], &counts[1], sizeof counts[0]) != 0) {
         describe(s, "difference in counts");

@@ -42,6 +42,16 @@ LQ_INLINE tile tile_subtract(tile a, tile b) {
     return a;
 }
 
+LQ_INLINE tile tile_add(tile a, tile b) {
+    EACH a.v[k] = vaddq_f32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE tile tile_multiply(tile a, tile b) {
+    EACH a.v[k] = vmulq_f32(a.v[k], b.v[k]);
+    return a;
+}
+
 LQ_INLINE itile itile_add(itile a, itile b) {
     EACH a.v[k] = vaddq_s32(a.v[k], b.v[k]);
     return a;
@@ -236,6 +246,23 @@ LQ_INLINE tile tile_nan_to_zero(tile t) {
         t.v[k] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(t.v[k]), number));
     }
     return t;
+}
+
+LQ_INLINE tile tile_nan_to(tile t, tile other) {
+    EACH t.v[k] = vbslq_f32(vceqq_f32(t.v[k], t.v[k]), t.v[k], other.v[k]);
+    return t;
+}
+
+LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
+    itile i;
+    if (rounding == LQ_ROUND_EVEN) {
+        EACH i.v[k] = vcvtnq_s32_f32(t.v[k]);
+    } else if (rounding == LQ_ROUND_AWAY) {
+        EACH i.v[k] = vcvtaq_s32_f32(t.v[k]);
+    } else {
+        EACH i.v[k] = vcvtq_s32_f32(t.v[k]);
+    }
+    return i;
 }
 
 LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {

@@ -55,6 +55,31 @@ LQ_INLINE void count_values(const unsigned char *x, int32_t n, lq_real real, con
     c->clipped += clipped;
 }
 
+/* The same by a rule; [lo, hi] as in lq_quantize_by. */
+typedef struct count_rule {
+    const lq_element_rule *rule;
+    const float *scale, *offset;
+    const int32_t *zero;
+    int32_t qmin, qmax;
+    int step;
+} count_rule;
+
+LQ_INLINE void count_by(const unsigned char *x, int32_t n, lq_real real, const count_rule *p,
+                        lq_counts *c) {
+    for (int32_t i = 0; i < n; ++i) {
+        const int k = i * p->step;
+        const float v = load_one(real, x, i);
+        const float lo = (float)(p->qmin - p->zero[k]);
+        const float hi = (float)(p->qmax - p->zero[k]);
+        const int32_t code =
+            lq_quantize_by(p->rule, v, p->scale[k], p->offset[k], lo - 1, hi + 1, p->zero[k]);
+        const bool finite = lq_is_finite(v);
+        c->nan += v != v;
+        c->infinite += !finite && v == v;
+        c->clipped += finite && (code < p->qmin || code > p->qmax);
+    }
+}
+
 /* Without scales nothing is clipped. */
 LQ_INLINE void count_runs(const lq_map_work *w, lq_counts *counts, lq_real real) {
     const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
@@ -63,6 +88,21 @@ LQ_INLINE void count_runs(const lq_map_work *w, lq_counts *counts, lq_real real)
         float scale = 1.0f;
         float below = lq_from_bits(0xff800000u);
         float above = lq_from_bits(0x7f800000u);
+        if (w->rule && w->scale) {
+            const int64_t k = r * w->param_step;
+            const count_rule by = {.rule = w->rule,
+                                   .scale = w->scale + k,
+                                   .offset = w->offset + k,
+                                   .zero = w->zero + k,
+                                   .qmin = w->qmin,
+                                   .qmax = w->qmax};
+            for (int64_t i = 0; i < w->count; i += COUNT_PIECE) {
+                const int64_t rest = w->count - i;
+                count_by(x + i * size, (int32_t)(rest < COUNT_PIECE ? rest : COUNT_PIECE), real,
+                         &by, counts);
+            }
+            continue;
+        }
         if (w->scale) {
             const int32_t zero = w->zero[r * w->param_step];
             scale = w->scale[r * w->param_step];
@@ -84,6 +124,17 @@ LQ_INLINE void count_lanes(const lq_map_work *w, lq_counts *counts, lq_real real
     for (int64_t i = 0; i < w->count; i += COUNT_LANES) {
         const int64_t rest = w->count - i;
         const int32_t n = (int32_t)(rest < COUNT_LANES ? rest : COUNT_LANES);
+        for (int64_t r = 0; w->rule && r < w->rows; ++r) {
+            const count_rule by = {.rule = w->rule,
+                                   .scale = w->scale + i,
+                                   .offset = w->offset + i,
+                                   .zero = w->zero + i,
+                                   .qmin = w->qmin,
+                                   .qmax = w->qmax,
+                                   .step = 1};
+            count_by(w->x + r * w->x_step + i * size, n, real, &by, counts);
+        }
+        if (w->rule) continue;
         for (int32_t k = 0; k < n; ++k) {
             below[k] = -edge_above((float)(w->zero[i + k] - w->qmin));
             above[k] = edge_above((float)(w->qmax - w->zero[i + k]));

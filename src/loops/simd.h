@@ -5,7 +5,7 @@
  *   tile, itile              floats; their int32 counterparts
  *   tile_splat, itile_splat
  *   tile_of                  int32 to float
- *   tile_subtract, itile_add
+ *   tile_add, tile_subtract, tile_multiply, itile_add
  *   tile_load, tile_load_n   real elements, widened; _n takes fewer than TILE, the rest are 0
  *   tile_store, tile_store_n real elements, narrowed to nearest even
  *   itile_load, itile_load_n int32 elements
@@ -14,6 +14,8 @@
  *   tile_divide              x / s
  *   tile_quotient            the same from an inverse, or NaN where that is not certain
  *   tile_any_nan, tile_nan_to_zero
+ *   tile_nan_to              NaN replaced by another's element
+ *   tile_round               to int32 by any lq_rounding, for magnitudes below 2^22
  *   tile_codes               clamp to [qmin - zero, qmax - zero], round to even, add zero
  *   tile_values              ((bits ^ sign) - zero) * scale
  *   tile_min, tile_max       of x and an accumulator that x's NaN leaves alone
@@ -34,56 +36,190 @@ LQ_INLINE float inverse_of(float scale) {
                                                            : lq_from_bits(0x7fc00000u);
 }
 
+/* What a tile of quotients goes through by a rule; one of each in a run, one for each lane else. */
+typedef struct tile_rule {
+    tile scale, offset;
+    tile nan; /* stands for NaN */
+    tile lo, hi;
+    itile zero;
+} tile_rule;
+
+LQ_INLINE tile tile_narrow(lq_real precision, tile t) {
+    unsigned char buffer[TILE * 2];
+    if (precision == LQ_REAL_f32) return t;
+    tile_store(precision, buffer, 0, t);
+    return tile_load(precision, buffer, 0);
+}
+
+LQ_INLINE itile codes_by(const lq_element_rule *rule, const tile_rule *p, tile v) {
+    v = tile_narrow(rule->precision, v);
+    v = rule->multiply ? tile_multiply(v, p->scale) : tile_divide(v, p->scale);
+    v = tile_add(tile_narrow(rule->precision, v), p->offset);
+    v = tile_nan_to(v, p->nan);
+    v = tile_min(tile_max(v, p->lo), p->hi);
+    return itile_add(tile_round(rule->rounding, v), p->zero);
+}
+
+LQ_INLINE tile_rule rule_of_run(const lq_map_work *w, int64_t at) {
+    const int32_t zero = w->zero[at];
+    const float lo = (float)(w->qmin - zero);
+    const float hi = (float)(w->qmax - zero);
+    const float offset = w->offset[at];
+    const float nan = lq_nan_value(w->rule->nan, offset, lo, hi, (float)zero);
+    return (tile_rule){.scale = tile_splat(w->scale[at]),
+                       .offset = tile_splat(offset),
+                       .nan = tile_splat(nan),
+                       .lo = tile_splat(lo),
+                       .hi = tile_splat(hi),
+                       .zero = itile_splat(zero)};
+}
+
+LQ_INLINE tile floats_at(const float *p, int64_t i, int64_t n) {
+    const unsigned char *bytes = (const unsigned char *)p;
+    return n < TILE ? tile_load_n(LQ_REAL_f32, bytes, i, n) : tile_load(LQ_REAL_f32, bytes, i);
+}
+
+LQ_INLINE tile_rule rule_of_lanes(const lq_map_work *w, int64_t i, int64_t n) {
+    tile_rule p;
+    p.zero = n < TILE ? itile_load_n(w->zero + i, n) : itile_load(w->zero + i);
+    const tile zero = tile_of(p.zero);
+    p.scale = floats_at(w->scale, i, n);
+    p.offset = floats_at(w->offset, i, n);
+    p.lo = tile_subtract(tile_splat((float)w->qmin), zero);
+    p.hi = tile_subtract(tile_splat((float)w->qmax), zero);
+    switch (w->rule->nan) {
+    case LQ_NAN_QMIN: p.nan = p.lo; break;
+    case LQ_NAN_QMAX: p.nan = p.hi; break;
+    case LQ_NAN_CODE_0: p.nan = tile_subtract(tile_splat(0.0f), zero); break;
+    default: p.nan = p.offset; break;
+    }
+    return p;
+}
+
+/* The same for the plain rule, whose quotient is exact without a division where that is certain. */
+typedef struct plain_run {
+    tile scale, inverse, lo, hi;
+    itile zero;
+} plain_run;
+
+LQ_INLINE plain_run plain_of_run(const lq_map_work *w, int64_t at) {
+    const float s = w->scale[at];
+    const int32_t z = w->zero[at];
+    return (plain_run){.scale = tile_splat(s),
+                       .inverse = tile_splat(inverse_of(s)),
+                       .lo = tile_splat((float)(w->qmin - z)),
+                       .hi = tile_splat((float)(w->qmax - z)),
+                       .zero = itile_splat(z)};
+}
+
+LQ_INLINE itile plain_codes(const plain_run *p, tile v, itile zero) {
+    tile t = tile_quotient(v, p->scale, p->inverse);
+    if (tile_any_nan(t)) t = tile_nan_to_zero(tile_divide(v, p->scale));
+    return tile_codes(t, p->lo, p->hi, zero);
+}
+
+LQ_INLINE tile reals_at(lq_real real, const unsigned char *x, int64_t i, int64_t n) {
+    return n < TILE ? tile_load_n(real, x, i, n) : tile_load(real, x, i);
+}
+
+LQ_INLINE void reals_to(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n) {
+    if (n < TILE) {
+        tile_store_n(real, x, i, t, n);
+    } else {
+        tile_store(real, x, i, t);
+    }
+}
+
+LQ_INLINE itile codes_at(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
+    return n < TILE ? codes_load_n(width, q, i, n) : codes_load(width, q, i);
+}
+
+LQ_INLINE void codes_to(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+    if (n < TILE) {
+        codes_store_n(width, q, i, c, n);
+    } else {
+        codes_store(width, q, i, c);
+    }
+}
+
+/* A rule that is no more than a multiplication is a constant for the compiler. */
+LQ_INLINE bool only_multiplies(const lq_element_rule *rule) {
+    return rule->multiply && rule->precision == LQ_REAL_f32 && rule->rounding == LQ_ROUND_EVEN;
+}
+
+static const lq_element_rule multiplying = {.multiply = true};
+
+LQ_INLINE void quantize_run_by(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
+                               const lq_element_rule *rule) {
+    const unsigned char *x = w->x + r * w->x_step;
+    unsigned char *q = w->codes + r * w->codes_step;
+    const tile_rule p = rule_of_run(w, r * w->param_step);
+    for (int64_t i = 0; i < w->count; i += TILE) {
+        const int64_t n = w->count - i;
+        codes_to(width, q, i, codes_by(rule, &p, reals_at(real, x, i, n)), n);
+    }
+}
+
 LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
-        const float s = w->scale[r * w->param_step];
-        const int32_t z = w->zero[r * w->param_step];
-        const tile scale = tile_splat(s);
-        const tile inverse = tile_splat(inverse_of(s));
-        const tile lo = tile_splat((float)(w->qmin - z));
-        const tile hi = tile_splat((float)(w->qmax - z));
-        const itile zero = itile_splat(z);
-        for (int64_t i = 0; i < w->count; i += TILE) {
-            int64_t n = w->count - i;
-            tile v = n < TILE ? tile_load_n(real, x, i, n) : tile_load(real, x, i);
-            tile t = tile_quotient(v, scale, inverse);
-            if (tile_any_nan(t)) t = tile_nan_to_zero(tile_divide(v, scale));
-            itile c = tile_codes(t, lo, hi, zero);
-            if (n < TILE) {
-                codes_store_n(width, q, i, c, n);
+        if (w->rule) {
+            if (only_multiplies(w->rule)) {
+                quantize_run_by(w, real, width, r, &multiplying);
             } else {
-                codes_store(width, q, i, c);
+                quantize_run_by(w, real, width, r, w->rule);
+            }
+            continue;
+        }
+        const plain_run p = plain_of_run(w, r * w->param_step);
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            codes_to(width, q, i, plain_codes(&p, reals_at(real, x, i, n), p.zero), n);
+        }
+    }
+}
+
+/* Codes of a tile of lanes by the plain rule; `zero` is what is added last. */
+LQ_INLINE itile plain_lanes(const lq_map_work *w, tile v, tile scale, itile zero, itile added) {
+    const tile z = tile_of(zero);
+    const tile t = tile_nan_to_zero(tile_divide(v, scale));
+    return tile_codes(t, tile_subtract(tile_splat((float)w->qmin), z),
+                      tile_subtract(tile_splat((float)w->qmax), z), added);
+}
+
+LQ_INLINE itile zeros_at(const int32_t *p, int64_t i, int64_t n) {
+    return n < TILE ? itile_load_n(p + i, n) : itile_load(p + i);
+}
+
+LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *q = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const tile v = reals_at(real, x, i, n);
+            if (w->rule) {
+                const tile_rule p = rule_of_lanes(w, i, n);
+                codes_to(width, q, i, codes_by(w->rule, &p, v), n);
+            } else {
+                const itile zero = zeros_at(w->zero, i, n);
+                codes_to(width, q, i, plain_lanes(w, v, floats_at(w->scale, i, n), zero, zero), n);
             }
         }
     }
 }
 
-LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
-    const tile qmin = tile_splat((float)w->qmin);
-    const tile qmax = tile_splat((float)w->qmax);
-    for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *x = w->x + r * w->x_step;
-        unsigned char *q = w->codes + r * w->codes_step;
-        const unsigned char *scales = (const unsigned char *)w->scale;
-        for (int64_t i = 0; i < w->count; i += TILE) {
-            int64_t n = w->count - i;
-            bool full = n >= TILE;
-            tile v = full ? tile_load(real, x, i) : tile_load_n(real, x, i, n);
-            tile scale =
-                full ? tile_load(LQ_REAL_f32, scales, i) : tile_load_n(LQ_REAL_f32, scales, i, n);
-            itile zero = full ? itile_load(w->zero + i) : itile_load_n(w->zero + i, n);
-            tile z = tile_of(zero);
-            tile t = tile_nan_to_zero(tile_divide(v, scale));
-            itile c = tile_codes(t, tile_subtract(qmin, z), tile_subtract(qmax, z), zero);
-            if (full) {
-                codes_store(width, q, i, c);
-            } else {
-                codes_store_n(width, q, i, c, n);
-            }
-        }
-    }
+/* ---------------------------------------------------------------------- values from codes */
+
+LQ_INLINE tile values_by(const lq_element_rule *rule, tile codes, tile scale, tile center) {
+    const tile difference = tile_subtract(codes, center);
+    return rule->divide_back ? tile_divide(difference, scale) : tile_multiply(difference, scale);
+}
+
+/* Bits as the numbers they stand for. */
+LQ_INLINE tile codes_as_floats(itile bits, itile sign) {
+    return tile_values(bits, sign, sign, tile_splat(1.0f));
 }
 
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
@@ -93,14 +229,18 @@ LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width widt
         unsigned char *x = w->x + r * w->x_step;
         const tile scale = tile_splat(w->scale[r * w->param_step]);
         const itile zero = itile_splat(w->zero[r * w->param_step] + (int32_t)w->sign);
-        int64_t i = 0;
-        for (; i + TILE <= w->count; i += TILE) {
-            tile_store(real, x, i, tile_values(codes_load(width, q, i), sign, zero, scale));
+        if (w->rule) {
+            const tile center = tile_splat(w->offset[r * w->param_step]);
+            for (int64_t i = 0; i < w->count; i += TILE) {
+                const int64_t n = w->count - i;
+                const tile codes = codes_as_floats(codes_at(width, q, i, n), sign);
+                reals_to(real, x, i, values_by(w->rule, codes, scale, center), n);
+            }
+            continue;
         }
-        if (i < w->count) {
-            int64_t n = w->count - i;
-            tile_store_n(real, x, i, tile_values(codes_load_n(width, q, i, n), sign, zero, scale),
-                         n);
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            reals_to(real, x, i, tile_values(codes_at(width, q, i, n), sign, zero, scale), n);
         }
     }
 }
@@ -110,19 +250,78 @@ LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width wid
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *q = w->codes + r * w->codes_step;
         unsigned char *x = w->x + r * w->x_step;
-        const unsigned char *scales = (const unsigned char *)w->scale;
         for (int64_t i = 0; i < w->count; i += TILE) {
-            int64_t n = w->count - i;
-            bool full = n >= TILE;
-            itile bits = full ? codes_load(width, q, i) : codes_load_n(width, q, i, n);
-            itile zero = full ? itile_load(w->zero + i) : itile_load_n(w->zero + i, n);
-            tile scale =
-                full ? tile_load(LQ_REAL_f32, scales, i) : tile_load_n(LQ_REAL_f32, scales, i, n);
-            tile v = tile_values(bits, sign, itile_add(zero, sign), scale);
-            if (full) {
-                tile_store(real, x, i, v);
+            const int64_t n = w->count - i;
+            const itile bits = codes_at(width, q, i, n);
+            const tile scale = floats_at(w->scale, i, n);
+            tile v;
+            if (w->rule) {
+                v = values_by(w->rule, codes_as_floats(bits, sign), scale,
+                              floats_at(w->offset, i, n));
             } else {
-                tile_store_n(real, x, i, v, n);
+                v = tile_values(bits, sign, itile_add(zeros_at(w->zero, i, n), sign), scale);
+            }
+            reals_to(real, x, i, v, n);
+        }
+    }
+}
+
+/* --------------------------------------------------------------- values to those of their codes */
+
+LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r,
+                           const lq_element_rule *rule) {
+    const unsigned char *x = w->x + r * w->x_step;
+    unsigned char *y = w->codes + r * w->codes_step;
+    const tile_rule p = rule_of_run(w, r * w->param_step);
+    const tile back = tile_splat(w->back[r * w->param_step]);
+    const tile center = tile_splat(w->center[r * w->param_step]);
+    for (int64_t i = 0; i < w->count; i += TILE) {
+        const int64_t n = w->count - i;
+        const tile codes = tile_of(codes_by(rule, &p, reals_at(real, x, i, n)));
+        reals_to(real, y, i, values_by(w->rule, codes, back, center), n);
+    }
+}
+
+LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
+    const itile none = itile_splat(0);
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        if (w->rule) {
+            if (only_multiplies(w->rule)) {
+                fake_run_by(w, real, r, &multiplying);
+            } else {
+                fake_run_by(w, real, r, w->rule);
+            }
+            continue;
+        }
+        const plain_run p = plain_of_run(w, r * w->param_step);
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const tile steps = tile_of(plain_codes(&p, reals_at(real, x, i, n), none));
+            reals_to(real, y, i, tile_multiply(steps, p.scale), n);
+        }
+    }
+}
+
+LQ_INLINE void fake_lanes(const lq_map_work *w, lq_real real) {
+    const itile none = itile_splat(0);
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const tile v = reals_at(real, x, i, n);
+            if (w->rule) {
+                const tile_rule p = rule_of_lanes(w, i, n);
+                reals_to(real, y, i,
+                         values_by(w->rule, tile_of(codes_by(w->rule, &p, v)),
+                                   floats_at(w->back, i, n), floats_at(w->center, i, n)),
+                         n);
+            } else {
+                const tile scale = floats_at(w->scale, i, n);
+                const itile steps = plain_lanes(w, v, scale, zeros_at(w->zero, i, n), none);
+                reals_to(real, y, i, tile_multiply(tile_of(steps), scale), n);
             }
         }
     }

@@ -24,20 +24,44 @@ LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) 
     }
 }
 
-/* `step` is 0 where the row has one scale and zero point, 1 where each lane has its own. */
+/* The parameters of a row: `step` is 0 where it has one of each, 1 where each lane has its own. */
+typedef struct row_parameters {
+    const lq_element_rule *rule; /* or NULL */
+    const float *scale;
+    const int32_t *zero;
+    const float *offset, *center, *back;
+    int64_t step;
+} row_parameters;
+
+LQ_INLINE row_parameters parameters_of(const lq_map_work *w, int64_t row, bool lanes) {
+    const int64_t at = lanes ? 0 : row * w->param_step;
+    row_parameters p = {
+        .rule = w->rule, .scale = w->scale + at, .zero = w->zero + at, .step = lanes};
+    if (w->rule) p.offset = w->offset + at;
+    if (w->rule && w->back) {
+        p.center = w->center + at;
+        p.back = w->back + at;
+    }
+    return p;
+}
+
 LQ_INLINE int32_t code_at(const lq_map_work *w, lq_real real, const unsigned char *x,
-                          const float *scale, const int32_t *zero, int64_t step, int64_t i) {
-    int32_t z = zero[i * step];
-    return lq_quantize_one(load_one(real, x, i), scale[i * step], (float)(w->qmin - z),
-                           (float)(w->qmax - z), z);
+                          const row_parameters *p, int64_t i) {
+    const float v = load_one(real, x, i);
+    const int64_t k = i * p->step;
+    const int32_t z = p->zero[k];
+    const float lo = (float)(w->qmin - z);
+    const float hi = (float)(w->qmax - z);
+    if (!p->rule) return lq_quantize_one(v, p->scale[k], lo, hi, z);
+    return lq_quantize_by(p->rule, v, p->scale[k], p->offset[k], lo, hi, z);
 }
 
 LQ_INLINE void quantize_row(const lq_map_work *w, lq_real real, lq_width width, int64_t row,
-                            const float *scale, const int32_t *zero, int64_t step) {
+                            const row_parameters *p) {
     const unsigned char *x = w->x + row * w->x_step;
     unsigned char *q = w->codes + row * w->codes_step;
     int64_t n = w->count;
-#define CODE(i) code_at(w, real, x, scale, zero, step, i)
+#define CODE(i) code_at(w, real, x, p, i)
     if (width == LQ_WIDTH_2) {
         for (int64_t i = 0; i < n / 4; ++i) {
             q[i] = (unsigned char)((CODE(4 * i) & 3) | (CODE(4 * i + 1) & 3) << 2 |
@@ -58,39 +82,99 @@ LQ_INLINE void quantize_row(const lq_map_work *w, lq_real real, lq_width width, 
 #undef CODE
 }
 
-LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
+/*
+ * Constants for the compiler: a plain rule, then one scale for the row, so that the loops of the
+ * common cases vectorize.
+ */
+LQ_INLINE void quantize_rows(const lq_map_work *w, lq_real real, lq_width width, bool lanes) {
     for (int64_t r = 0; r < w->rows; ++r) {
-        const float scale = w->scale[r * w->param_step];
-        const int32_t zero = w->zero[r * w->param_step];
-        quantize_row(w, real, width, r, &scale, &zero, 0);
+        row_parameters p = parameters_of(w, r, lanes);
+        const float scale = *p.scale;
+        const int32_t zero = *p.zero;
+        if (!lanes) {
+            p.scale = &scale;
+            p.zero = &zero;
+        }
+        if (!p.rule) {
+            p.rule = NULL;
+            quantize_row(w, real, width, r, &p);
+        } else {
+            quantize_row(w, real, width, r, &p);
+        }
     }
 }
 
+LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
+    quantize_rows(w, real, width, false);
+}
+
 LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
-    for (int64_t r = 0; r < w->rows; ++r) quantize_row(w, real, width, r, w->scale, w->zero, 1);
+    quantize_rows(w, real, width, true);
 }
 
 LQ_INLINE void dequantize_row(const lq_map_work *w, lq_real real, lq_width width, int64_t row,
-                              const float *scale, const int32_t *zero, int64_t step) {
+                              const row_parameters *p) {
     const unsigned char *q = w->codes + row * w->codes_step;
     unsigned char *x = w->x + row * w->x_step;
     for (int64_t i = 0; i < w->count; ++i) {
-        store_one(
-            real, x, i,
-            lq_dequantize_one(load_bits(width, q, i), w->sign, scale[i * step], zero[i * step]));
+        const int64_t k = i * p->step;
+        const uint32_t bits = load_bits(width, q, i);
+        if (p->rule) {
+            const float code = lq_dequantize_one(bits, w->sign, 1.0f, 0);
+            store_one(real, x, i, lq_dequantize_by(p->rule, code, p->scale[k], p->offset[k]));
+        } else {
+            store_one(real, x, i, lq_dequantize_one(bits, w->sign, p->scale[k], p->zero[k]));
+        }
+    }
+}
+
+LQ_INLINE void dequantize_rows(const lq_map_work *w, lq_real real, lq_width width, bool lanes) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        row_parameters p = parameters_of(w, r, lanes);
+        const float scale = *p.scale;
+        const int32_t zero = *p.zero;
+        if (!lanes) {
+            p.scale = &scale;
+            p.zero = &zero;
+        }
+        if (!p.rule) {
+            p.rule = NULL;
+            dequantize_row(w, real, width, r, &p);
+        } else {
+            dequantize_row(w, real, width, r, &p);
+        }
     }
 }
 
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
-    for (int64_t r = 0; r < w->rows; ++r) {
-        const float scale = w->scale[r * w->param_step];
-        const int32_t zero = w->zero[r * w->param_step];
-        dequantize_row(w, real, width, r, &scale, &zero, 0);
-    }
+    dequantize_rows(w, real, width, false);
 }
 
 LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
-    for (int64_t r = 0; r < w->rows; ++r) dequantize_row(w, real, width, r, w->scale, w->zero, 1);
+    dequantize_rows(w, real, width, true);
+}
+
+LQ_INLINE void fake_rows(const lq_map_work *w, lq_real real, bool lanes) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const row_parameters p = parameters_of(w, r, lanes);
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; ++i) {
+            const int64_t k = i * p.step;
+            const int32_t code = code_at(w, real, x, &p, i);
+            store_one(real, y, i,
+                      p.rule ? lq_dequantize_by(p.rule, (float)code, p.back[k], p.center[k])
+                             : (float)(code - p.zero[k]) * p.scale[k]);
+        }
+    }
+}
+
+LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
+    fake_rows(w, real, false);
+}
+
+LQ_INLINE void fake_lanes(const lq_map_work *w, lq_real real) {
+    fake_rows(w, real, true);
 }
 
 /* NaN compares false; an infinity is held off by the second comparison. */

@@ -42,6 +42,16 @@ LQ_INLINE tile tile_subtract(tile a, tile b) {
     return a;
 }
 
+LQ_INLINE tile tile_add(tile a, tile b) {
+    EACH a.v[k] = _mm256_add_ps(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE tile tile_multiply(tile a, tile b) {
+    EACH a.v[k] = _mm256_mul_ps(a.v[k], b.v[k]);
+    return a;
+}
+
 LQ_INLINE itile itile_add(itile a, itile b) {
     EACH a.v[k] = _mm256_add_epi32(a.v[k], b.v[k]);
     return a;
@@ -261,6 +271,33 @@ LQ_INLINE bool tile_any_nan(tile t) {
 LQ_INLINE tile tile_nan_to_zero(tile t) {
     EACH t.v[k] = _mm256_and_ps(t.v[k], _mm256_cmp_ps(t.v[k], t.v[k], _CMP_ORD_Q));
     return t;
+}
+
+LQ_INLINE tile tile_nan_to(tile t, tile other) {
+    EACH {
+        const __m256 nan = _mm256_cmp_ps(t.v[k], t.v[k], _CMP_UNORD_Q);
+        t.v[k] = _mm256_blendv_ps(t.v[k], other.v[k], nan);
+    }
+    return t;
+}
+
+LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
+    itile i;
+    if (rounding == LQ_ROUND_EVEN) {
+        EACH i.v[k] = _mm256_cvtps_epi32(t.v[k]);
+        return i;
+    }
+    EACH i.v[k] = _mm256_cvttps_epi32(t.v[k]);
+    if (rounding == LQ_ROUND_HALF_UP) return i;
+    /* A comparison that holds is -1. */
+    EACH {
+        const __m256 rest = _mm256_sub_ps(t.v[k], _mm256_cvtepi32_ps(i.v[k]));
+        const __m256 up = _mm256_cmp_ps(rest, _mm256_set1_ps(0.5f), _CMP_GE_OQ);
+        const __m256 down = _mm256_cmp_ps(rest, _mm256_set1_ps(-0.5f), _CMP_LE_OQ);
+        i.v[k] = _mm256_sub_epi32(i.v[k], _mm256_castps_si256(up));
+        i.v[k] = _mm256_add_epi32(i.v[k], _mm256_castps_si256(down));
+    }
+    return i;
 }
 
 LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {

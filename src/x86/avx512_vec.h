@@ -43,6 +43,16 @@ LQ_INLINE tile tile_subtract(tile a, tile b) {
     return a;
 }
 
+LQ_INLINE tile tile_add(tile a, tile b) {
+    EACH a.v[k] = _mm512_add_ps(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE tile tile_multiply(tile a, tile b) {
+    EACH a.v[k] = _mm512_mul_ps(a.v[k], b.v[k]);
+    return a;
+}
+
 LQ_INLINE itile itile_add(itile a, itile b) {
     EACH a.v[k] = _mm512_add_epi32(a.v[k], b.v[k]);
     return a;
@@ -236,6 +246,33 @@ LQ_INLINE bool tile_any_nan(tile t) {
 LQ_INLINE tile tile_nan_to_zero(tile t) {
     EACH t.v[k] = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(t.v[k], t.v[k], _CMP_ORD_Q), t.v[k]);
     return t;
+}
+
+LQ_INLINE tile tile_nan_to(tile t, tile other) {
+    EACH {
+        const __mmask16 nan = _mm512_cmp_ps_mask(t.v[k], t.v[k], _CMP_UNORD_Q);
+        t.v[k] = _mm512_mask_mov_ps(t.v[k], nan, other.v[k]);
+    }
+    return t;
+}
+
+LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
+    const __m512i one = _mm512_set1_epi32(1);
+    itile i;
+    if (rounding == LQ_ROUND_EVEN) {
+        EACH i.v[k] = _mm512_cvtps_epi32(t.v[k]);
+        return i;
+    }
+    EACH i.v[k] = _mm512_cvttps_epi32(t.v[k]);
+    if (rounding == LQ_ROUND_HALF_UP) return i;
+    EACH {
+        const __m512 rest = _mm512_sub_ps(t.v[k], _mm512_cvtepi32_ps(i.v[k]));
+        const __mmask16 up = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(0.5f), _CMP_GE_OQ);
+        const __mmask16 down = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(-0.5f), _CMP_LE_OQ);
+        i.v[k] = _mm512_mask_add_epi32(i.v[k], up, i.v[k], one);
+        i.v[k] = _mm512_mask_sub_epi32(i.v[k], down, i.v[k], one);
+    }
+    return i;
 }
 
 LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {

@@ -1,0 +1,177 @@
+#include "choose.h"
+#include "numeric.h"
+#include <math.h>
+
+/* One block's choice in the making: the range and the scale, in double. */
+typedef struct choice {
+    const lq_rule *rule;
+    lq_type type; /* of the scale */
+    double lo, hi;
+    double scale;      /* before it is rounded to its type */
+    double multiplier; /* its inverse, rounded to float32, for those rules that begin from it */
+    bool reset;        /* the zero point is that of symmetric schemes */
+} choice;
+
+/* A result as the rule's arithmetic holds it. */
+static double held(const choice *c, double v) {
+    if (c->rule->arithmetic != LQ_ARITHMETIC_SCALE_TYPE) return v;
+    return (double)lq_round_real(c->type, v);
+}
+
+static double clamp(double v, double lo, double hi) {
+    if (v < lo) return lo;
+    return v > hi ? hi : v;
+}
+
+/* Magnitudes up to 2^50; beyond 1.5 * 2^52 a double has no fraction bits, so the sum rounds to even. */
+static double rounded(lq_rounding rounding, double v) {
+    const double even = (v + 0x1.8p52) - 0x1.8p52;
+    if (rounding == LQ_ROUND_EVEN) return even;
+    /* Only a tie that went toward zero differs; the difference is exact. */
+    if (v > 0 && v - even == 0.5) return even + 1;
+    return v < 0 && v - even == -0.5 ? even - 1 : even;
+}
+
+/* What is divided by rule->steps to give the scale: the range, absmax, or the extreme value. */
+static double numerator(const choice *c, bool negative_first) {
+    const lq_rule *r = c->rule;
+    const bool negative = -c->lo > c->hi || (-c->lo == c->hi && negative_first);
+    switch (r->mapping) {
+    case LQ_AFFINE:
+        if (r->arithmetic == LQ_ARITHMETIC_DOUBLE) return c->hi - c->lo;
+        return (double)lq_round_real(c->type, c->hi - c->lo);
+    case LQ_SYMMETRIC_FULL_RANGE: return negative ? c->lo : c->hi;
+    default: return negative ? -c->lo : c->hi;
+    }
+}
+
+/* FBGEMM's way with small scales: the range grows with the scale. */
+static void widen(choice *c) {
+    const lq_rule *r = c->rule;
+    const double least = (double)r->scale_floor;
+    const float single = (float)c->scale;
+    if (single == 0.0f || !lq_is_finite(1.0f / single)) c->scale = 0.1;
+    if (c->scale >= least) return;
+    const float amplifier = r->scale_floor / (float)c->scale;
+    c->scale = least;
+    if (c->lo == 0) {
+        c->hi = (double)(r->scale_floor * (float)(r->qmax - r->qmin));
+    } else if (c->hi == 0) {
+        c->lo = -(double)(r->scale_floor * (float)(r->qmax - r->qmin));
+    } else {
+        c->lo = (double)((float)c->lo * amplifier);
+        c->hi = (double)((float)c->hi * amplifier);
+    }
+}
+
+static void mend_scale(choice *c) {
+    const lq_rule *r = c->rule;
+    const double size = c->scale < 0 ? -c->scale : c->scale;
+    switch (r->degenerate) {
+    case LQ_DEGENERATE_FLOOR:
+        if (size < (double)r->scale_floor) c->scale = (double)r->scale_floor;
+        break;
+    case LQ_DEGENERATE_RESET:
+        c->reset = size < lq_least_normal(c->type);
+        if (c->reset) c->scale = 1;
+        break;
+    case LQ_DEGENERATE_WIDEN: widen(c); break;
+    case LQ_DEGENERATE_ONE:
+        if (size <= (double)r->scale_floor) c->scale = 1;
+        break;
+    default: break;
+    }
+}
+
+/* Of the zero points that the ends of the range give, the one that is less in error. */
+static double nearer_end(const choice *c, double s) {
+    const lq_rule *r = c->rule;
+    const double low = held(c, c->lo / s);
+    const double high = held(c, c->hi / s);
+    const double sign = r->zero_rule == LQ_ZERO_SMALLER_SUM ? 1 : -1;
+    const double low_error = fabs((double)r->qmin) + sign * fabs(low);
+    const double high_error = fabs((double)r->qmax) + sign * fabs(high);
+    return low_error < high_error ? held(c, r->qmin - low) : held(c, r->qmax - high);
+}
+
+static double multiplied_zero(const choice *c) {
+    const lq_rule *r = c->rule;
+    const double low = held(c, c->lo * c->multiplier);
+    const double high = held(c, c->hi * c->multiplier);
+    const double sum = held(c, held(c, r->qmin + low) + held(c, r->qmax + high));
+    return sum > 0 ? held(c, r->qmin - low) : held(c, r->qmax - high);
+}
+
+static double zero_of_products(const choice *c) {
+    const lq_rule *r = c->rule;
+    const double difference = held(c, held(c, r->qmin * c->hi) - held(c, r->qmax * c->lo));
+    return difference / held(c, c->hi - c->lo);
+}
+
+static int32_t affine_zero(const choice *c, double s) {
+    const lq_rule *r = c->rule;
+    double z;
+    switch (r->zero_rule) {
+    case LQ_ZERO_QUOTIENT_FIRST: {
+        const double far = 2.0 * 65536;
+        const double q = clamp(held(c, c->lo / s), -far, far);
+        return (int32_t)clamp(r->qmin - rounded(r->zero_rounding, q), r->qmin, r->qmax);
+    }
+    case LQ_ZERO_FROM_PRODUCTS: z = c->hi > c->lo ? held(c, zero_of_products(c)) : r->qmin; break;
+    case LQ_ZERO_SMALLER_SUM:
+    case LQ_ZERO_SMALLER_DIFFERENCE: z = nearer_end(c, s); break;
+    case LQ_ZERO_MULTIPLIED: z = multiplied_zero(c); break;
+    default: z = held(c, r->qmin - held(c, c->lo / s)); break;
+    }
+    return (int32_t)rounded(r->zero_rounding, clamp(z, r->qmin, r->qmax));
+}
+
+lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
+                    bool negative_first) {
+    choice c = {.rule = rule, .type = scale_type, .lo = (double)lo, .hi = (double)hi};
+    /* An empty range (lo above hi, both infinite) becomes [0, 0] too. */
+    if (rule->range_rule == LQ_RANGE_WITH_ZERO || lo > hi) {
+        c.lo = lo < 0 ? (double)lo : 0.0;
+        c.hi = hi > 0 ? (double)hi : 0.0;
+    }
+    const double n = numerator(&c, negative_first);
+    c.scale = held(&c, n / rule->steps);
+    c.multiplier = n == 0 ? 1 : (double)lq_round_scale(LQ_F32, rule->steps / n);
+    if (rule->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) c.scale = n == 0 ? 0 : 1 / c.multiplier;
+    mend_scale(&c);
+    lq_choice out = {.stored = lq_round_scale(scale_type, c.scale), .zero = rule->zero};
+    if (out.stored == 0.0f && rule->degenerate != LQ_DEGENERATE_ZERO) {
+        out.stored = 1.0f;
+        c.scale = c.multiplier = 1;
+    }
+    if (rule->quotient == LQ_QUOTIENT_MULTIPLIER) {
+        out.stored = lq_round_scale(scale_type, c.multiplier);
+    }
+    switch (rule->codes_from) {
+    case LQ_FROM_STORED: out.used = out.stored; break;
+    case LQ_FROM_UNROUNDED: out.used = lq_round_scale(LQ_F32, c.scale); break;
+    default: out.used = (float)c.multiplier; break;
+    }
+    if (c.reset) {
+        out.zero = (int32_t)clamp(0, rule->qmin, rule->qmax);
+        return out;
+    }
+    if (rule->mapping != LQ_AFFINE) return out;
+    const double s = rule->zero_from == LQ_FROM_STORED ? (double)out.stored : c.scale;
+    if (rule->zero_rule == LQ_ZERO_REAL) {
+        out.real_zero = s == 0 ? 0.0f : (float)held(&c, -c.lo / s);
+        return out;
+    }
+    out.zero = s == 0 ? (int32_t)clamp(0, rule->qmin, rule->qmax) : affine_zero(&c, s);
+    return out;
+}
+
+void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
+                   const lq_choice *chosen) {
+    if (lq_type_find(zero_point->type)->kind != LQ_KIND_REAL) {
+        lq_store_integer(zero_point->type, zero_point->data, at, chosen->zero);
+        return;
+    }
+    const float z = rule->zero_rule == LQ_ZERO_REAL ? chosen->real_zero : (float)chosen->zero;
+    lq_store_real(zero_point->type, zero_point->data, at, z);
+}

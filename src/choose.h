@@ -1,0 +1,25 @@
+/* Scale and zero point from a range. */
+#ifndef LQ_CHOOSE_H
+#define LQ_CHOOSE_H
+
+#include "scheme.h"
+
+typedef struct lq_choice {
+    float stored; /* the scale as its type holds it */
+    float used;   /* what codes are computed with: the scale, or a multiplier */
+    int32_t zero;
+    float real_zero; /* the zero point of a scheme with real ones */
+} lq_choice;
+
+/*
+ * For a block with finite values in [lo, hi]; lo > hi where there are none. `negative_first` breaks
+ * the tie of the full-range mapping.
+ */
+lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
+                    bool negative_first);
+
+/* A zero point into a tensor of any type, element `at`. */
+void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
+                   const lq_choice *chosen);
+
+#endif

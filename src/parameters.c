@@ -1,0 +1,114 @@
+/* Scales and zero points, as callers give them and as kernels take them. */
+#include "call.h"
+#include "numeric.h"
+
+static bool has_real_zeros(const lq_call *call) {
+    return call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
+}
+
+/* Zero points go to `zero`, real ones to `center`. */
+static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
+    const lq_tensor *s = call->tensor[LQ_SCALE];
+    const lq_tensor *z = call->tensor[LQ_ZERO];
+    const lq_rule *rule = &call->rule;
+    lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
+                  to->scale);
+    if (!call->type[LQ_ZERO]) {
+        for (int64_t b = 0; b < batch->blocks; ++b) to->zero[b] = rule->zero;
+        return;
+    }
+    if (has_real_zeros(call)) {
+        lq_load_reals(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
+                      to->center);
+        return;
+    }
+    lq_load_integers(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
+                     to->zero);
+    const int32_t low = rule->qmin < rule->code_min ? rule->qmin : rule->code_min;
+    const int32_t high = rule->qmax > rule->code_max ? rule->qmax : rule->code_max;
+    for (int64_t b = 0; b < batch->blocks && call->trusted; ++b) {
+        to->zero[b] = to->zero[b] < low ? low : to->zero[b];
+        to->zero[b] = to->zero[b] > high ? high : to->zero[b];
+    }
+}
+
+/* Real zero points that are added after the rounding are integers. */
+static void round_zeros(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
+    const float low = (float)rule->qmin;
+    const float high = (float)rule->qmax;
+    for (int64_t b = 0; b < blocks; ++b) {
+        float z = p->center[b] > low ? p->center[b] : low; /* NaN too */
+        z = z < high ? z : high;
+        p->zero[b] = (int32_t)lq_round(z);
+    }
+}
+
+static void centers(const lq_call *call, int64_t blocks, lq_parameters *p) {
+    if (has_real_zeros(call)) {
+        if (call->rule.zero_place == LQ_ZERO_INSIDE) return;
+        round_zeros(&call->rule, blocks, p);
+    }
+    for (int64_t b = 0; b < blocks; ++b) p->center[b] = (float)p->zero[b];
+}
+
+/* A scale of 0, legal in some schemes, gives every value the quotient 0. */
+static float factor_of(const lq_rule *rule, float scale) {
+    const lq_real precision = rule->element.precision;
+    const float s = lq_narrow(precision, scale);
+    switch (rule->quotient) {
+    case LQ_QUOTIENT_RECIPROCAL: return s == 0 ? 0.0f : lq_narrow(precision, 1.0f / s);
+    case LQ_QUOTIENT_MULTIPLIER: return s;
+    default: return s == 0 ? lq_from_bits(0x7f800000u) : s;
+    }
+}
+
+static void factors(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
+    for (int64_t b = 0; b < blocks; ++b) p->scale[b] = factor_of(rule, p->scale[b]);
+}
+
+static void offsets(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
+    for (int64_t b = 0; b < blocks; ++b) {
+        if (rule->element.rounding == LQ_ROUND_HALF_UP) {
+            p->offset[b] = p->center[b] - (float)rule->code_min + 0.5f;
+            p->zero[b] = rule->code_min;
+        } else if (rule->zero_place == LQ_ZERO_INSIDE) {
+            p->offset[b] = p->center[b];
+            p->zero[b] = 0;
+        } else {
+            p->offset[b] = 0.0f;
+        }
+    }
+}
+
+void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factored, lq_parameters *p) {
+    const lq_rule *rule = &call->rule;
+    if (!lq_codes_rule(call)) return;
+    centers(call, blocks, p);
+    for (int64_t b = 0; b < blocks && !factored; ++b) p->back[b] = p->scale[b];
+    if (!factored) factors(rule, blocks, p);
+    offsets(rule, blocks, p);
+}
+
+void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
+    load(call, batch, to);
+    lq_prepare_for_codes(call, batch->blocks, false, to);
+}
+
+void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
+    load(call, batch, to);
+    if (!lq_reals_rule(call)) return;
+    centers(call, batch->blocks, to);
+    for (int64_t b = 0; b < batch->blocks; ++b) to->offset[b] = to->center[b];
+}
+
+const lq_element_rule *lq_codes_rule(const lq_call *call) {
+    const lq_rule *rule = &call->rule;
+    const bool plain = rule->plain && rule->degenerate != LQ_DEGENERATE_ZERO &&
+                       rule->codes_from < LQ_FROM_MULTIPLIER && !has_real_zeros(call);
+    return plain ? NULL : &rule->element;
+}
+
+const lq_element_rule *lq_reals_rule(const lq_call *call) {
+    const bool plain = call->rule.quotient != LQ_QUOTIENT_MULTIPLIER && !has_real_zeros(call);
+    return plain ? NULL : &call->rule.element;
+}
