@@ -14,7 +14,10 @@
 #define LQ_INLINE static inline
 #endif
 
-/* Elements need no alignment, so they are copied, which compilers turn into plain loads. */
+/*
+ * Elements need no alignment, so they are copied, which compilers turn into plain loads. No kernel
+ * that reads reals passes on a NaN, so that it need not be made quiet.
+ */
 LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
     uint16_t h;
     float v;
@@ -23,7 +26,7 @@ LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
         return v;
     }
     memcpy(&h, x + i * 2, sizeof h);
-    return real == LQ_REAL_f16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
+    return real == LQ_REAL_f16 ? lq_widen_f16(h) : lq_widen_bf16(h);
 }
 
 /* rne(t) is above an integer bound exactly where t is at or above this: a tie goes to even. */
