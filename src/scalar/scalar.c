@@ -14,48 +14,81 @@ LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
     memcpy(x + i * 2, &h, sizeof h);
 }
 
-LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) {
-    uint16_t h;
-    switch (width) {
-    case LQ_WIDTH_2: return ((uint32_t)q[i / 4] >> (i % 4 * 2)) & 3u;
-    case LQ_WIDTH_4: return ((uint32_t)q[i / 2] >> (i % 2 * 4)) & 15u;
-    case LQ_WIDTH_8: return q[i];
-    default: memcpy(&h, q + i * 2, sizeof h); return h;
+/*
+ * Codes of `size` bytes, 1 or 2. What the loop needs is in locals: a byte that it stores might be
+ * part of *w. `step` is 0 where the row has one scale and zero point, 1 where each lane has its own.
+ */
+LQ_INLINE void quantize_codes(const lq_map_work *w, lq_real real, int size, const unsigned char *x,
+                              unsigned char *q, int64_t n, const float *scale, const int32_t *zero,
+                              int64_t step) {
+    const int32_t qmin = w->qmin;
+    const int32_t qmax = w->qmax;
+    for (int64_t i = 0; i < n; ++i) {
+        const int32_t z = zero[i * step];
+        const int32_t c = lq_quantize_one(load_one(real, x, i), scale[i * step], (float)(qmin - z),
+                                          (float)(qmax - z), z);
+        const uint16_t h = (uint16_t)c;
+        if (size == 1) {
+            q[i] = (unsigned char)c;
+        } else {
+            memcpy(q + i * 2, &h, sizeof h);
+        }
     }
 }
 
-/* `step` is 0 where the row has one scale and zero point, 1 where each lane has its own. */
-LQ_INLINE int32_t code_at(const lq_map_work *w, lq_real real, const unsigned char *x,
-                          const float *scale, const int32_t *zero, int64_t step, int64_t i) {
-    int32_t z = zero[i * step];
-    return lq_quantize_one(load_one(real, x, i), scale[i * step], (float)(w->qmin - z),
-                           (float)(w->qmax - z), z);
+LQ_INLINE void dequantize_codes(lq_real real, int size, uint32_t sign, const unsigned char *q,
+                                unsigned char *x, int64_t n, const float *scale,
+                                const int32_t *zero, int64_t step) {
+    for (int64_t i = 0; i < n; ++i) {
+        uint16_t h;
+        if (size == 1) {
+            h = q[i];
+        } else {
+            memcpy(&h, q + i * 2, sizeof h);
+        }
+        store_one(real, x, i, lq_dequantize_one(h, sign, scale[i * step], zero[i * step]));
+    }
 }
+
+/* Narrower codes pass through bytes, a piece at a time. */
+enum { PIECE = 256 };
 
 LQ_INLINE void quantize_row(const lq_map_work *w, lq_real real, lq_width width, int64_t row,
                             const float *scale, const int32_t *zero, int64_t step) {
     const unsigned char *x = w->x + row * w->x_step;
     unsigned char *q = w->codes + row * w->codes_step;
-    int64_t n = w->count;
-#define CODE(i) code_at(w, real, x, scale, zero, step, i)
-    if (width == LQ_WIDTH_2) {
-        for (int64_t i = 0; i < n / 4; ++i) {
-            q[i] = (unsigned char)((CODE(4 * i) & 3) | (CODE(4 * i + 1) & 3) << 2 |
-                                   (CODE(4 * i + 2) & 3) << 4 | (CODE(4 * i + 3) & 3) << 6);
-        }
-    } else if (width == LQ_WIDTH_4) {
-        for (int64_t i = 0; i < n / 2; ++i) {
-            q[i] = (unsigned char)((CODE(2 * i) & 15) | (CODE(2 * i + 1) & 15) << 4);
-        }
-    } else if (width == LQ_WIDTH_8) {
-        for (int64_t i = 0; i < n; ++i) q[i] = (unsigned char)CODE(i);
-    } else {
-        for (int64_t i = 0; i < n; ++i) {
-            uint16_t h = (uint16_t)CODE(i);
-            memcpy(q + i * 2, &h, sizeof h);
-        }
+    const int64_t n = w->count;
+    const int64_t bytes = real == LQ_REAL_f32 ? 4 : 2;
+    unsigned char codes[PIECE];
+    if (width == LQ_WIDTH_8 || width == LQ_WIDTH_16) {
+        quantize_codes(w, real, width == LQ_WIDTH_8 ? 1 : 2, x, q, n, scale, zero, step);
+        return;
     }
-#undef CODE
+    for (int64_t i = 0; i < n; i += PIECE) {
+        const int64_t m = n - i < PIECE ? n - i : PIECE;
+        quantize_codes(w, real, 1, x + i * bytes, codes, m, scale + i * step, zero + i * step,
+                       step);
+        pack_row(codes, q + (width == LQ_WIDTH_4 ? i / 2 : i / 4), m, width);
+    }
+}
+
+LQ_INLINE void dequantize_row(const lq_map_work *w, lq_real real, lq_width width, int64_t row,
+                              const float *scale, const int32_t *zero, int64_t step) {
+    const unsigned char *q = w->codes + row * w->codes_step;
+    unsigned char *x = w->x + row * w->x_step;
+    const int64_t n = w->count;
+    const int64_t bytes = real == LQ_REAL_f32 ? 4 : 2;
+    unsigned char codes[PIECE];
+    if (width == LQ_WIDTH_8 || width == LQ_WIDTH_16) {
+        dequantize_codes(real, width == LQ_WIDTH_8 ? 1 : 2, w->sign, q, x, n, scale, zero, step);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += PIECE) {
+        const int64_t m = n - i < PIECE ? n - i : PIECE;
+        unpack_row(q + (width == LQ_WIDTH_4 ? i / 2 : i / 4), codes, m, 0, width);
+        dequantize_codes(real, 1, w->sign, codes, x + i * bytes, m, scale + i * step,
+                         zero + i * step, step);
+    }
 }
 
 LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
@@ -70,17 +103,6 @@ LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width
     for (int64_t r = 0; r < w->rows; ++r) quantize_row(w, real, width, r, w->scale, w->zero, 1);
 }
 
-LQ_INLINE void dequantize_row(const lq_map_work *w, lq_real real, lq_width width, int64_t row,
-                              const float *scale, const int32_t *zero, int64_t step) {
-    const unsigned char *q = w->codes + row * w->codes_step;
-    unsigned char *x = w->x + row * w->x_step;
-    for (int64_t i = 0; i < w->count; ++i) {
-        store_one(
-            real, x, i,
-            lq_dequantize_one(load_bits(width, q, i), w->sign, scale[i * step], zero[i * step]));
-    }
-}
-
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     for (int64_t r = 0; r < w->rows; ++r) {
         const float scale = w->scale[r * w->param_step];
@@ -93,49 +115,68 @@ LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width wid
     for (int64_t r = 0; r < w->rows; ++r) dequantize_row(w, real, width, r, w->scale, w->zero, 1);
 }
 
-/* NaN compares false; an infinity is held off by the second comparison. */
+/* NaN compares false. */
 LQ_INLINE float lower(float v, float lo) {
-    return ((v < lo) & (v >= -FLT_MAX)) ? v : lo;
+    return v < lo ? v : lo;
 }
 LQ_INLINE float higher(float v, float hi) {
-    return ((v > hi) & (v <= FLT_MAX)) ? v : hi;
+    return v > hi ? v : hi;
+}
+
+/* v - v is 0, or NaN for an infinity. */
+LQ_INLINE float drop_nonfinite(float v) {
+    return v + (v - v);
 }
 
 /* One accumulator would make every step wait for the one before; an array of them vectorizes. */
 enum { RANGE_LANES = 32 };
 
+/* Of everything that is not NaN, or with a filter of what is finite. */
+LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bool filter,
+                         float *out_lo, float *out_hi) {
+    float lo[RANGE_LANES];
+    float hi[RANGE_LANES];
+    int64_t i = 0;
+    for (int k = 0; k < RANGE_LANES; ++k) {
+        lo[k] = lq_from_bits(0x7f800000u);
+        hi[k] = lq_from_bits(0xff800000u);
+    }
+    for (; i + RANGE_LANES <= count; i += RANGE_LANES) {
+        for (int k = 0; k < RANGE_LANES; ++k) {
+            float v = load_one(real, x, i + k);
+            if (filter) v = drop_nonfinite(v);
+            lo[k] = lower(v, lo[k]);
+            hi[k] = higher(v, hi[k]);
+        }
+    }
+    for (; i < count; ++i) {
+        float v = load_one(real, x, i);
+        if (filter) v = drop_nonfinite(v);
+        lo[0] = lower(v, lo[0]);
+        hi[0] = higher(v, hi[0]);
+    }
+    for (int half = RANGE_LANES / 2; half > 0; half /= 2) {
+        for (int k = 0; k < half; ++k) {
+            lo[k] = lower(lo[k + half], lo[k]);
+            hi[k] = higher(hi[k + half], hi[k]);
+        }
+    }
+    *out_lo = lo[0];
+    *out_hi = hi[0];
+}
+
 LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
     for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *x = w->x + r * w->x_step;
         float *out_lo = w->lo + r * w->range_step;
         float *out_hi = w->hi + r * w->range_step;
-        float lo[RANGE_LANES];
-        float hi[RANGE_LANES];
-        int64_t i = 0;
-        for (int k = 0; k < RANGE_LANES; ++k) {
-            lo[k] = *out_lo;
-            hi[k] = *out_hi;
+        float lo, hi;
+        range_row(w->x + r * w->x_step, w->count, real, false, &lo, &hi);
+        /* Infinite: there is an infinity in the row, or nothing finite. */
+        if (!lq_is_finite(lo) || !lq_is_finite(hi)) {
+            range_row(w->x + r * w->x_step, w->count, real, true, &lo, &hi);
         }
-        for (; i + RANGE_LANES <= w->count; i += RANGE_LANES) {
-            for (int k = 0; k < RANGE_LANES; ++k) {
-                float v = load_one(real, x, i + k);
-                lo[k] = lower(v, lo[k]);
-                hi[k] = higher(v, hi[k]);
-            }
-        }
-        for (; i < w->count; ++i) {
-            float v = load_one(real, x, i);
-            lo[0] = lower(v, lo[0]);
-            hi[0] = higher(v, hi[0]);
-        }
-        for (int half = RANGE_LANES / 2; half > 0; half /= 2) {
-            for (int k = 0; k < half; ++k) {
-                lo[k] = lo[k + half] < lo[k] ? lo[k + half] : lo[k];
-                hi[k] = hi[k + half] > hi[k] ? hi[k + half] : hi[k];
-            }
-        }
-        *out_lo = lo[0];
-        *out_hi = hi[0];
+        *out_lo = lower(lo, *out_lo);
+        *out_hi = higher(hi, *out_hi);
     }
 }
 
@@ -143,7 +184,7 @@ LQ_INLINE void range_lanes(const lq_range_work *w, lq_real real) {
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         for (int64_t i = 0; i < w->count; ++i) {
-            float v = load_one(real, x, i);
+            float v = drop_nonfinite(load_one(real, x, i));
             w->lo[i] = lower(v, w->lo[i]);
             w->hi[i] = higher(v, w->hi[i]);
         }
