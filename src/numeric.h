@@ -32,46 +32,64 @@ static inline float lq_from_bits(uint32_t u) {
 }
 
 /*
- * The exponent and mantissa fields moved into place give the value times 2^-112, exactly, for
- * subnormals too. Selects rather than branches, here and below, let compilers vectorize.
+ * To float, a signaling NaN left signaling. f16: the exponent and mantissa fields moved into place
+ * give the value times 2^-112, exactly, for subnormals too; infinities and NaN keep their mantissa
+ * in the product and get the highest exponent. Selects and masks rather than branches, here and
+ * below, let compilers vectorize.
  */
+static inline float lq_widen_f16(uint16_t h) {
+    uint32_t fields = (uint32_t)((int32_t)((uint32_t)h << 16) >> 3) & 0x8fffffffu;
+    uint32_t scaled = lq_bits(lq_from_bits(fields) * 0x1p112f);
+    uint32_t nonfinite = ((fields & 0x7fffffffu) + 0x70800000u) >> 31;
+    return lq_from_bits(scaled | ((0u - nonfinite) & 0x7f800000u));
+}
+
+static inline float lq_widen_bf16(uint16_t h) {
+    return lq_from_bits((uint32_t)h << 16);
+}
+
+static inline float lq_quiet(float f) {
+    return lq_from_bits(lq_bits(f) | (f != f ? 0x00400000u : 0u));
+}
+
 static inline float lq_f16_to_f32(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-    uint32_t rest = (uint32_t)(h & 0x7fffu) << 13;
-    uint32_t finite = lq_bits(lq_from_bits(rest) * 0x1p112f);
-    uint32_t quiet = rest & 0x007fe000u ? 0x00400000u : 0u;
-    return lq_from_bits(sign | (rest >= 0x0f800000u ? rest | 0x7f800000u | quiet : finite));
+    return lq_quiet(lq_widen_f16(h));
 }
 
 static inline float lq_bf16_to_f32(uint16_t h) {
-    uint32_t u = (uint32_t)h << 16;
-    return lq_from_bits((u & 0x7fffffffu) > 0x7f800000u ? u | 0x00400000u : u);
+    return lq_quiet(lq_widen_bf16(h));
 }
 
-/* To nearest even; subnormals kept, NaN quiet with its sign. */
+/*
+ * To nearest even; subnormals kept, NaN quiet with its sign. The result moves down to its place
+ * at the very end, because every narrowing costs vectors dear.
+ */
 static inline uint16_t lq_f32_to_f16(float f) {
     uint32_t u = lq_bits(f);
-    uint32_t sign = (u >> 16) & 0x8000u;
-    uint32_t magnitude = u & 0x7fffffffu;
+    float size = lq_from_bits(u & 0x7fffffffu);
+    /* Infinity, what rounds to it and NaN: 65536, which becomes infinity's bits. */
+    float capped = size < 65536.0f ? size : 65536.0f;
+    uint32_t bits = lq_bits(capped);
     /* 13 bits are dropped: add just under half, and one more where the kept part is odd. */
-    uint32_t normal = (magnitude - 0x38000000u + 0x0fffu + ((magnitude >> 13) & 1u)) >> 13;
+    uint32_t normal = bits - 0x38000000u + 0x0fffu + ((bits >> 13) & 1u);
     /* 0.5 has the spacing of f16's subnormals, 2^-24, so the addition rounds to it. */
-    uint32_t subnormal = lq_bits(lq_from_bits(magnitude) + 0.5f) - 0x3f000000u;
-    uint32_t h = magnitude < 0x38800000u ? subnormal : normal;
-    h = magnitude >= 0x477ff000u ? 0x7c00u : h;
-    h = magnitude > 0x7f800000u ? 0x7e00u | ((magnitude >> 13) & 0x3ffu) : h;
-    return (uint16_t)(sign | h);
+    uint32_t subnormal = (lq_bits(capped + 0.5f) - 0x3f000000u) << 13;
+    uint32_t small = 0u - (uint32_t)(capped < 0x1p-14f);
+    uint32_t h = (small & subnormal) | (~small & normal);
+    uint32_t nan = f != f ? 0x00400000u | (u & 0x003fe000u) : 0u;
+    return (uint16_t)(((u & 0x80000000u) >> 3 | h | nan) >> 13);
 }
 
 static inline uint16_t lq_f32_to_bf16(float f) {
     uint32_t u = lq_bits(f);
-    uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded);
+    uint32_t quiet = f != f ? 0x00400000u : 0u;
+    uint32_t up = f != f ? 0u : 0x7fffu + ((u >> 16) & 1u);
+    return (uint16_t)(((u | quiet) + up) >> 16);
 }
 
-/* To nearest even, for magnitudes up to 2^22: beyond 1.5 * 2^23 a float has no fraction bits. */
-static inline float lq_round(float v) {
-    return (v + 0x1.8p23f) - 0x1.8p23f;
+/* To nearest even, for magnitudes up to 2^22: the low bits of v + 1.5 * 2^23 are the integer. */
+static inline int32_t lq_round(float v) {
+    return (int32_t)(lq_bits(v + 0x1.8p23f) - 0x4b400000u);
 }
 
 static inline bool lq_is_finite(float v) {
@@ -88,7 +106,7 @@ static inline int32_t lq_quantize_one(float x, float scale, float lo, float hi, 
     t = t != t ? 0.0f : t;
     t = t < lo ? lo : t;
     t = t > hi ? hi : t;
-    return (int32_t)lq_round(t) + zero;
+    return lq_round(t) + zero;
 }
 
 /* How a code follows from a value, where that is not as in lq_quantize_one. */
@@ -113,7 +131,7 @@ static inline int32_t lq_round_by(lq_rounding rounding, float v) {
     const int32_t whole = (int32_t)v;
     const float rest = v - (float)whole;
     switch (rounding) {
-    case LQ_ROUND_EVEN: return (int32_t)lq_round(v);
+    case LQ_ROUND_EVEN: return lq_round(v);
     case LQ_ROUND_AWAY: return whole + (rest >= 0.5f) - (rest <= -0.5f);
     default: return whole;
     }

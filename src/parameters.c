@@ -39,7 +39,7 @@ static void round_zeros(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     for (int64_t b = 0; b < blocks; ++b) {
         float z = p->center[b] > low ? p->center[b] : low; /* NaN too */
         z = z < high ? z : high;
-        p->zero[b] = (int32_t)lq_round(z);
+        p->zero[b] = lq_round(z);
     }
 }
 

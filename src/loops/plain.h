@@ -14,7 +14,10 @@
 #define LQ_INLINE static inline
 #endif
 
-/* Elements need no alignment, so they are copied, which compilers turn into plain loads. */
+/*
+ * Elements need no alignment, so they are copied, which compilers turn into plain loads. No kernel
+ * that reads reals passes on a NaN, so that it need not be made quiet.
+ */
 LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
     uint16_t h;
     float v;
@@ -23,7 +26,7 @@ LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
         return v;
     }
     memcpy(&h, x + i * 2, sizeof h);
-    return real == LQ_REAL_f16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
+    return real == LQ_REAL_f16 ? lq_widen_f16(h) : lq_widen_bf16(h);
 }
 
 /* rne(t) is above an integer bound exactly where t is at or above this: a tie goes to even. */
@@ -146,46 +149,73 @@ LQ_INLINE void count_lanes(const lq_map_work *w, lq_counts *counts, lq_real real
     }
 }
 
-/* Bytes to packed codes: the low bits of each byte. At 8 bits, a copy. */
-LQ_INLINE void pack(const lq_map_work *w, lq_width width) {
-    for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *b = w->x + r * w->x_step;
-        unsigned char *q = w->codes + r * w->codes_step;
-        if (width == LQ_WIDTH_2) {
-            for (int64_t i = 0; i < w->count / 4; ++i) {
-                q[i] = (unsigned char)((b[4 * i] & 3) | (b[4 * i + 1] & 3) << 2 |
-                                       (b[4 * i + 2] & 3) << 4 | (b[4 * i + 3] & 3) << 6);
-            }
-        } else if (width == LQ_WIDTH_4) {
-            for (int64_t i = 0; i < w->count / 2; ++i) {
-                q[i] = (unsigned char)((b[2 * i] & 15) | (b[2 * i + 1] & 15) << 4);
-            }
-        } else {
-            for (int64_t i = 0; i < w->count; ++i) q[i] = b[i];
-        }
+/* Bytes 2i and 2i + 1 into one: the low `bits` bits of each. */
+LQ_INLINE void join_bytes(const unsigned char *from, unsigned char *to, int64_t n, int bits) {
+    const unsigned mask = (1u << bits) - 1u;
+    for (int64_t i = 0; i < n; ++i) {
+        to[i] = (unsigned char)((from[2 * i] & mask) | (from[2 * i + 1] & mask) << bits);
     }
 }
 
-/* Packed codes to bytes, sign extended. */
-LQ_INLINE void unpack(const lq_map_work *w, lq_width width) {
-    unsigned sign = w->sign;
-    for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *q = w->codes + r * w->codes_step;
-        unsigned char *b = w->x + r * w->x_step;
-        if (width == LQ_WIDTH_2) {
-            for (int64_t i = 0; i < w->count; ++i) {
-                unsigned u = ((unsigned)q[i / 4] >> (i % 4 * 2)) & 3u;
-                b[i] = (unsigned char)((u ^ sign) - sign);
-            }
-        } else if (width == LQ_WIDTH_4) {
-            for (int64_t i = 0; i < w->count / 2; ++i) {
-                unsigned u = q[i];
-                b[2 * i] = (unsigned char)(((u & 15u) ^ sign) - sign);
-                b[2 * i + 1] = (unsigned char)(((u >> 4) ^ sign) - sign);
-            }
-        } else {
-            for (int64_t i = 0; i < w->count; ++i) b[i] = (unsigned char)((q[i] ^ sign) - sign);
+/* And back; extended from the bit `sign`, from none where that is 0. */
+LQ_INLINE void split_bytes(const unsigned char *from, unsigned char *to, int64_t n, int bits,
+                           unsigned char sign) {
+    const unsigned mask = (1u << bits) - 1u;
+    for (int64_t i = 0; i < n; ++i) {
+        const unsigned u = from[i];
+        to[2 * i] = (unsigned char)(((u & mask) ^ sign) - sign);
+        to[2 * i + 1] = (unsigned char)((u >> bits ^ sign) - sign);
+    }
+}
+
+/* Codes of 2 bits are joined and split twice, a piece at a time. */
+enum { PACK_PIECE = 128 };
+
+/* One row of bytes to packed codes: the low bits of each byte. At 8 bits, a copy. */
+LQ_INLINE void pack_row(const unsigned char *b, unsigned char *q, int64_t count, lq_width width) {
+    if (width == LQ_WIDTH_2) {
+        const int64_t n = count / 4;
+        unsigned char pairs[2 * PACK_PIECE];
+        for (int64_t i = 0; i < n; i += PACK_PIECE) {
+            const int64_t m = n - i < PACK_PIECE ? n - i : PACK_PIECE;
+            join_bytes(b + 4 * i, pairs, 2 * m, 2);
+            join_bytes(pairs, q + i, m, 4);
         }
+    } else if (width == LQ_WIDTH_4) {
+        join_bytes(b, q, count / 2, 4);
+    } else {
+        for (int64_t i = 0; i < count; ++i) q[i] = b[i];
+    }
+}
+
+/* One row of packed codes to bytes; `sign` as above. */
+LQ_INLINE void unpack_row(const unsigned char *q, unsigned char *b, int64_t count,
+                          unsigned char sign, lq_width width) {
+    if (width == LQ_WIDTH_2) {
+        const int64_t n = count / 4;
+        unsigned char pairs[2 * PACK_PIECE];
+        for (int64_t i = 0; i < n; i += PACK_PIECE) {
+            const int64_t m = n - i < PACK_PIECE ? n - i : PACK_PIECE;
+            split_bytes(q + i, pairs, m, 4, 0);
+            split_bytes(pairs, b + 4 * i, 2 * m, 2, sign);
+        }
+    } else if (width == LQ_WIDTH_4) {
+        split_bytes(q, b, count / 2, 4, sign);
+    } else {
+        for (int64_t i = 0; i < count; ++i) b[i] = (unsigned char)((q[i] ^ sign) - sign);
+    }
+}
+
+LQ_INLINE void pack(const lq_map_work *w, lq_width width) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        pack_row(w->x + r * w->x_step, w->codes + r * w->codes_step, w->count, width);
+    }
+}
+
+LQ_INLINE void unpack(const lq_map_work *w, lq_width width) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        unpack_row(w->codes + r * w->codes_step, w->x + r * w->x_step, w->count,
+                   (unsigned char)w->sign, width);
     }
 }
 
