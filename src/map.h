@@ -1,5 +1,5 @@
 /*
- * Running map kernels on pieces: straight on the caller's memory where elements are contiguous and
+ * Running map kernels on pieces, between real values and codes or two types of either: straight on the caller's memory where elements are contiguous and
  * codes begin at whole bytes, else through a small buffer on the stack.
  */
 #ifndef LQ_MAP_H
@@ -9,7 +9,7 @@
 #include "kernels.h"
 
 typedef struct lq_map {
-    lq_map_fn *const *runs;  /* by lq_width */
+    lq_map_fn *const *runs;  /* by the code type's index: lq_width, or lq_real in a conversion */
     lq_map_fn *const *lanes; /* NULL where there are no parameters */
     lq_map_fn *const *pack;  /* the way between codes of a width and bytes */
     lq_map_fn *const *unpack;
@@ -19,6 +19,7 @@ typedef struct lq_map {
     int x_size; /* bytes of an element of x */
     const lq_type_info *code;
     int32_t qmin, qmax;
+    double limit; /* of a conversion */
     /* Of the batch at hand. */
     const float *scale;
     const int32_t *zero;

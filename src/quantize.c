@@ -6,7 +6,7 @@ void lq_start_job(lq_job *j, const lq_call *call, bool to_codes) {
     const lq_kernels *k = call->kernels;
     const int real = call->type[LQ_X]->index;
     j->call = call;
-    j->counts = (lq_counts){0, 0, 0};
+    j->counts = (lq_counts){.nan = 0};
     j->quantizes = false;
     j->map = (lq_map){
         .runs = to_codes ? k->quantize_runs[real] : k->dequantize_runs[real],
@@ -28,22 +28,31 @@ void lq_start_job(lq_job *j, const lq_call *call, bool to_codes) {
     if (call->type[LQ_CODES]) j->map.codes = call->tensor[LQ_CODES]->data;
 }
 
+void lq_start_plain_job(lq_job *j, const lq_call *call) {
+    j->call = call;
+    j->counts = (lq_counts){.nan = 0};
+    j->quantizes = false;
+    j->map = (lq_map){.pack = call->kernels->pack, .unpack = call->kernels->unpack};
+}
+
 void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->call = job->call;
     copy->map = job->map;
-    copy->counts = (lq_counts){0, 0, 0};
+    copy->counts = (lq_counts){.nan = 0};
     copy->quantizes = job->quantizes;
     copy->map.scale = copy->scale;
     copy->map.zero = copy->zero;
     if (job->map.counts) copy->map.counts = &copy->counts;
 }
 
-static void tell_counts(const lq_job *j) {
+void lq_tell_counts(const lq_job *j) {
     lq_report *report = j->call->report;
     if (!report) return;
     report->nan = j->counts.nan;
     report->infinite = j->counts.infinite;
     report->clipped = j->counts.clipped;
+    report->overflowed = j->counts.overflowed;
+    report->underflowed = j->counts.underflowed;
 }
 
 static void map_piece(void *context, const lq_piece *piece) {
@@ -61,12 +70,24 @@ static void map_batch(void *context, lq_batch *batch) {
     lq_map_blocks(j, batch);
 }
 
-lq_status lq_map_all(lq_job *j) {
+static void map_batch_plain(void *context, lq_batch *batch) {
+    lq_map_blocks(context, batch);
+}
+
+static lq_status map_with(lq_job *j, lq_batch_fn *visit) {
     lq_plan plan;
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
     const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
-    return lq_walk(j, &cut, map_batch, NULL, NULL);
+    return lq_walk(j, &cut, visit, NULL, NULL);
+}
+
+lq_status lq_map_all(lq_job *j) {
+    return map_with(j, map_batch);
+}
+
+lq_status lq_map_plain(lq_job *j) {
+    return map_with(j, map_batch_plain);
 }
 
 /* -------------------------------------------------------- public functions */
@@ -94,7 +115,7 @@ lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_ten
     status = lq_calibrate_all(&j);
     clear_tail(&call, LQ_ZERO);
     if (!status) status = lq_count_nonfinite(&j);
-    tell_counts(&j);
+    lq_tell_counts(&j);
     return status;
 }
 
@@ -118,7 +139,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     lq_start_job(&j, &call, true);
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
-    tell_counts(&j);
+    lq_tell_counts(&j);
     return status;
 }
 
@@ -166,6 +187,6 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     if (!status && call.forward_only) status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
     clear_tail(&call, LQ_ZERO);
-    tell_counts(&j);
+    lq_tell_counts(&j);
     return status;
 }

@@ -172,7 +172,7 @@ static void call_kernel(sweep_worker *w, const sweep_job *job, int way, const lq
         (way == RUNS ? table->quantize_runs : table->quantize_lanes)[r][b](&work);
         return;
     case SWEEP_COUNT: {
-        lq_counts counts = {0, 0, 0};
+        lq_counts counts = {.nan = 0};
         (way == RUNS ? table->count_runs : table->count_lanes)[r](&work, &counts);
         memcpy(w->out, &counts, sizeof counts);
         return;
@@ -256,7 +256,7 @@ static void run_block(sweep_worker *w, const sweep_job *job, sweep_row *rows, in
 /* ------------------------------------------------------------- expectations */
 
 static void expect_counts(sweep_worker *w, int64_t n) {
-    lq_counts counts = {0, 0, 0};
+    lq_counts counts = {.nan = 0};
     for (int64_t i = 0; i < n; ++i) {
         const uint32_t magnitude = w->x[i] & 0x7fffffffu;
         counts.nan += magnitude > INFINITE;
