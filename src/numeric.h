@@ -112,13 +112,14 @@ static inline float lq_f64_to_f32(double d) {
  * zero, then setting the last bit of an inexact result) keeps what the second rounding needs.
  */
 static inline float lq_round_to_odd(double d) {
+    /* Magnitudes compare as their bits do, without a branch on the sign. */
+    const uint64_t all = 0x7fffffffffffffffu;
     float f = lq_f64_to_f32(d);
-    double back = (double)f;
-    double magnitude = d < 0 ? -d : d;
-    double magnitude_back = back < 0 ? -back : back;
-    uint32_t away = magnitude_back > magnitude;
-    /* Neither comparison holds for NaN. */
-    uint32_t inexact = away | (magnitude_back < magnitude);
+    uint64_t magnitude = lq_bits_of_double(d) & all;
+    uint64_t back = lq_bits_of_double((double)f) & all;
+    uint32_t number = magnitude <= 0x7ff0000000000000u;
+    uint32_t away = number & (back > magnitude);
+    uint32_t inexact = number & (back != magnitude);
     return lq_from_bits((lq_bits(f) - away) | inexact);
 }
 
