@@ -1,6 +1,7 @@
 /*
- * Running map kernels on pieces, between real values and codes or two types of either: straight on the caller's memory where elements are contiguous and
- * codes begin at whole bytes, else through a small buffer on the stack.
+ * Running map kernels on pieces, between real values and codes or two types of either: straight on
+ * the caller's memory where elements are contiguous and codes begin at whole bytes, else through a
+ * small buffer on the stack.
  */
 #ifndef LQ_MAP_H
 #define LQ_MAP_H

@@ -268,6 +268,11 @@ static void roomy(struct fixture *f) {
     f->zero.size = sizeof f->memory.zero;
 }
 
+static void real_y_of_f64(struct fixture *f) {
+    roomy(f);
+    f->codes.type = LQ_F64;
+}
+
 /* Overlaps. */
 static void codes_in_x(struct fixture *f) {
     f->codes.data = (uint8_t *)f->memory.x + 1;
