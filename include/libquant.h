@@ -97,6 +97,7 @@ enum {
     LQ_F32 = 0x0020,  /* IEEE binary32 */
     LQ_F16 = 0x0010,  /* IEEE binary16 */
     LQ_BF16 = 0x0110, /* the upper half of a binary32 */
+    LQ_F64 = 0x0040,  /* IEEE binary64; lq_convert only */
     /* Integer types; S are two's complement. */
     LQ_S2 = 0x1002,
     LQ_S4 = 0x1004,
@@ -606,10 +607,12 @@ typedef struct lq_report {
     size_t struct_size;
     int32_t argument; /* refused: which argument of the call, the first is 1; else 0 */
     int32_t reserved;
-    int64_t index;    /* refused for one element's value: its row-major index; else -1 */
-    int64_t nan;      /* NaNs in x */
-    int64_t infinite; /* infinities in x */
-    int64_t clipped;  /* finite values of x whose code was outside the range before clamping */
+    int64_t index;       /* refused for one element's value: its row-major index; else -1 */
+    int64_t nan;         /* NaNs in x */
+    int64_t infinite;    /* infinities in x */
+    int64_t clipped;     /* finite values of x whose code was outside the range before clamping */
+    int64_t overflowed;  /* lq_convert: finite values of x too large for y's type */
+    int64_t underflowed; /* lq_convert: values of x other than 0 that became 0 */
 } lq_report;
 
 enum {
@@ -796,6 +799,35 @@ LQ_API lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *sche
  */
 LQ_API lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec);
 LQ_API lq_status lq_unpack(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec);
+
+/* What becomes of values that y's type cannot hold. */
+typedef int32_t lq_overflow;
+enum {
+    LQ_OVERFLOW_INFINITE = 0, /* IEEE: finite values too large become infinite, infinities stay */
+    LQ_OVERFLOW_SATURATE = 1  /* both become the largest finite value of their sign */
+};
+
+/*
+ * y = x in another type: any two of F64, F32, F16 and BF16, or one and the same. y has the shape of
+ * x; any strides.
+ *
+ * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
+ * large is a magnitude from the largest finite value and half a step on. A NaN stays a NaN of its
+ * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below where
+ * it has more.
+ *
+ * The report counts NaN and infinities in x, finite values too large (`overflowed`, the same for
+ * either `overflow`), and values other than 0 that became 0 (`underflowed`).
+ *
+ * Aliasing: in place as above, so any type over itself, and to a narrower one where both are
+ * contiguous and begin at the same byte.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, OVERLAP, CPU, EXEC.
+ *
+ * Source: IEEE 754 convertFormat and ONNX Cast, opsets 13 to 25; LQ_OVERFLOW_SATURATE treats
+ * values and infinities as ONNX Cast does with saturate=1 where it converts to 8-bit floats.
+ */
+LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflow,
+                            const lq_exec *exec);
 
 /* Later versions may add fields at the end. */
 typedef struct lq_error {

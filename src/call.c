@@ -74,7 +74,8 @@ static lq_status grid_strides(const lq_call *call, int64_t blocks, const lq_tens
 
 static bool holds_range(const lq_type_info *type, const lq_rule *rule) {
     if (type->kind == LQ_KIND_REAL) return rule->mapping == LQ_AFFINE;
-    return type->min <= rule->qmin && type->max >= rule->qmax;
+    const bool integer = type->kind == LQ_KIND_CODE || type->kind == LQ_KIND_WIDE;
+    return integer && type->min <= rule->qmin && type->max >= rule->qmax;
 }
 
 /* Whether a tensor's type is one its place may have. */
@@ -145,10 +146,29 @@ static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_s
     return LQ_OK;
 }
 
+lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
+                        const lq_tensor *out, lq_fits_fn *out_fits) {
+    const lq_tensor *t[] = {in, out};
+    lq_fits_fn *const fits[] = {in_fits, out_fits};
+    lq_span span[2];
+    lq_status status = LQ_OK;
+    for (int i = 0; i < 2; ++i) {
+        status = t[i] ? lq_check_tensor(t[i], i == 1, &span[i]) : LQ_ERROR_NULL;
+        if (status) return lq_refuse(call, status, i + 1, -1);
+        call->type[i] = lq_type_find(t[i]->type);
+        if (!fits[i](call->type[i])) return lq_refuse(call, LQ_ERROR_TYPE, i + 1, -1);
+    }
+    if (!lq_same_shape(in, out)) status = LQ_ERROR_SHAPE;
+    if (!status) status = lq_check_overlap(in, span[0], out, span[1], &call->forward_only);
+    return status ? lq_refuse(call, status, 2, -1) : LQ_OK;
+}
+
 void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
     const lq_tensor *t[] = {x, codes};
     lq_geometry *g = &call->geometry;
     memset(g, 0, sizeof *g);
+    call->tensor[LQ_X] = x;
+    call->tensor[LQ_CODES] = codes;
     g->rank = x->rank;
     g->shape = x->shape;
     g->extent = call->extent;

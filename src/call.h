@@ -55,7 +55,15 @@ typedef int64_t lq_bad_fn(const void *context, const lq_tensor *t, int64_t at, i
                           int64_t n);
 int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context);
 
-/* The geometry of two tensors of one shape without blocks. */
+/*
+ * Two tensors of one shape, the first and second argument of a call that has begun, the second
+ * written. Fills in call->type: LQ_X is the first, LQ_CODES the second.
+ */
+typedef bool lq_fits_fn(const lq_type_info *type);
+lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
+                        const lq_tensor *out, lq_fits_fn *out_fits);
+
+/* The geometry of two tensors of one shape without blocks, and the call's tensors. */
 void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes);
 
 /* x and codes of the same shape, one read, one written. */

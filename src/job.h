@@ -24,12 +24,20 @@ typedef struct lq_job {
 
 void lq_start_job(lq_job *job, const lq_call *call, lq_purpose purpose);
 
+/* For calls without parameters, which fill in what the map is between. */
+void lq_start_plain_job(lq_job *job, const lq_call *call);
+
 /* A job for a part of the same work, with nothing counted yet. */
 void lq_copy_job(lq_job *copy, const lq_job *job);
 
 /* Codes from x, or x from codes, all of it. */
 lq_status lq_map_all(lq_job *job);
 void lq_map_blocks(lq_job *job, lq_batch *batch);
+/* The same without parameters. */
+lq_status lq_map_plain(lq_job *job);
+
+/* What was counted, to the report if there is one. */
+void lq_tell_counts(const lq_job *job);
 
 /* Scales and zero points; and codes, where the job quantizes too. */
 lq_status lq_calibrate_all(lq_job *job);

@@ -12,7 +12,8 @@
 #include "types.h"
 
 /*
- * Real values <-> codes, or real values -> the values of their codes, which then are in `codes`.
+ * Real values <-> codes; or real values -> the values of their codes, or those of another real type,
+ * which then are in `codes`.
  * Rows of codes below 8 bits are whole bytes and begin at one.
  */
 typedef struct lq_map_work {
@@ -35,6 +36,7 @@ typedef struct lq_map_work {
     const lq_element_rule *rule;
     const float *offset;
     const float *center, *back; /* values of codes only */
+    double limit;               /* convert: magnitudes above it become it; infinite for none */
 } lq_map_work;
 
 /* Widens [lo, hi] to the finite values met. Zeros may come with either sign. */
@@ -48,7 +50,7 @@ typedef struct lq_range_work {
 } lq_range_work;
 
 typedef struct lq_counts {
-    int64_t nan, infinite, clipped;
+    int64_t nan, infinite, clipped, overflowed, underflowed;
 } lq_counts;
 
 enum { LQ_SUM_EE, LQ_SUM_XX, LQ_SUM_YY, LQ_SUM_XY, LQ_SUMS, LQ_PIECE = 512 };
@@ -67,9 +69,10 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
 
 /*
  * The list of kernels. REAL rows exist for each real type, CODE rows for each code width,
- * REAL_CODE rows for each pair. From it come the table, every level's instances and the tests.
+ * REAL_CODE rows for each pair, REAL_REAL rows for each pair of real types, double among them. From
+ * it come the table, every level's instances and the tests.
  */
-#define LQ_KERNEL_LIST(REAL, CODE, REAL_CODE)                                                      \
+#define LQ_KERNEL_LIST(REAL, CODE, REAL_CODE, REAL_REAL)                                           \
     REAL(range_runs, lq_range_fn)                                                                  \
     REAL(range_lanes, lq_range_fn)                                                                 \
     REAL(count_runs, lq_count_fn)                                                                  \
@@ -81,14 +84,17 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
     REAL_CODE(quantize_runs, lq_map_fn)                                                            \
     REAL_CODE(quantize_lanes, lq_map_fn)                                                           \
     REAL_CODE(dequantize_runs, lq_map_fn)                                                          \
-    REAL_CODE(dequantize_lanes, lq_map_fn)
+    REAL_CODE(dequantize_lanes, lq_map_fn)                                                         \
+    REAL_REAL(convert, lq_map_fn)                                                                  \
+    REAL_REAL(count_convert, lq_count_fn)
 
 #define LQ_FIELD_REAL(name, fn) fn *name[LQ_REALS];
 #define LQ_FIELD_CODE(name, fn) fn *name[LQ_WIDTHS];
 #define LQ_FIELD_REAL_CODE(name, fn) fn *name[LQ_REALS][LQ_WIDTHS];
+#define LQ_FIELD_REAL_REAL(name, fn) fn *name[LQ_FLOATS][LQ_FLOATS];
 
 typedef struct lq_kernels {
-    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE)
+    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE, LQ_FIELD_REAL_REAL)
     lq_error_fn *error_sums;
 } lq_kernels;
 

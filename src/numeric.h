@@ -87,6 +87,63 @@ static inline uint16_t lq_f32_to_bf16(float f) {
     return (uint16_t)(((u | quiet) + up) >> 16);
 }
 
+static inline uint64_t lq_bits_of_double(double d) {
+    uint64_t u;
+    memcpy(&u, &d, sizeof u);
+    return u;
+}
+
+static inline double lq_double_from_bits(uint64_t u) {
+    double d;
+    memcpy(&d, &u, sizeof d);
+    return d;
+}
+
+static inline double lq_quiet_double(double d) {
+    uint64_t u = lq_bits_of_double(d);
+    uint64_t quiet = u | 0x0008000000000000u;
+    return lq_double_from_bits((u & 0x7fffffffffffffffu) > 0x7ff0000000000000u ? quiet : u);
+}
+
+/* Processors convert all but NaN alike. */
+static inline double lq_f32_to_f64(float f) {
+    uint32_t u = lq_bits(f);
+    uint64_t sign = (uint64_t)(u & 0x80000000u) << 32;
+    uint64_t nan = sign | 0x7ff8000000000000u | (uint64_t)(u & 0x007fffffu) << 29;
+    return (u & 0x7fffffffu) > 0x7f800000u ? lq_double_from_bits(nan) : (double)f;
+}
+
+static inline float lq_f64_to_f32(double d) {
+    uint64_t u = lq_bits_of_double(d);
+    uint32_t sign = (uint32_t)(u >> 32) & 0x80000000u;
+    uint32_t nan = sign | 0x7fc00000u | ((uint32_t)(u >> 29) & 0x007fffffu);
+    return (u & 0x7fffffffffffffffu) > 0x7ff0000000000000u ? lq_from_bits(nan) : (float)d;
+}
+
+/*
+ * Rounding a double to float and then to 16 bits would round twice. Rounding to odd first (toward
+ * zero, then setting the last bit of an inexact result) keeps what the second rounding needs.
+ */
+static inline float lq_round_to_odd(double d) {
+    /* Magnitudes compare as their bits do, without a branch on the sign. */
+    const uint64_t all = 0x7fffffffffffffffu;
+    float f = lq_f64_to_f32(d);
+    uint64_t magnitude = lq_bits_of_double(d) & all;
+    uint64_t back = lq_bits_of_double((double)f) & all;
+    uint32_t number = magnitude <= 0x7ff0000000000000u;
+    uint32_t away = number & (back > magnitude);
+    uint32_t inexact = number & (back != magnitude);
+    return lq_from_bits((lq_bits(f) - away) | inexact);
+}
+
+static inline uint16_t lq_f64_to_f16(double d) {
+    return lq_f32_to_f16(lq_round_to_odd(d));
+}
+
+static inline uint16_t lq_f64_to_bf16(double d) {
+    return lq_f32_to_bf16(lq_round_to_odd(d));
+}
+
 /* To nearest even, for magnitudes up to 2^22: the low bits of v + 1.5 * 2^23 are the integer. */
 static inline int32_t lq_round(float v) {
     return (int32_t)(lq_bits(v + 0x1.8p23f) - 0x4b400000u);

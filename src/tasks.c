@@ -176,6 +176,8 @@ lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_
         job->counts.nan += r.counts[task].nan;
         job->counts.infinite += r.counts[task].infinite;
         job->counts.clipped += r.counts[task].clipped;
+        job->counts.overflowed += r.counts[task].overflowed;
+        job->counts.underflowed += r.counts[task].underflowed;
     }
     return LQ_OK;
 }

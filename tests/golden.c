@@ -9,6 +9,7 @@
  * nothing but the library and C11. Inputs come from integers alone, and wide elements are
  * hashed from their low byte up, so byte order and C library do not matter.
  */
+#include "golden.h"
 #include "libquant.h"
 #include <inttypes.h>
 #include <stdbool.h>
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS = 6, COLUMNS = 5, WIDTH = 83, COUNT = ROWS * COLUMNS * WIDTH, MOST_ROWS = 1000 };
+enum { ROWS = 6, COLUMNS = 5, WIDTH = 83, COUNT = ROWS * COLUMNS * WIDTH, MOST_ROWS = GOLDEN_ROWS };
 enum { PLAIN, SPECIAL, FLAVORS };
 
 static const int64_t shape[] = {ROWS, COLUMNS, WIDTH};
@@ -341,12 +342,14 @@ static void run_unpack(const setting *s) {
     add_tensor(&bytes);
 }
 
+/* A conversion; the fields of a setting stand for both types and what becomes of the too large. */
+static void run_convert(const setting *s) {
+    golden_convert(s->real, s->code, s->mapping, add_value);
+}
+
 /* -------------------------------------------------------------------- rows */
 
-static struct row {
-    char name[56];
-    uint64_t hash;
-} rows[MOST_ROWS];
+static golden_row rows[MOST_ROWS];
 static int row_count;
 static int disagreements; /* of levels */
 
@@ -369,7 +372,7 @@ static void run_folded(void (*run)(const setting *), setting s, int fold) {
 }
 
 static void add_row(const char *name, void (*run)(const setting *), const setting *s, int fold) {
-    struct row *const row = &rows[row_count++];
+    golden_row *const row = &rows[row_count++];
     snprintf(row->name, sizeof row->name, "%s", name);
     for (int i = 0; i < level_count; ++i) {
         if (!getenv("LIBQUANT_CPU")) lq_cpu_use(level_list[i]);
@@ -420,6 +423,19 @@ static void add_rows_of_code(setting s) {
     add_row(name, run_error_of_codes, &s, fold | FOLD_GRID);
 }
 
+static void add_conversions(void) {
+    char name[56];
+    setting s = {0};
+    for (s.real = 0; s.real < GOLDEN_TYPES; ++s.real) {
+        for (s.code = 0; s.code < GOLDEN_TYPES; ++s.code) {
+            for (s.mapping = LQ_OVERFLOW_INFINITE; s.mapping <= LQ_OVERFLOW_SATURATE; ++s.mapping) {
+                golden_convert_name(s.real, s.code, s.mapping, name, sizeof name);
+                add_row(name, run_convert, &s, 0);
+            }
+        }
+    }
+}
+
 static void make_rows(void) {
     char name[56];
     setting s = {0};
@@ -435,46 +451,7 @@ static void make_rows(void) {
         snprintf(name, sizeof name, "unpack/%s", c->name);
         add_row(name, run_unpack, &s, 0);
     }
-}
-
-/* ---------------------------------------------------------------- checking */
-
-static int fail_row(const char *name, const char *why) {
-    printf("%s: %s\n", name, why);
-    return 1;
-}
-
-static int check(const char *path) {
-    static bool seen[MOST_ROWS];
-    char line[160];
-    int failed = disagreements;
-    int passed = 0;
-    FILE *file = fopen(path, "r");
-    if (!file) return fail_row(path, "cannot be opened");
-    while (fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\r\n")] = 0;
-        if (line[0] == 0 || line[0] == '#') continue;
-        char *const space = strchr(line, ' ');
-        int i = 0;
-        if (space) *space = 0;
-        while (i < row_count && strcmp(rows[i].name, line) != 0) ++i;
-        if (i == row_count || !space || seen[i]) {
-            failed += fail_row(line, "no such row, or twice");
-            continue;
-        }
-        seen[i] = true;
-        if (strtoull(space + 1, NULL, 16) == rows[i].hash) {
-            ++passed;
-        } else {
-            failed += fail_row(line, "differs");
-        }
-    }
-    fclose(file);
-    for (int i = 0; i < row_count; ++i) {
-        if (!seen[i]) failed += fail_row(rows[i].name, "not in the file");
-    }
-    printf("%d passed, %d failed\n", passed, failed);
-    return failed != 0 || passed == 0;
+    add_conversions();
 }
 
 int main(int argc, char **argv) {
@@ -492,7 +469,7 @@ int main(int argc, char **argv) {
     fprintf(stderr, "\n");
     make_inputs();
     make_rows();
-    if (argc == 3) return check(argv[2]);
+    if (argc == 3) return golden_check(argv[2], rows, row_count, disagreements);
     for (int i = 0; i < row_count; ++i) {
         printf("%s %016" PRIx64 "\n", rows[i].name, rows[i].hash);
     }

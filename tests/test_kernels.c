@@ -11,13 +11,14 @@
 #include "guarded.h"
 #include "kernels.h"
 #include "numeric.h"
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST = 200, ROWS = 3, BUFFER = 8192, CANARY = 0x5a };
 
 typedef enum { FN_lq_map_fn, FN_lq_range_fn, FN_lq_count_fn } fn_kind;
-typedef enum { BY_REAL, BY_WIDTH, BY_BOTH } shape_kind;
+typedef enum { BY_REAL, BY_WIDTH, BY_BOTH, BY_PAIR } shape_kind;
 
 typedef struct kernel_row {
     const char *name;
@@ -29,11 +30,14 @@ typedef struct kernel_row {
 #define ROW_REAL(name, fn) {#name, FN_##fn, BY_REAL, offsetof(lq_kernels, name)},
 #define ROW_CODE(name, fn) {#name, FN_##fn, BY_WIDTH, offsetof(lq_kernels, name)},
 #define ROW_BOTH(name, fn) {#name, FN_##fn, BY_BOTH, offsetof(lq_kernels, name)},
+#define ROW_PAIR(name, fn) {#name, FN_##fn, BY_PAIR, offsetof(lq_kernels, name)},
 
-static const kernel_row rows[] = {LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_BOTH)};
+static const kernel_row rows[] = {LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_BOTH, ROW_PAIR)};
 
-static const char *const real_names[] = {"f32", "f16", "bf16"};
-static const int real_bytes[] = {4, 2, 2};
+static const char *const real_names[] = {"f32", "f16", "bf16", "f64"};
+static const int real_bytes[] = {4, 2, 2, 8};
+/* The largest finite values. */
+static const double largest[] = {FLT_MAX, 65504.0, 0x1.fep127, DBL_MAX};
 static const int width_bits[] = {2, 4, 8, 16};
 
 static uint64_t seed;
@@ -43,7 +47,7 @@ static guarded read_side, write_side, expected_side;
 typedef struct situation {
     const kernel_row *row;
     lq_cpu level;
-    int real, width;
+    int real, width; /* of a pair, the width is the index of the second type */
     bool is_signed;
     int64_t count;
     int64_t gap; /* bytes between rows */
@@ -54,6 +58,7 @@ typedef struct situation {
     bool by_rule;
     lq_element_rule rule;
     float offset[256], center[256], back[256];
+    double limit;
 } situation;
 
 typedef union any_fn {
@@ -67,6 +72,7 @@ static any_fn kernel_of(const lq_kernels *table, const situation *s) {
     size_t index = 0;
     if (s->row->shape == BY_REAL) index = (size_t)s->real;
     if (s->row->shape == BY_WIDTH) index = (size_t)s->width;
+    if (s->row->shape == BY_PAIR) index = (size_t)(s->real * LQ_FLOATS + s->width);
     if (s->row->shape == BY_BOTH) index = (size_t)(s->real * LQ_WIDTHS + s->width);
     memcpy(&fn, (const char *)table + s->row->offset + index * sizeof fn, sizeof fn);
     return fn;
@@ -115,8 +121,15 @@ static void choose_rule(situation *s) {
     }
 }
 
+/* Bits of an element of what is not x. */
+static int codes_bits(const situation *s) {
+    if (is_fake(s)) return 8 * real_bytes[s->real];
+    return s->row->shape == BY_PAIR ? 8 * real_bytes[s->width] : width_bits[s->width];
+}
+
 static void choose_parameters(situation *s) {
-    const int32_t half = 1 << (width_bits[s->width] - 1);
+    const int32_t half = s->row->shape == BY_PAIR ? 128 : 1 << (width_bits[s->width] - 1);
+    s->limit = random_below(2) && s->row->shape == BY_PAIR ? largest[s->width] : HUGE_VAL;
     s->qmin = s->is_signed ? -half : 0;
     s->qmax = s->is_signed ? half - 1 : 2 * half - 1;
     if (random_below(3) == 0) s->qmin += s->qmax - s->qmin > 2;
@@ -158,13 +171,31 @@ static float input_value(const situation *s, int i) {
 
 enum { INPUT_KINDS = 9 };
 
+/* Near what a float has, and that too: a second rounding would show. */
+static double input_double(const situation *s, int i) {
+    const float v = input_value(s, i);
+    const uint16_t half = (uint16_t)random_bits();
+    const uint64_t near = random_below(3) - 1u;
+    double d = lq_f32_to_f64(v);
+    if (random_below(3) == 0) d = lq_double_from_bits(random_bits());
+    if (random_below(3) == 0) d = lq_f32_to_f64(lq_f16_to_f32(half));
+    if (random_below(3) == 0) d = lq_f32_to_f64(lq_bf16_to_f32(half));
+    /* Halfway to the next value of the type, now and then. */
+    if (random_below(2)) d += d / 4096 * (1 << random_below(6));
+    return lq_double_from_bits(lq_bits_of_double(d) + near);
+}
+
 static void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
     if (reads_codes(s) || s->row->shape == BY_WIDTH) {
         for (int64_t i = 0; i < bytes; ++i) to[i] = (unsigned char)random_bits();
         return;
     }
     const int size = real_bytes[s->real];
-    for (int64_t i = 0; i < bytes / size; ++i) {
+    for (int64_t i = 0; size == 8 && i < bytes / size; ++i) {
+        const double v = input_double(s, (int)i);
+        memcpy(to + i * size, &v, sizeof v);
+    }
+    for (int64_t i = 0; size < 8 && i < bytes / size; ++i) {
         const float v = input_value(s, (int)i);
         const uint16_t h = s->inputs == 0           ? (uint16_t)random_bits()
                            : s->real == LQ_REAL_f16 ? lq_f32_to_f16(v)
@@ -178,14 +209,14 @@ static int64_t x_row(const situation *s) {
     return s->row->shape == BY_WIDTH ? s->count : s->count * real_bytes[s->real];
 }
 static int64_t codes_row(const situation *s) {
-    if (is_fake(s)) return x_row(s);
-    return s->count * width_bits[s->width] / 8;
+    return s->count * codes_bits(s) / 8;
 }
 
 static void describe(const situation *s, const char *what) {
     printf("%s: kernel %s", what, s->row->name);
     if (s->row->shape != BY_WIDTH) printf(" %s", real_names[s->real]);
-    if (s->row->shape != BY_REAL) printf(" %d bits", width_bits[s->width]);
+    if (s->row->shape == BY_PAIR) printf(" to %s, limit %a", real_names[s->width], s->limit);
+    if (s->row->shape != BY_REAL && s->row->shape != BY_PAIR) printf(" %d bits", codes_bits(s));
     printf(", level %s, seed %llu, %lld elements, inputs %d, %s\n", lq_cpu_name(s->level),
            (unsigned long long)seed, (long long)s->count, s->inputs,
            s->is_signed ? "signed" : "unsigned");
@@ -213,8 +244,8 @@ static int x_bits(const situation *s) {
 static void report_difference(const situation *s, const unsigned char *in,
                               const unsigned char *expected, const unsigned char *got,
                               int64_t first) {
-    const int in_bits = reads_codes(s) ? width_bits[s->width] : x_bits(s);
-    const int out_bits = reads_codes(s) || is_fake(s) ? x_bits(s) : width_bits[s->width];
+    const int in_bits = reads_codes(s) ? codes_bits(s) : x_bits(s);
+    const int out_bits = reads_codes(s) ? x_bits(s) : codes_bits(s);
     const int64_t in_row = s->count * in_bits / 8 + s->gap;
     const int64_t out_row = s->count * out_bits / 8 + s->gap;
     const int64_t r = out_row > 0 && first >= 0 ? first / out_row : -1;
@@ -249,7 +280,8 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
         .param_step = s->inputs & 1,
         .qmin = s->qmin,
         .qmax = s->qmax,
-        .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
+        .sign = s->is_signed ? 1u << (codes_bits(s) - 1) % 32 : 0u,
+        .limit = s->limit,
         .x_step = x_row(s) + s->gap,
         .codes_step = codes_row(s) + s->gap,
         .rule = s->by_rule ? &s->rule : NULL,
@@ -309,7 +341,7 @@ static void compare_range(const situation *s, const lq_kernels *table, const uns
 }
 
 static void compare_count(const situation *s, const lq_kernels *table, unsigned char *in) {
-    lq_counts counts[2] = {{1, 2, 3}, {1, 2, 3}};
+    lq_counts counts[2] = {{1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}};
     const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
     const lq_map_work w = {.x = in,
                            .count = s->count,
@@ -347,8 +379,8 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
 
 /* All lengths; all alignments over the lengths, and all of them at some. */
 static void check_instance(situation *s, const lq_kernels *table) {
-    const bool packed = s->row->shape != BY_REAL && width_bits[s->width] < 8;
-    const int64_t step = packed ? 8 / width_bits[s->width] : 1;
+    const bool packed = s->row->shape != BY_REAL && codes_bits(s) < 8;
+    const int64_t step = packed ? 8 / codes_bits(s) : 1;
     for (s->count = 0; s->count <= MOST; s->count += step) {
         for (s->inputs = 0; s->inputs < INPUT_KINDS; ++s->inputs) {
             s->is_signed = random_below(2);
@@ -371,8 +403,9 @@ static void check_level(lq_cpu level) {
     const lq_kernels *table = lq_kernels_of(level);
     int instances = 0;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
-        const int reals = rows[i].shape == BY_WIDTH ? 1 : LQ_REALS;
-        int widths = rows[i].shape == BY_REAL ? 1 : LQ_WIDTHS;
+        const bool pairs = rows[i].shape == BY_PAIR;
+        const int reals = rows[i].shape == BY_WIDTH ? 1 : pairs ? LQ_FLOATS : LQ_REALS;
+        int widths = rows[i].shape == BY_REAL ? 1 : pairs ? LQ_FLOATS : LQ_WIDTHS;
         if (rows[i].shape == BY_WIDTH) widths = LQ_WIDTH_8 + 1;
         for (int real = 0; real < reals; ++real) {
             for (int width = 0; width < widths; ++width) {
@@ -426,6 +459,34 @@ static void test_in_place(void **state) {
     }
 }
 
+/* To a type that is no wider, over its own input. */
+static void test_convert_in_place(void **state) {
+    (void)state;
+    static unsigned char reference[BUFFER], buffer[BUFFER];
+    size_t row = 0;
+    while (strcmp(rows[row].name, "convert") != 0) ++row;
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        const lq_kernels *table = lq_kernels_of(level);
+        for (int round = 0; table && round < 4000; ++round) {
+            situation s = {.row = &rows[row],
+                           .level = level,
+                           .real = (int)random_below(LQ_FLOATS),
+                           .width = (int)random_below(LQ_FLOATS),
+                           .count = random_below(500),
+                           .inputs = (int)random_below(INPUT_KINDS)};
+            if (real_bytes[s.width] > real_bytes[s.real]) continue;
+            choose_parameters(&s);
+            fill_inputs(&s, buffer, x_row(&s));
+            lq_map_work w = {
+                .x = buffer, .codes = reference, .count = s.count, .rows = 1, .limit = s.limit};
+            lq_kernels_of(LQ_CPU_SCALAR)->convert[s.real][s.width](&w);
+            w.codes = buffer;
+            table->convert[s.real][s.width](&w);
+            assert_memory_equal(reference, buffer, (size_t)codes_row(&s));
+        }
+    }
+}
+
 static void test_error_sums(void **state) {
     (void)state;
     static float x[LQ_PIECE], y[LQ_PIECE];
@@ -469,9 +530,8 @@ int main(void) {
     write_side = guarded_new(BUFFER);
     expected_side = guarded_new(BUFFER);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_error_sums),
+        cmocka_unit_test(test_levels),           cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_convert_in_place), cmocka_unit_test(test_error_sums),
         cmocka_unit_test(test_no_contraction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -29,6 +29,16 @@ LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
     return real == LQ_REAL_f16 ? lq_widen_f16(h) : lq_widen_bf16(h);
 }
 
+LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
+    uint16_t h;
+    if (real == LQ_REAL_f32) {
+        memcpy(x + i * 4, &v, sizeof v);
+        return;
+    }
+    h = real == LQ_REAL_f16 ? lq_f32_to_f16(v) : lq_f32_to_bf16(v);
+    memcpy(x + i * 2, &h, sizeof h);
+}
+
 /* rne(t) is above an integer bound exactly where t is at or above this: a tie goes to even. */
 LQ_INLINE float edge_above(float bound) {
     const float tie = bound + 0.5f;
@@ -216,6 +226,130 @@ LQ_INLINE void unpack(const lq_map_work *w, lq_width width) {
     for (int64_t r = 0; r < w->rows; ++r) {
         unpack_row(w->codes + r * w->codes_step, w->x + r * w->x_step, w->count,
                    (unsigned char)w->sign, width);
+    }
+}
+
+/* ------------------------------------------------------------- conversions */
+
+LQ_INLINE bool is_double(lq_real real) {
+    return real == LQ_REAL_f64;
+}
+
+LQ_INLINE int real_size(lq_real real) {
+    return is_double(real) ? 8 : real == LQ_REAL_f32 ? 4 : 2;
+}
+
+LQ_INLINE double load_double(lq_real real, const unsigned char *x, int64_t i) {
+    double v;
+    if (!is_double(real)) return lq_f32_to_f64(load_one(real, x, i));
+    memcpy(&v, x + i * 8, sizeof v);
+    return v;
+}
+
+LQ_INLINE void store_double(lq_real real, unsigned char *y, int64_t i, double v) {
+    if (is_double(real)) {
+        v = lq_quiet_double(v);
+        memcpy(y + i * 8, &v, sizeof v);
+    } else {
+        /* Exact for f32 itself: there is no second rounding to come. */
+        store_one(real, y, i, real == LQ_REAL_f32 ? lq_f64_to_f32(v) : lq_round_to_odd(v));
+    }
+}
+
+/* Where either type is double. */
+LQ_INLINE void convert_doubles(const lq_map_work *w, lq_real from, lq_real to) {
+    const double limit = w->limit;
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; ++i) {
+            double v = load_double(from, x, i);
+            v = v > limit ? limit : v;
+            v = v < -limit ? -limit : v;
+            store_double(to, y, i, v);
+        }
+    }
+}
+
+/*
+ * From the first magnitude up that rounds to an infinity of the type: its largest finite value and
+ * half a step, a tie that goes to the even one of the two.
+ */
+LQ_INLINE double overflow_from(lq_real to) {
+    switch (to) {
+    case LQ_REAL_f16: return 65520.0;
+    case LQ_REAL_bf16: return 0x1.ffp127;
+    case LQ_REAL_f32: return 0x1.ffffffp127;
+    default: return lq_double_from_bits(0x7ff0000000000000u);
+    }
+}
+
+/* The last magnitude that rounds to zero: half of the smallest subnormal, a tie again. */
+LQ_INLINE double underflow_to(lq_real to) {
+    switch (to) {
+    case LQ_REAL_f16: return 0x1p-25;
+    case LQ_REAL_bf16: return 0x1p-134;
+    case LQ_REAL_f32: return 0x1p-150;
+    default: return 0.0;
+    }
+}
+
+/*
+ * Counters as wide as the values, so that compilers vectorize the loops. Values of 32 bits have no
+ * use for bounds that they do not reach: those of f32 become an infinity and 0.
+ */
+LQ_INLINE void count_converted(const unsigned char *x, int32_t n, lq_real from, lq_real to,
+                               lq_counts *c) {
+    const float over = (float)overflow_from(to);
+    const float under = (float)underflow_to(to);
+    int32_t nan = 0, nonfinite = 0, overflowed = 0, underflowed = 0;
+    for (int32_t i = 0; i < n; ++i) {
+        const float v = load_one(from, x, i);
+        const float magnitude = v < 0 ? -v : v;
+        const int32_t finite = v - v == 0.0f;
+        nan += v != v;
+        nonfinite += !finite;
+        overflowed += finite & (magnitude >= over);
+        underflowed += (magnitude > 0) & (magnitude <= under);
+    }
+    c->nan += nan;
+    c->infinite += nonfinite - nan;
+    c->overflowed += overflowed;
+    c->underflowed += underflowed;
+}
+
+LQ_INLINE void count_converted_doubles(const unsigned char *x, int64_t n, lq_real to,
+                                       lq_counts *c) {
+    const double over = overflow_from(to);
+    const double under = underflow_to(to);
+    int64_t nan = 0, nonfinite = 0, overflowed = 0, underflowed = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const double v = load_double(LQ_REAL_f64, x, i);
+        const double magnitude = v < 0 ? -v : v;
+        const int64_t finite = v - v == 0.0;
+        nan += v != v;
+        nonfinite += !finite;
+        overflowed += finite & (magnitude >= over);
+        underflowed += (magnitude > 0) & (magnitude <= under);
+    }
+    c->nan += nan;
+    c->infinite += nonfinite - nan;
+    c->overflowed += overflowed;
+    c->underflowed += underflowed;
+}
+
+LQ_INLINE void count_convert(const lq_map_work *w, lq_counts *counts, lq_real from, lq_real to) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        for (int64_t i = 0; i < w->count; i += COUNT_PIECE) {
+            const int64_t rest = w->count - i;
+            const int32_t n = (int32_t)(rest < COUNT_PIECE ? rest : COUNT_PIECE);
+            if (is_double(from)) {
+                count_converted_doubles(x + i * 8, n, to, counts);
+            } else {
+                count_converted(x + i * real_size(from), n, from, to, counts);
+            }
+        }
     }
 }
 

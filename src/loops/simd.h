@@ -8,6 +8,8 @@
  *   tile_add, tile_subtract, tile_multiply, itile_add
  *   tile_load, tile_load_n   real elements, widened; _n takes fewer than TILE, the rest are 0
  *   tile_store, tile_store_n real elements, narrowed to nearest even
+ *   tile_load_doubles        doubles rounded to float: to odd for a second rounding, or nearest
+ *   tile_store_doubles       widened, magnitudes above a limit made the limit, NaN quiet
  *   itile_load, itile_load_n int32 elements
  *   codes_load, codes_load_n codes of a width, as their bits in int32
  *   codes_store, codes_store_n the low bits of int32, as codes of a width
@@ -20,6 +22,7 @@
  *   tile_values              ((bits ^ sign) - zero) * scale
  *   tile_min, tile_max       of x and an accumulator that x's NaN leaves alone
  *   tile_drop_nonfinite      infinities become NaN
+ *   tile_quiet               signaling NaNs become quiet, their other bits kept
  *   tile_first_n             the first n of a, then b
  *   tile_lowest, tile_highest over all elements
  */
@@ -383,6 +386,52 @@ LQ_INLINE void range_lanes(const lq_range_work *w, lq_real real) {
                          n);
             tile_store_n(LQ_REAL_f32, highs, i, tile_max(v, tile_load_n(LQ_REAL_f32, highs, i, n)),
                          n);
+        }
+    }
+}
+
+/* Doubles on the way to 16 bits are rounded a second time. */
+LQ_INLINE tile convert_load(lq_real from, lq_real to, const unsigned char *x, int64_t i,
+                            int64_t n) {
+    if (from != LQ_REAL_f64) return n < TILE ? tile_load_n(from, x, i, n) : tile_load(from, x, i);
+    if (n >= TILE) return tile_load_doubles(x, i, to != LQ_REAL_f32);
+    unsigned char buffer[TILE * 8] = {0};
+    memcpy(buffer, x + i * 8, (size_t)n * 8);
+    return tile_load_doubles(buffer, 0, to != LQ_REAL_f32);
+}
+
+LQ_INLINE void convert_store(lq_real to, unsigned char *y, int64_t i, tile v, double limit,
+                             int64_t n) {
+    if (to != LQ_REAL_f64 && n >= TILE) {
+        tile_store(to, y, i, v);
+    } else if (to != LQ_REAL_f64) {
+        tile_store_n(to, y, i, v, n);
+    } else if (n >= TILE) {
+        tile_store_doubles(y, i, v, limit);
+    } else {
+        unsigned char buffer[TILE * 8];
+        tile_store_doubles(buffer, 0, v, limit);
+        memcpy(y + i * 8, buffer, (size_t)n * 8);
+    }
+}
+
+LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
+    /* A float holds every limit but double's, which becomes an infinity. */
+    const tile most = tile_splat((float)w->limit);
+    const tile least = tile_splat((float)-w->limit);
+    if (from == LQ_REAL_f64 && to == LQ_REAL_f64) {
+        convert_doubles(w, from, to);
+        return;
+    }
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const tile v = convert_load(from, to, x, i, n);
+            const tile t = tile_max(least, tile_min(most, v));
+            /* Narrowing makes NaN quiet on its own, a copy does not. */
+            convert_store(to, y, i, to == LQ_REAL_f32 ? tile_quiet(t) : t, w->limit, n);
         }
     }
 }

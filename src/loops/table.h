@@ -1,7 +1,8 @@
 /*
  * Makes the instances of every kernel in the list from a level's bodies, and its table.
  * The including file defines LQ_TABLE, the table's name, and has the bodies above:
- * name(work, real), name(work, width) or name(work, real, width), all inline.
+ * name(work, real), name(work, width), name(work, real, width) or name(work, real, real), all
+ * inline.
  */
 #define LQ_ARGS_lq_map_fn const lq_map_work *work
 #define LQ_ARGS_lq_range_fn const lq_range_work *work
@@ -32,8 +33,18 @@
     LQ_MAKE_WIDTHS(name, fn, f32)                                                                  \
     LQ_MAKE_WIDTHS(name, fn, f16)                                                                  \
     LQ_MAKE_WIDTHS(name, fn, bf16)
+#define LQ_MAKE_TARGETS(name, fn, real)                                                            \
+    LQ_MAKE(name, fn, real##_to_f32, LQ_REAL_##real, LQ_REAL_f32)                                  \
+    LQ_MAKE(name, fn, real##_to_f16, LQ_REAL_##real, LQ_REAL_f16)                                  \
+    LQ_MAKE(name, fn, real##_to_bf16, LQ_REAL_##real, LQ_REAL_bf16)                                \
+    LQ_MAKE(name, fn, real##_to_f64, LQ_REAL_##real, LQ_REAL_f64)
+#define LQ_MAKE_REAL_REAL(name, fn)                                                                \
+    LQ_MAKE_TARGETS(name, fn, f32)                                                                 \
+    LQ_MAKE_TARGETS(name, fn, f16)                                                                 \
+    LQ_MAKE_TARGETS(name, fn, bf16)                                                                \
+    LQ_MAKE_TARGETS(name, fn, f64)
 
-LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_REAL_CODE)
+LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_REAL_CODE, LQ_MAKE_REAL_REAL)
 
 #define LQ_SET_REAL(name, fn) .name = {name##_f32, name##_f16, name##_bf16},
 #define LQ_SET_CODE(name, fn) .name = {name##_2, name##_4, name##_8, NULL},
@@ -41,7 +52,16 @@ LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_REAL_CODE)
     { name##_##real##_2, name##_##real##_4, name##_##real##_8, name##_##real##_16 }
 #define LQ_SET_REAL_CODE(name, fn)                                                                 \
     .name = {LQ_SET_WIDTHS(name, f32), LQ_SET_WIDTHS(name, f16), LQ_SET_WIDTHS(name, bf16)},
+#define LQ_SET_TARGETS(name, real)                                                                 \
+    {                                                                                              \
+        name##_##real##_to_f32, name##_##real##_to_f16, name##_##real##_to_bf16,                   \
+            name##_##real##_to_f64                                                                 \
+    }
+#define LQ_SET_REAL_REAL(name, fn)                                                                 \
+    .name = {LQ_SET_TARGETS(name, f32), LQ_SET_TARGETS(name, f16), LQ_SET_TARGETS(name, bf16),     \
+             LQ_SET_TARGETS(name, f64)},
 
 extern const lq_kernels LQ_TABLE;
-const lq_kernels LQ_TABLE = {LQ_KERNEL_LIST(LQ_SET_REAL, LQ_SET_CODE, LQ_SET_REAL_CODE).error_sums =
-                                 error_sums};
+const lq_kernels LQ_TABLE = {
+    LQ_KERNEL_LIST(LQ_SET_REAL, LQ_SET_CODE, LQ_SET_REAL_CODE, LQ_SET_REAL_REAL).error_sums =
+        error_sums};

@@ -4,16 +4,6 @@
  */
 #include "loops/plain.h"
 
-LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
-    uint16_t h;
-    if (real == LQ_REAL_f32) {
-        memcpy(x + i * 4, &v, sizeof v);
-        return;
-    }
-    h = real == LQ_REAL_f16 ? lq_f32_to_f16(v) : lq_f32_to_bf16(v);
-    memcpy(x + i * 2, &h, sizeof h);
-}
-
 /* The parameters of a row: `step` is 0 where it has one of each, 1 where each lane has its own. */
 typedef struct row_parameters {
     const lq_element_rule *rule; /* NULL: the plain one, a constant wherever loops are made */
@@ -266,6 +256,24 @@ LQ_INLINE void range_lanes(const lq_range_work *w, lq_real real) {
             float v = drop_nonfinite(load_one(real, x, i));
             w->lo[i] = lower(v, w->lo[i]);
             w->hi[i] = higher(v, w->hi[i]);
+        }
+    }
+}
+
+LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
+    const float limit = (float)w->limit;
+    if (is_double(from) || is_double(to)) {
+        convert_doubles(w, from, to);
+        return;
+    }
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; ++i) {
+            float v = load_one(from, x, i);
+            v = v > limit ? limit : v;
+            v = v < -limit ? -limit : v;
+            store_one(to, y, i, to == LQ_REAL_f32 ? lq_quiet(v) : v);
         }
     }
 }
