@@ -38,7 +38,8 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
 void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->call = call;
     j->counts = (lq_counts){.nan = 0};
-    j->quantizes = false;
+    j->quantizes = j->chosen = false;
+    j->purpose = LQ_TO_CODES;
     j->map = (lq_map){.pack = call->kernels->pack, .unpack = call->kernels->unpack};
 }
 
