@@ -23,7 +23,38 @@ typedef struct lq_map_work {
     int64_t param_step;  /* runs: parameters from row to row, 0 or 1 */
     int32_t qmin, qmax;
     uint32_t sign; /* the sign bit of a signed code type, else 0 */
+    /* Fixed-point requantization, instead of scale: multipliers from 0, shifts in [-31, 30]. */
+    const int32_t *multiplier;
+    const int32_t *shift;
 } lq_map_work;
+
+/* Adds codes up. The sign is that of lq_map_work. */
+typedef struct lq_sum_work {
+    const unsigned char *codes;
+    int64_t count;
+    int64_t rows;
+    int64_t codes_step; /* bytes from row to row */
+    uint32_t sign;
+    int64_t *sum;     /* runs: one a row; lanes: one a lane; added to */
+    int64_t sum_step; /* runs: sums from row to row, 0 or 1 */
+} lq_sum_work;
+
+/*
+ * A part of one row of accumulators to real values: with a = acc - row_zero * column_sum +
+ * column_zero * cross, x = a * (row_scale * column_scale) + bias. Column arrays may be NULL.
+ */
+typedef struct lq_product_work {
+    const unsigned char *acc; /* int32 */
+    unsigned char *x;
+    int64_t count;
+    float row_scale;
+    const float *column_scale; /* never NULL */
+    int64_t row_zero;
+    const int32_t *column_sum; /* NULL: no row_zero */
+    int64_t cross;             /* depth * row_zero - row_sum */
+    const int32_t *column_zero;
+    const float *bias;
+} lq_product_work;
 
 /* Widens [lo, hi] to the finite values met. Zeros may come with either sign. */
 typedef struct lq_range_work {
@@ -51,19 +82,33 @@ typedef struct lq_error_sums {
 typedef void lq_map_fn(const lq_map_work *work);
 typedef void lq_range_fn(const lq_range_work *work);
 typedef void lq_count_fn(const lq_map_work *work, lq_counts *counts);
+typedef void lq_sum_fn(const lq_sum_work *work);
+typedef void lq_product_fn(const lq_product_work *work);
 typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sums *sums);
 
 /*
- * The list of kernels. REAL rows exist for each real type, CODE rows for each code width,
- * REAL_CODE rows for each pair. From it come the table, every level's instances and the tests.
+ * The list of kernels. REAL rows exist for each real type, CODE rows for each code width up to 8
+ * bits, WIDTH rows for each width, REAL_CODE rows for each pair. From it come the table, every
+ * level's instances and the tests.
  */
-#define LQ_KERNEL_LIST(REAL, CODE, REAL_CODE)                                                      \
+#define LQ_KERNEL_LIST(REAL, CODE, WIDTH, REAL_CODE)                                               \
     REAL(range_runs, lq_range_fn)                                                                  \
     REAL(range_lanes, lq_range_fn)                                                                 \
     REAL(count_runs, lq_count_fn)                                                                  \
     REAL(count_lanes, lq_count_fn)                                                                 \
     CODE(pack, lq_map_fn)                                                                          \
     CODE(unpack, lq_map_fn)                                                                        \
+    REAL(dequantize_products, lq_product_fn)                                                       \
+    WIDTH(sum_runs, lq_sum_fn)                                                                     \
+    WIDTH(sum_lanes, lq_sum_fn)                                                                    \
+    WIDTH(requantize_float_runs, lq_map_fn)                                                        \
+    WIDTH(requantize_float_lanes, lq_map_fn)                                                       \
+    WIDTH(requantize_onnx_runs, lq_map_fn)                                                         \
+    WIDTH(requantize_onnx_lanes, lq_map_fn)                                                        \
+    WIDTH(requantize_double_runs, lq_map_fn)                                                       \
+    WIDTH(requantize_double_lanes, lq_map_fn)                                                      \
+    WIDTH(requantize_single_runs, lq_map_fn)                                                       \
+    WIDTH(requantize_single_lanes, lq_map_fn)                                                      \
     REAL_CODE(quantize_runs, lq_map_fn)                                                            \
     REAL_CODE(quantize_lanes, lq_map_fn)                                                           \
     REAL_CODE(dequantize_runs, lq_map_fn)                                                          \
@@ -74,7 +119,7 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
 #define LQ_FIELD_REAL_CODE(name, fn) fn *name[LQ_REALS][LQ_WIDTHS];
 
 typedef struct lq_kernels {
-    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE)
+    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE)
     lq_error_fn *error_sums;
 } lq_kernels;
 

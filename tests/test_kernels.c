@@ -16,8 +16,15 @@
 
 enum { MOST = 200, ROWS = 3, BUFFER = 8192, CANARY = 0x5a };
 
-typedef enum { FN_lq_map_fn, FN_lq_range_fn, FN_lq_count_fn } fn_kind;
-typedef enum { BY_REAL, BY_WIDTH, BY_BOTH } shape_kind;
+typedef enum {
+    FN_lq_map_fn,
+    FN_lq_range_fn,
+    FN_lq_count_fn,
+    FN_lq_sum_fn,
+    FN_lq_product_fn
+} fn_kind;
+/* Of the bytes that pack and unpack take, there are no 16-bit ones. */
+typedef enum { BY_REAL, BY_NARROW_WIDTH, BY_WIDTH, BY_BOTH } shape_kind;
 
 typedef struct kernel_row {
     const char *name;
@@ -27,10 +34,11 @@ typedef struct kernel_row {
 } kernel_row;
 
 #define ROW_REAL(name, fn) {#name, FN_##fn, BY_REAL, offsetof(lq_kernels, name)},
-#define ROW_CODE(name, fn) {#name, FN_##fn, BY_WIDTH, offsetof(lq_kernels, name)},
+#define ROW_CODE(name, fn) {#name, FN_##fn, BY_NARROW_WIDTH, offsetof(lq_kernels, name)},
+#define ROW_WIDTH(name, fn) {#name, FN_##fn, BY_WIDTH, offsetof(lq_kernels, name)},
 #define ROW_BOTH(name, fn) {#name, FN_##fn, BY_BOTH, offsetof(lq_kernels, name)},
 
-static const kernel_row rows[] = {LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_BOTH)};
+static const kernel_row rows[] = {LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_WIDTH, ROW_BOTH)};
 
 static const char *const real_names[] = {"f32", "f16", "bf16"};
 static const int real_bytes[] = {4, 2, 2};
@@ -50,6 +58,8 @@ typedef struct situation {
     int inputs;  /* which kind */
     float scale[256];
     int32_t zero[256];
+    int32_t multiplier[256];
+    int32_t shift[256];
     int32_t qmin, qmax;
 } situation;
 
@@ -57,13 +67,24 @@ typedef union any_fn {
     lq_map_fn *map;
     lq_range_fn *range;
     lq_count_fn *count;
+    lq_sum_fn *sum;
+    lq_product_fn *product;
 } any_fn;
+
+static bool by_width(const situation *s) {
+    return s->row->shape == BY_NARROW_WIDTH || s->row->shape == BY_WIDTH;
+}
+
+/* What is read or written on the side of x are accumulators. */
+static bool has_accumulators(const situation *s) {
+    return strncmp(s->row->name, "requantize", 10) == 0 || s->row->kind == FN_lq_product_fn;
+}
 
 static any_fn kernel_of(const lq_kernels *table, const situation *s) {
     any_fn fn;
     size_t index = 0;
     if (s->row->shape == BY_REAL) index = (size_t)s->real;
-    if (s->row->shape == BY_WIDTH) index = (size_t)s->width;
+    if (by_width(s)) index = (size_t)s->width;
     if (s->row->shape == BY_BOTH) index = (size_t)(s->real * LQ_WIDTHS + s->width);
     memcpy(&fn, (const char *)table + s->row->offset + index * sizeof fn, sizeof fn);
     return fn;
@@ -74,7 +95,8 @@ static bool is_lanes(const situation *s) {
 }
 
 static bool reads_codes(const situation *s) {
-    return strncmp(s->row->name, "dequantize", 10) == 0 || strcmp(s->row->name, "unpack") == 0;
+    return (s->row->kind == FN_lq_map_fn && strncmp(s->row->name, "dequantize", 10) == 0) ||
+           s->row->kind == FN_lq_sum_fn || strcmp(s->row->name, "unpack") == 0;
 }
 
 static const float scales[] = {1.0f,      0.5f,       1.0f / 127,       0.1f,      0.0123f,
@@ -92,10 +114,16 @@ static void choose_parameters(situation *s) {
         s->scale[i] = scales[random_below(sizeof scales / sizeof *scales)];
         if (random_below(2)) s->scale[i] = 0.001f + (float)random_below(1000) / 7919.0f;
         s->zero[i] = s->qmin + (int32_t)random_below((uint32_t)(s->qmax - s->qmin + 1));
+        s->multiplier[i] =
+            (int32_t)(random_bits() >> (random_below(2) ? 33 : 33 + random_below(31)));
+        s->shift[i] = (int32_t)random_below(62) - 31;
+        if (random_below(2)) s->shift[i] = -(int32_t)random_below(10);
     }
     /* In runs, ties are ties of the row's scale: often let all rows have the same. */
     if (random_below(3)) {
         for (int i = 1; i < 256; ++i) s->scale[i] = s->scale[0];
+        for (int i = 1; i < 256; ++i) s->multiplier[i] = s->multiplier[0];
+        for (int i = 1; i < 256; ++i) s->shift[i] = s->shift[0];
     }
 }
 
@@ -125,8 +153,25 @@ static float input_value(const situation *s, int i) {
 
 enum { INPUT_KINDS = 9 };
 
+/* Large ones, the limits, small ones, and ties of a power of two. */
+static int32_t accumulator(const situation *s, int i) {
+    const int32_t limits[] = {INT32_MIN, INT32_MAX, INT32_MIN + 1, 1 << 30, -(1 << 30), 0, 1, -1};
+    const int32_t bits = (int32_t)(uint32_t)random_bits();
+    switch (s->inputs % 4) {
+    case 0: return bits;
+    case 1: return bits >> random_below(32);
+    case 2: return limits[random_below(sizeof limits / sizeof *limits)];
+    default: return ((bits >> 20) * 2 + 1) * (1 << (i % 12));
+    }
+}
+
 static void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
-    if (reads_codes(s) || s->row->shape == BY_WIDTH) {
+    for (int64_t i = 0; has_accumulators(s) && i < bytes / 4; ++i) {
+        const int32_t v = accumulator(s, (int)i);
+        memcpy(to + i * 4, &v, sizeof v);
+    }
+    if (has_accumulators(s)) return;
+    if (reads_codes(s) || by_width(s)) {
         for (int64_t i = 0; i < bytes; ++i) to[i] = (unsigned char)random_bits();
         return;
     }
@@ -142,7 +187,8 @@ static void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
 
 /* Bytes of a row on each side. */
 static int64_t x_row(const situation *s) {
-    return s->row->shape == BY_WIDTH ? s->count : s->count * real_bytes[s->real];
+    if (has_accumulators(s)) return s->count * 4;
+    return by_width(s) ? s->count : s->count * real_bytes[s->real];
 }
 static int64_t codes_row(const situation *s) {
     return s->count * width_bits[s->width] / 8;
@@ -150,7 +196,7 @@ static int64_t codes_row(const situation *s) {
 
 static void describe(const situation *s, const char *what) {
     printf("%s: kernel %s", what, s->row->name);
-    if (s->row->shape != BY_WIDTH) printf(" %s", real_names[s->real]);
+    if (!by_width(s)) printf(" %s", real_names[s->real]);
     if (s->row->shape != BY_REAL) printf(" %d bits", width_bits[s->width]);
     printf(", level %s, seed %llu, %lld elements, inputs %d, %s\n", lq_cpu_name(s->level),
            (unsigned long long)seed, (long long)s->count, s->inputs,
@@ -168,7 +214,8 @@ static unsigned long long element_bits(const unsigned char *row, int64_t i, int 
 }
 
 static int x_bits(const situation *s) {
-    return s->row->shape == BY_WIDTH ? 8 : 8 * real_bytes[s->real];
+    if (has_accumulators(s)) return 32;
+    return by_width(s) ? 8 : 8 * real_bytes[s->real];
 }
 
 /* `first` is the first byte that differs, counted from the beginning of the output. */
@@ -208,6 +255,8 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
         .rows = ROWS,
         .scale = s->scale,
         .zero = s->zero,
+        .multiplier = s->multiplier,
+        .shift = s->shift,
         .param_step = s->inputs & 1,
         .qmin = s->qmin,
         .qmax = s->qmax,
@@ -285,12 +334,67 @@ static void compare_count(const situation *s, const lq_kernels *table, unsigned 
     }
 }
 
+static void compare_sum(const situation *s, const lq_kernels *table, const unsigned char *in) {
+    int64_t sum[2][256];
+    const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
+    for (int t = 0; t < 2; ++t) {
+        for (int i = 0; i < 256; ++i) sum[t][i] = i;
+        const lq_sum_work w = {.codes = in,
+                               .count = s->count,
+                               .rows = ROWS,
+                               .codes_step = codes_row(s) + s->gap,
+                               .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
+                               .sum = sum[t],
+                               .sum_step = s->inputs & 1};
+        kernel_of(tables[t], s).sum(&w);
+    }
+    if (memcmp(sum[0], sum[1], sizeof sum[0]) != 0) {
+        describe(s, "difference in sums");
+        fail();
+    }
+}
+
+/* One row, with corrections of all sizes, or none. */
+static void compare_product(const situation *s, const lq_kernels *table, const unsigned char *in,
+                            unsigned char *out) {
+    const int64_t bytes = write_side.end - write_side.begin;
+    unsigned char *const expected = expected_side.begin + (out - write_side.begin);
+    float bias[256];
+    int32_t sum[256];
+    lq_product_work w = {.acc = in,
+                         .count = s->count,
+                         .row_scale = s->scale[255],
+                         .column_scale = s->scale,
+                         .row_zero = (int64_t)random_below(98304) - 32768,
+                         .column_zero = s->zero,
+                         .cross = (int64_t)random_bits() >> (17 + random_below(40))};
+    for (int i = 0; i < 256; ++i) {
+        sum[i] = (int32_t)(uint32_t)random_bits() >> random_below(32);
+        bias[i] = input_value(s, i);
+    }
+    if (random_below(3)) w.column_sum = sum;
+    if (random_below(2)) w.bias = bias;
+    memset(write_side.begin, CANARY, (size_t)bytes);
+    memset(expected_side.begin, CANARY, (size_t)bytes);
+    w.x = expected;
+    kernel_of(lq_kernels_of(LQ_CPU_SCALAR), s).product(&w);
+    w.x = out;
+    kernel_of(table, s).product(&w);
+    for (int64_t i = 0; i < bytes; ++i) {
+        if (expected_side.begin[i] == write_side.begin[i]) continue;
+        describe(s, "difference in a product");
+        printf("  byte %lld of the output\n", (long long)(i - (out - write_side.begin)));
+        fail();
+    }
+}
+
 static void compare(const situation *s, const lq_kernels *table, int64_t in_shift,
                     int64_t out_shift, bool flush) {
     const int64_t in_row = reads_codes(s) ? codes_row(s) : x_row(s);
     const int64_t out_row = reads_codes(s) ? x_row(s) : codes_row(s);
     const int64_t in_bytes = span(in_row, s->gap);
-    const int64_t out_bytes = span(out_row, s->gap);
+    const bool products = s->row->kind == FN_lq_product_fn;
+    const int64_t out_bytes = products ? s->count * real_bytes[s->real] : span(out_row, s->gap);
     unsigned char *in = flush ? read_side.end - in_bytes : read_side.begin + in_shift;
     unsigned char *out = flush ? write_side.end - out_bytes : write_side.begin + out_shift;
     fill_inputs(s, in, in_bytes);
@@ -298,6 +402,8 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
     case FN_lq_map_fn: compare_map(s, table, in, out); break;
     case FN_lq_range_fn: compare_range(s, table, in); break;
     case FN_lq_count_fn: compare_count(s, table, in); break;
+    case FN_lq_sum_fn: compare_sum(s, table, in); break;
+    case FN_lq_product_fn: compare_product(s, table, in, out); break;
     }
 }
 
@@ -327,9 +433,10 @@ static void check_level(lq_cpu level) {
     const lq_kernels *table = lq_kernels_of(level);
     int instances = 0;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
-        const int reals = rows[i].shape == BY_WIDTH ? 1 : LQ_REALS;
+        const bool one_real = rows[i].shape == BY_WIDTH || rows[i].shape == BY_NARROW_WIDTH;
+        const int reals = one_real ? 1 : LQ_REALS;
         int widths = rows[i].shape == BY_REAL ? 1 : LQ_WIDTHS;
-        if (rows[i].shape == BY_WIDTH) widths = LQ_WIDTH_8 + 1;
+        if (rows[i].shape == BY_NARROW_WIDTH) widths = LQ_WIDTH_8 + 1;
         for (int real = 0; real < reals; ++real) {
             for (int width = 0; width < widths; ++width) {
                 situation s = {.row = &rows[i], .level = level, .real = real, .width = width};

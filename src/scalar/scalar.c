@@ -2,7 +2,7 @@
  * The scalar level: the definition of every kernel, in plain loops over the one-element functions,
  * written so that compilers vectorize them for whatever the baseline has.
  */
-#include "loops/plain.h"
+#include "loops/accumulators.h"
 
 LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
     uint16_t h;
@@ -12,16 +12,6 @@ LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
     }
     h = real == LQ_REAL_f16 ? lq_f32_to_f16(v) : lq_f32_to_bf16(v);
     memcpy(x + i * 2, &h, sizeof h);
-}
-
-LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) {
-    uint16_t h;
-    switch (width) {
-    case LQ_WIDTH_2: return ((uint32_t)q[i / 4] >> (i % 4 * 2)) & 3u;
-    case LQ_WIDTH_4: return ((uint32_t)q[i / 2] >> (i % 2 * 4)) & 15u;
-    case LQ_WIDTH_8: return q[i];
-    default: memcpy(&h, q + i * 2, sizeof h); return h;
-    }
 }
 
 /* `step` is 0 where the row has one scale and zero point, 1 where each lane has its own. */
@@ -147,6 +137,24 @@ LQ_INLINE void range_lanes(const lq_range_work *w, lq_real real) {
             w->lo[i] = lower(v, w->lo[i]);
             w->hi[i] = higher(v, w->hi[i]);
         }
+    }
+}
+
+LQ_INLINE void requantize_float_runs(const lq_map_work *w, lq_width width) {
+    requantize_rows(w, width, RULE_FLOAT, 0);
+}
+
+LQ_INLINE void requantize_float_lanes(const lq_map_work *w, lq_width width) {
+    requantize_rows(w, width, RULE_FLOAT, 1);
+}
+
+LQ_INLINE void dequantize_products(const lq_product_work *w, lq_real real) {
+    float v[ACC_PIECE];
+    for (int64_t first = 0; first < w->count; first += ACC_PIECE) {
+        const int64_t rest = w->count - first;
+        const int32_t n = (int32_t)(rest < ACC_PIECE ? rest : ACC_PIECE);
+        product_values(w, first, n, v);
+        for (int32_t i = 0; i < n; ++i) store_one(real, w->x, first + i, v[i]);
     }
 }
 
