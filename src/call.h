@@ -12,6 +12,9 @@ typedef struct lq_arguments {
     const lq_tensor *tensor[LQ_OPERANDS];
     int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
     bool output[LQ_OPERANDS];
+    bool x_is_s32;     /* accumulators */
+    bool scale_is_s32; /* multipliers of fixed-point requantization, or sums */
+    bool broadcast;    /* a parameter of one element is that of every block */
     const lq_scheme *scheme;
     int scheme_position;
     const lq_exec *exec;
@@ -30,7 +33,9 @@ typedef struct lq_call {
     int64_t extent[LQ_MAX_RANK];
     int64_t grid[LQ_MAX_RANK];
     lq_geometry geometry;
-    bool forward_only; /* the output overwrites the input from the front */
+    bool forward_only;                /* the output overwrites the input from the front */
+    const lq_tensor *sums;            /* of the codes that the call writes, or NULL */
+    int64_t sums_stride[LQ_MAX_RANK]; /* on the grid */
 } lq_call;
 
 /* Execution options, kernels and report: what comes before any tensor is looked at. */
@@ -60,8 +65,13 @@ void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes
 lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor *out,
                            lq_span out_span, bool *forward_only);
 
-/* The parameters of a batch, widened; zero points within the code range even if not checked. */
+/*
+ * The parameters of a batch, widened; zero points, multipliers and shifts within their ranges even
+ * if not checked. Scales only where they are real.
+ */
 void lq_load_parameters(const lq_call *call, const lq_batch *batch, float *scale, int32_t *zero);
+void lq_load_fixed_point(const lq_call *call, const lq_batch *batch, int32_t *multiplier,
+                         int32_t *shift);
 
 static inline uint32_t lq_sign_bit(const lq_type_info *code) {
     return code->min < 0 ? 1u << (code->bits - 1) : 0u;

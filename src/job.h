@@ -13,8 +13,17 @@ typedef struct lq_job {
     /* Of the batch at hand. */
     float scale[LQ_BATCH];
     int32_t zero[LQ_BATCH];
-    float lo[LQ_BATCH];
-    float hi[LQ_BATCH];
+    union {
+        struct {
+            float lo[LQ_BATCH];
+            float hi[LQ_BATCH];
+        };
+        struct {
+            int32_t multiplier[LQ_BATCH];
+            int32_t shift[LQ_BATCH];
+        };
+        int64_t sum[LQ_BATCH];
+    };
     signed char first[LQ_BATCH]; /* sign of the first value of largest magnitude */
 } lq_job;
 
@@ -29,6 +38,9 @@ void lq_map_blocks(lq_job *job, lq_batch *batch);
 
 /* Scales and zero points; and codes, where the job quantizes too. */
 lq_status lq_calibrate_all(lq_job *job);
+
+/* The sums of codes that the call was asked for, if it was. */
+lq_status lq_sum_all(lq_job *job);
 
 /* NaN and infinities, where the report wants them. */
 lq_status lq_count_nonfinite(lq_job *job);

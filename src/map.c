@@ -86,6 +86,8 @@ static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *pa
         .rows = part->rows,
         .scale = m->scale ? m->scale + block : NULL,
         .zero = m->zero ? m->zero + block : NULL,
+        .multiplier = m->multiplier ? m->multiplier + block : NULL,
+        .shift = m->shift ? m->shift + block : NULL,
         .param_step = p->batch->plan->spread == LQ_SPREAD_ROWS,
         .qmin = m->qmin,
         .qmax = m->qmax,
@@ -232,15 +234,22 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
 static void map_repeated(const lq_map *m, const lq_piece *p) {
     float scale[LQ_BATCH];
     int32_t zero[LQ_BATCH];
+    int32_t multiplier[LQ_BATCH];
+    int32_t shift[LQ_BATCH];
     const int64_t times = LQ_BATCH / p->count < p->rows ? LQ_BATCH / p->count : p->rows;
     lq_map wide = *m;
     lq_piece many = *p;
     for (int64_t i = 0; i < times * p->count; ++i) {
-        scale[i] = m->scale[i % p->count];
         zero[i] = m->zero[i % p->count];
+        if (m->scale) scale[i] = m->scale[i % p->count];
+        if (!m->multiplier) continue;
+        multiplier[i] = m->multiplier[i % p->count];
+        shift[i] = m->shift[i % p->count];
     }
-    wide.scale = scale;
     wide.zero = zero;
+    if (m->scale) wide.scale = scale;
+    if (m->multiplier) wide.multiplier = multiplier;
+    if (m->multiplier) wide.shift = shift;
     many.rows = p->rows / times;
     many.count = times * p->count;
     for (int o = LQ_X; o <= LQ_CODES; ++o) many.row_step[o] = times * p->row_step[o];

@@ -22,6 +22,8 @@ typedef struct lq_map {
     /* Of the batch at hand. */
     const float *scale;
     const int32_t *zero;
+    const int32_t *multiplier; /* fixed-point requantization, instead of scale */
+    const int32_t *shift;
     /* What goes to codes is counted first, where anybody wants to know. */
     lq_counts *counts;
     lq_count_fn *count_runs;

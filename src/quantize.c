@@ -33,8 +33,12 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->map = job->map;
     copy->counts = (lq_counts){0, 0, 0};
     copy->quantizes = job->quantizes;
-    copy->map.scale = copy->scale;
     copy->map.zero = copy->zero;
+    if (job->map.scale) copy->map.scale = copy->scale;
+    if (job->map.multiplier) {
+        copy->map.multiplier = copy->multiplier;
+        copy->map.shift = copy->shift;
+    }
     if (job->map.counts) copy->map.counts = &copy->counts;
 }
 
@@ -119,6 +123,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
     tell_counts(&j);
+    if (!status) status = lq_sum_all(&j);
     return status;
 }
 
@@ -167,5 +172,6 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     clear_tail(&call, LQ_CODES);
     clear_tail(&call, LQ_ZERO);
     tell_counts(&j);
+    if (!status) status = lq_sum_all(&j);
     return status;
 }

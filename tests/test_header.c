@@ -151,7 +151,8 @@ static void test_layouts(void **state) {
     assert_int_equal(offsetof(lq_tensor, stride), 96);
     assert_int_equal(sizeof(lq_scheme), 104);
     assert_int_equal(sizeof(lq_report), 48);
-    assert_int_equal(sizeof(lq_exec), 40);
+    assert_int_equal(sizeof(lq_exec), 48);
+    assert_int_equal(sizeof(lq_product), 72);
     assert_int_equal(sizeof(lq_error), 80);
 }
 
