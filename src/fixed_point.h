@@ -66,18 +66,20 @@ static inline int32_t lq_requantize_double_one(int32_t acc, int32_t multiplier, 
 }
 
 /*
- * The same factor with a single rounding, halves up. The sum is biased to be positive, because few
- * processors shift 64-bit lanes with their sign.
+ * The same factor with a single rounding, halves up, in two steps: the floor with one bit more than
+ * the result has, then that bit. The floor of a negative number is the complement of its
+ * complement's, because few processors shift 64-bit lanes with their sign; and it is cut off well
+ * outside of any code, so that the rest fits 32 bits.
  */
 static inline int32_t lq_requantize_single_one(int32_t acc, int32_t multiplier, int32_t shift,
                                                int32_t lo, int32_t hi, int32_t zero) {
-    const int32_t total = 31 - shift;
-    const int64_t sum = (int64_t)acc * multiplier + ((int64_t)1 << (total - 1));
-    const uint64_t bias = (uint64_t)1 << 63;
-    int64_t t = (int64_t)(((uint64_t)sum + bias) >> total) - (int64_t)(bias >> total);
-    t = t < lo ? lo : t;
-    t = t > hi ? hi : t;
-    return (int32_t)t + zero;
+    const uint64_t most = 1 << 20;
+    const int64_t product = (int64_t)acc * multiplier;
+    const uint64_t sign = (uint64_t)(product >> 63);
+    uint64_t t = ((uint64_t)product ^ sign) >> (uint64_t)(int64_t)(30 - shift);
+    t = t < most ? t : most;
+    const int32_t floor = (int32_t)(uint32_t)(t ^ sign);
+    return lq_clamp((floor + 1) >> 1, lo, hi) + zero;
 }
 
 #endif
