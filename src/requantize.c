@@ -182,7 +182,7 @@ static float bias_scale(float input_scale, const lq_tensor *weight_scale, int64_
 
 static lq_status check_bias(lq_call *call, const lq_tensor *bias, float input_scale,
                             const lq_tensor *weight_scale, const lq_tensor *codes) {
-    lq_span spans[3];
+    lq_span spans[3] = {{0, 0}};
     lq_status status = check_vector(call, bias, false, LQ_KIND_REAL, BIAS_POSITION, &spans[0]);
     if (!status) {
         status = check_vector(call, weight_scale, false, LQ_KIND_REAL, WEIGHT_POSITION, &spans[1]);
