@@ -415,8 +415,8 @@ typedef struct lq_exec {
     /*
      * NULL, or an output of lq_quantize, lq_quantize_dynamic and lq_requantize: S32, the shape of
      * the grid or a vector, filled as lq_sum_codes(codes, scheme) does. Other calls refuse it with
-     * LQ_ERROR_STRUCT. It may lie between codes, as parameters may; its statuses are those of a
-     * scale, and the report counts them as the exec's.
+     * LQ_ERROR_STRUCT. It may lie between codes, as parameters may. Its statuses are those of a
+     * scale, and a report that refuses it names the exec.
      */
     const lq_tensor *code_sums;
 } lq_exec;

@@ -282,32 +282,27 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
     return -1;
 }
 
-static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
-                        int64_t n) {
-    const lq_rule *rule = context;
-    const bool affine = rule->mapping == LQ_AFFINE;
-    const int32_t low = affine ? rule->qmin : rule->zero;
-    const int32_t high = affine ? rule->qmax : rule->zero;
-    int32_t z[LQ_BATCH];
+static int64_t outside(const lq_tensor *t, int64_t at, int64_t step, int64_t n, int32_t low,
+                       int32_t high) {
+    int32_t v[LQ_BATCH];
     for (int64_t i = 0; i < n; i += LQ_BATCH) {
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         int good = 0;
-        lq_load_integers(t->type, t->data, at + i * step, step, m, z);
-        for (int64_t k = 0; k < m; ++k) good += (z[k] >= low) & (z[k] <= high);
+        lq_load_integers(t->type, t->data, at + i * step, step, m, v);
+        for (int64_t k = 0; k < m; ++k) good += (v[k] >= low) & (v[k] <= high);
         for (int64_t k = 0; good < m && k < m; ++k) {
-            if (z[k] < low || z[k] > high) return i + k;
+            if (v[k] < low || v[k] > high) return i + k;
         }
     }
     return -1;
 }
 
-static int64_t outside(const lq_tensor *t, int64_t at, int64_t step, int64_t n, int32_t low,
-                       int32_t high) {
-    for (int64_t i = 0; i < n; ++i) {
-        const int32_t v = lq_load_integer(t->type, t->data, at + i * step);
-        if (v < low || v > high) return i;
-    }
-    return -1;
+static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                        int64_t n) {
+    const lq_rule *rule = context;
+    const bool affine = rule->mapping == LQ_AFFINE;
+    return outside(t, at, step, n, affine ? rule->qmin : rule->zero,
+                   affine ? rule->qmax : rule->zero);
 }
 
 static int64_t bad_multiplier(const void *context, const lq_tensor *t, int64_t at, int64_t step,

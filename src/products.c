@@ -35,29 +35,36 @@ typedef struct columns {
 
 /* ----------------------------------------------------------------- loading */
 
-static float real_at(const vector *v, int64_t i, float otherwise) {
+static void load_reals(const vector *v, int64_t first, int64_t n, float *to) {
     const lq_tensor *t = v->tensor;
-    return t ? lq_load_real(t->type, t->data, t->offset + i * v->step) : otherwise;
+    if (t) {
+        lq_load_reals(t->type, t->data, t->offset + first * v->step, v->step, n, to);
+        return;
+    }
+    for (int64_t i = 0; i < n; ++i) to[i] = 1.0f;
 }
 
-static int32_t integer_at(const vector *v, int64_t i) {
+static void load_integers(const vector *v, int64_t first, int64_t n, int32_t *to) {
     const lq_tensor *t = v->tensor;
-    return t ? lq_load_integer(t->type, t->data, t->offset + i * v->step) : 0;
+    if (t) {
+        lq_load_integers(t->type, t->data, t->offset + first * v->step, v->step, n, to);
+        return;
+    }
+    for (int64_t i = 0; i < n; ++i) to[i] = 0;
 }
 
-/* Within its range even where nobody has checked it. */
-static int32_t zero_at(const vector *v, int64_t i) {
-    return lq_clamp(integer_at(v, i), LEAST_ZERO, MOST_ZERO);
+/* Within their range even where nobody has checked them. */
+static void load_zeros(const vector *v, int64_t first, int64_t n, int32_t *to) {
+    load_integers(v, first, n, to);
+    for (int64_t i = 0; i < n; ++i) to[i] = lq_clamp(to[i], LEAST_ZERO, MOST_ZERO);
 }
 
 static void load_columns(const product *p, columns *c) {
-    for (int64_t i = 0; i < c->count; ++i) {
-        c->scale[i] = real_at(&p->column_scale, c->first + i, 1.0f);
-        if (p->bias.tensor) c->bias[i] = real_at(&p->bias, c->first + i, 0.0f);
-        if (!p->corrected) continue;
-        c->sum[i] = integer_at(&p->column_sum, c->first + i);
-        c->zero[i] = zero_at(&p->column_zero, c->first + i);
-    }
+    load_reals(&p->column_scale, c->first, c->count, c->scale);
+    if (p->bias.tensor) load_reals(&p->bias, c->first, c->count, c->bias);
+    if (!p->corrected) return;
+    load_integers(&p->column_sum, c->first, c->count, c->sum);
+    load_zeros(&p->column_zero, c->first, c->count, c->zero);
 }
 
 /* ----------------------------------------------------------------- walking */
@@ -73,16 +80,20 @@ static void dequantize_row(const product *p, columns *c, int64_t row) {
     const bool scatters = p->x->stride[1] != 1 && c->count > 1;
     const int64_t acc_at = at(p->acc, row, c->first);
     const int64_t x_at = at(p->x, row, c->first);
-    const int64_t row_zero = zero_at(&p->row_zero, row);
+    float row_scale;
+    int32_t row_zero, row_sum;
+    load_reals(&p->row_scale, row, 1, &row_scale);
+    load_zeros(&p->row_zero, row, 1, &row_zero);
+    load_integers(&p->row_sum, row, 1, &row_sum);
     lq_product_work w = {
         .acc = (const unsigned char *)p->acc->data + acc_at * 4,
         .x = (unsigned char *)p->x->data + x_at * size,
         .count = c->count,
-        .row_scale = real_at(&p->row_scale, row, 1.0f),
+        .row_scale = row_scale,
         .column_scale = c->scale,
         .row_zero = row_zero,
         .column_sum = p->corrected ? c->sum : NULL,
-        .cross = p->depth * row_zero - integer_at(&p->row_sum, row),
+        .cross = p->depth * row_zero - row_sum,
         .column_zero = c->zero,
         .bias = p->bias.tensor ? c->bias : NULL,
     };
@@ -196,20 +207,31 @@ static lq_status check_vectors(const lq_product *given, lq_span x, product *p) {
 
 /* The largest of a vector of scales; NaN where one is not a scale. */
 static float largest_scale(const vector *v) {
+    float s[LQ_BATCH];
     float most = 0;
     const int64_t n = v->tensor ? lq_elements(v->tensor) : 0;
-    for (int64_t i = 0; i < n; ++i) {
-        const float s = real_at(v, i, 1.0f);
-        if (!(s > 0 && s <= FLT_MAX)) return lq_from_bits(0x7fc00000u);
-        most = s > most ? s : most;
+    for (int64_t i = 0; i < n; i += LQ_BATCH) {
+        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        int good = 0;
+        load_reals(v, i, m, s);
+        for (int64_t k = 0; k < m; ++k) {
+            good += (s[k] > 0) & (s[k] <= FLT_MAX);
+            most = s[k] > most ? s[k] : most;
+        }
+        if (good < m) return lq_from_bits(0x7fc00000u);
     }
     return v->tensor ? most : 1.0f;
 }
 
 static bool zeros_are_sound(const vector *v) {
+    int32_t z[LQ_BATCH];
     const int64_t n = v->tensor ? lq_elements(v->tensor) : 0;
-    for (int64_t i = 0; i < n; ++i) {
-        if (integer_at(v, i) != zero_at(v, i)) return false;
+    for (int64_t i = 0; i < n; i += LQ_BATCH) {
+        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        int good = 0;
+        load_integers(v, i, m, z);
+        for (int64_t k = 0; k < m; ++k) good += (z[k] >= LEAST_ZERO) & (z[k] <= MOST_ZERO);
+        if (good < m) return false;
     }
     return true;
 }
