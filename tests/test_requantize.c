@@ -287,6 +287,31 @@ static void test_rules_by_hand(void **state) {
     }
 }
 
+/* Multipliers of 16 bits, zero points and ranges of symmetric schemes, and negative multipliers. */
+static void test_schemes(void **state) {
+    static const lq_type types[] = {LQ_F32, LQ_F16, LQ_BF16};
+    (void)state;
+    for (int round = 0; round < 400; ++round) {
+        const lq_type type = code_types[round % 6];
+        const lq_mapping mapping = (lq_mapping)random_below(4);
+        const int64_t n = 1 + random_below(200);
+        struct call c = call_of(round % RULES, type, n, lq_per_channel(0), n);
+        struct naive_codes range;
+        c.scheme.mapping = mapping;
+        c.scale = lq_vector(scales, types[random_below(3)], n);
+        random_parameters(type, n);
+        naive_codes_of(&c.scheme, &range);
+        for (int64_t i = 0; i < n; ++i) {
+            const double m = (1 + random_below(1 << 12)) * 0x1p-14;
+            const int negative = mapping == LQ_SYMMETRIC_FULL_RANGE && random_below(2);
+            naive_set_real(&c.scale, i, negative ? -m : m);
+            if (mapping != LQ_AFFINE) zeros[i] = range.z0;
+            accumulators[i] = random_acc() >> random_below(24);
+        }
+        check(&c);
+    }
+}
+
 /* Any shape, strides, blocks; parameters in the shape of the grid, as vectors or for all. */
 static lq_tensor random_layout(void *data, int64_t bytes, lq_type type, int32_t rank,
                                const int64_t *shape) {
@@ -414,10 +439,10 @@ static void test_threads(void **state) {
 int main(void) {
     random_seed(seed_from_environment());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),  cmocka_unit_test(test_all_shifts),
-        cmocka_unit_test(test_ties),    cmocka_unit_test(test_rules_by_hand),
-        cmocka_unit_test(test_views),   cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_random),   cmocka_unit_test(test_all_shifts),
+        cmocka_unit_test(test_ties),     cmocka_unit_test(test_rules_by_hand),
+        cmocka_unit_test(test_schemes),  cmocka_unit_test(test_views),
+        cmocka_unit_test(test_in_place), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests_name("requantize", tests, NULL, NULL);
 }
