@@ -205,56 +205,85 @@ static void test_refused_biases(void **state) {
     assert_memory_equal(codes, before, sizeof codes);
 }
 
-static void test_refused_requantizations(void **state) {
-    int32_t acc[4] = {1, 2, 3, 4}, m[4] = {1, 1, 1, 1}, shift[4] = {0}, z[4] = {0};
-    float f[4] = {1, 1, 1, 1};
-    uint8_t codes[4] = {7, 7, 7, 7};
-    const uint8_t before[4] = {7, 7, 7, 7};
+/* Four channels with sound parameters for any rule, until a test spoils them. */
+static struct {
+    int32_t acc[4], multiplier[4], shift[4], zero[4];
+    float scale[4];
+    uint8_t codes[4];
+    lq_tensor a, q, m, s, f, z;
+} four;
+
+static const uint8_t untouched[4] = {7, 7, 7, 7};
+
+static void reset_four(void) {
+    for (int i = 0; i < 4; ++i) {
+        four.acc[i] = four.multiplier[i] = 1;
+        four.shift[i] = four.zero[i] = 0;
+        four.scale[i] = 1;
+        four.codes[i] = 7;
+    }
+    four.a = lq_vector(four.acc, LQ_S32, 4);
+    four.q = lq_vector(four.codes, LQ_S8, 4);
+    four.m = lq_vector(four.multiplier, LQ_S32, 4);
+    four.s = lq_vector(four.shift, LQ_S32, 4);
+    four.f = lq_vector(four.scale, LQ_F32, 4);
+    four.z = lq_vector(four.zero, LQ_S32, 4);
+}
+
+static void expect_four(lq_requantization rule, const lq_tensor *multiplier, const lq_tensor *shift,
+                        lq_status status, int argument, int64_t index) {
     const lq_scheme scheme = lq_affine(LQ_S8, lq_per_channel(0));
-    const lq_tensor a = lq_vector(acc, LQ_S32, 4), q = lq_vector(codes, LQ_S8, 4);
-    const lq_tensor mm = lq_vector(m, LQ_S32, 4), ss = lq_vector(shift, LQ_S32, 4);
-    const lq_tensor ff = lq_vector(f, LQ_F32, 4), zz = lq_vector(z, LQ_S32, 4);
-    const lq_tensor three = lq_vector(f, LQ_F32, 3), u = lq_vector(shift, LQ_U16, 4);
     const lq_exec exec = reporting();
-    const float bad[] = {0, -1, NAN, INFINITY};
-    const int32_t bad_shifts[] = {31, -32, INT32_MAX, INT32_MIN};
+    expect(lq_requantize(&four.a, &scheme, rule, multiplier, shift, &four.z, &four.q, &exec),
+           status, argument, index);
+    assert_memory_equal(four.codes, untouched, sizeof untouched);
+}
+
+static void test_refused_values(void **state) {
+    static const float bad[] = {0, -1, NAN, INFINITY};
+    static const int32_t bad_shifts[] = {31, -32, INT32_MAX, INT32_MIN};
     (void)state;
     for (lq_requantization rule = 0; rule < 4; ++rule) {
-        const lq_tensor *const by = rule < 2 ? &ff : &mm;
-        const lq_tensor *const s = rule < 2 ? NULL : &ss;
+        const int fixed = rule >= LQ_REQUANTIZE_DOUBLE_ROUNDING;
+        reset_four();
         for (int i = 0; i < 4; ++i) {
-            f[i] = bad[i];
-            m[i] = -1 - i;
-            expect(lq_requantize(&a, &scheme, rule, by, s, &zz, &q, &exec), LQ_ERROR_SCALE, 4, i);
-            f[i] = 1;
-            m[i] = 0;
-            shift[i] = bad_shifts[i];
-            if (s) {
-                expect(lq_requantize(&a, &scheme, rule, by, s, &zz, &q, &exec), LQ_ERROR_SCALE, 5,
-                       i);
-            }
-            shift[i] = 0;
+            four.scale[i] = bad[i];
+            four.multiplier[i] = -1 - i;
+            expect_four(rule, fixed ? &four.m : &four.f, fixed ? &four.s : NULL, LQ_ERROR_SCALE, 4,
+                        i);
+            four.scale[i] = 1;
+            four.multiplier[i] = 0;
+            four.shift[i] = bad_shifts[i];
+            if (fixed) expect_four(rule, &four.m, &four.s, LQ_ERROR_SCALE, 5, i);
+            four.shift[i] = 0;
         }
-        z[3] = 128;
-        expect(lq_requantize(&a, &scheme, rule, by, s, &zz, &q, &exec), LQ_ERROR_ZERO_POINT, 6, 3);
-        z[3] = 0;
-        expect(lq_requantize(&a, &scheme, rule, rule < 2 ? &mm : &ff, s, &zz, &q, &exec),
-               LQ_ERROR_TYPE, 4, -1);
-        expect(lq_requantize(&ff, &scheme, rule, by, s, &zz, &q, &exec), LQ_ERROR_TYPE, 1, -1);
-        expect(lq_requantize(&a, &scheme, rule, NULL, s, &zz, &q, &exec), LQ_ERROR_NULL, 4, -1);
-        if (!s) {
-            expect(lq_requantize(&a, &scheme, rule, by, &ss, &zz, &q, &exec), LQ_ERROR_GRID, 5, -1);
-            expect(lq_requantize(&a, &scheme, rule, &three, s, &zz, &q, &exec), LQ_ERROR_GRID, 4,
-                   -1);
-        } else {
-            expect(lq_requantize(&a, &scheme, rule, by, NULL, &zz, &q, &exec), LQ_ERROR_NULL, 5,
-                   -1);
-            expect(lq_requantize(&a, &scheme, rule, by, &u, &zz, &q, &exec), LQ_ERROR_TYPE, 5, -1);
-        }
+        four.zero[3] = 128;
+        expect_four(rule, fixed ? &four.m : &four.f, fixed ? &four.s : NULL, LQ_ERROR_ZERO_POINT, 6,
+                    3);
     }
-    expect(lq_requantize(&a, &scheme, 4, &ff, NULL, &zz, &q, &exec), LQ_ERROR_ENUM, 3, -1);
-    expect(lq_requantize(&a, &scheme, -1, &ff, NULL, &zz, &q, &exec), LQ_ERROR_ENUM, 3, -1);
-    assert_memory_equal(codes, before, sizeof codes);
+}
+
+static void test_refused_requantizations(void **state) {
+    (void)state;
+    reset_four();
+    const lq_tensor three = lq_vector(four.scale, LQ_F32, 3);
+    const lq_tensor unsigned_shifts = lq_vector(four.shift, LQ_U16, 4);
+    for (lq_requantization rule = 0; rule < LQ_REQUANTIZE_DOUBLE_ROUNDING; ++rule) {
+        expect_four(rule, &four.m, NULL, LQ_ERROR_TYPE, 4, -1);
+        expect_four(rule, NULL, NULL, LQ_ERROR_NULL, 4, -1);
+        expect_four(rule, &four.f, &four.s, LQ_ERROR_GRID, 5, -1);
+        expect_four(rule, &three, NULL, LQ_ERROR_GRID, 4, -1);
+    }
+    for (lq_requantization rule = LQ_REQUANTIZE_DOUBLE_ROUNDING; rule < 4; ++rule) {
+        expect_four(rule, &four.f, &four.s, LQ_ERROR_TYPE, 4, -1);
+        expect_four(rule, NULL, &four.s, LQ_ERROR_NULL, 4, -1);
+        expect_four(rule, &four.m, NULL, LQ_ERROR_NULL, 5, -1);
+        expect_four(rule, &four.m, &unsigned_shifts, LQ_ERROR_TYPE, 5, -1);
+    }
+    expect_four(4, &four.f, NULL, LQ_ERROR_ENUM, 3, -1);
+    expect_four(-1, &four.f, NULL, LQ_ERROR_ENUM, 3, -1);
+    four.a = four.f;
+    expect_four(0, &four.f, NULL, LQ_ERROR_TYPE, 1, -1);
 }
 
 /* Nobody looks, and still every code is the documented one. */
@@ -290,64 +319,88 @@ static void test_trusted_fixed_point(void **state) {
     }
 }
 
-static void test_refused_products(void **state) {
-    int32_t acc[6] = {0}, sums[3] = {0}, zero[3] = {0};
-    float x[6] = {7, 7, 7, 7, 7, 7}, s[3] = {1, 1, 1};
-    const float before[6] = {7, 7, 7, 7, 7, 7};
-    const lq_tensor a = lq_matrix(acc, LQ_S32, 2, 3), y = lq_matrix(x, LQ_F32, 2, 3);
-    const lq_tensor rows = lq_vector(s, LQ_F32, 2), columns = lq_vector(s, LQ_F32, 3);
-    const lq_tensor row_zero = lq_vector(zero, LQ_S32, 2), row_sums = lq_vector(sums, LQ_S32, 2);
-    const lq_tensor column_zero = lq_vector(zero, LQ_S32, 3);
-    const lq_tensor over = lq_vector(x, LQ_F32, 3), cube = lq_contiguous(x, LQ_F32, 0, NULL);
-    const float bad[] = {0, -1, NAN, INFINITY};
-    const lq_exec exec = reporting();
+/* Two rows and three columns, of which a test fills in what is refused. */
+static struct {
+    int32_t acc[6], sums[3], zero[3];
+    float x[6], scale[3];
+    lq_tensor a, y, rows, columns, row_zero, column_zero, row_sums, over;
     lq_product p;
+} six;
+
+static void reset_six(void) {
+    memset(&six, 0, sizeof six);
+    for (int i = 0; i < 6; ++i) six.x[i] = 7;
+    for (int i = 0; i < 3; ++i) six.scale[i] = 1;
+    six.a = lq_matrix(six.acc, LQ_S32, 2, 3);
+    six.y = lq_matrix(six.x, LQ_F32, 2, 3);
+    six.rows = lq_vector(six.scale, LQ_F32, 2);
+    six.columns = lq_vector(six.scale, LQ_F32, 3);
+    six.row_zero = lq_vector(six.zero, LQ_S32, 2);
+    six.column_zero = lq_vector(six.zero, LQ_S32, 3);
+    six.row_sums = lq_vector(six.sums, LQ_S32, 2);
+    six.over = lq_vector(six.x, LQ_F32, 3);
+    lq_product_init(&six.p, sizeof six.p);
+}
+
+/* And begins anew. */
+static void expect_six(lq_status status, int argument) {
+    const lq_exec exec = reporting();
+    expect(lq_dequantize_accumulators(&six.a, &six.p, &six.y, &exec), status, argument, -1);
+    for (int i = 0; i < 6; ++i) assert_true(six.x[i] == 7);
+    reset_six();
+}
+
+static void test_refused_factors(void **state) {
+    static const float bad[] = {0, -1, NAN, INFINITY};
+    static const int32_t bad_zeros[] = {65536, -32769, INT32_MIN, INT32_MAX};
     (void)state;
-#define REFUSED(status, argument)                                                                  \
-    expect(lq_dequantize_accumulators(&a, &p, &y, &exec), status, argument, -1);                   \
-    lq_product_init(&p, sizeof p)
-    lq_product_init(&p, sizeof p);
-    p.struct_size = 1;
-    REFUSED(LQ_ERROR_STRUCT, 2);
-    p.depth = -1;
-    REFUSED(LQ_ERROR_SHAPE, 2);
-    p.depth = INT64_C(1) << 31;
-    REFUSED(LQ_ERROR_SHAPE, 2);
+    reset_six();
+    six.p.depth = -1;
+    expect_six(LQ_ERROR_SHAPE, 2);
+    six.p.depth = INT64_C(1) << 31;
+    expect_six(LQ_ERROR_SHAPE, 2);
     for (int i = 0; i < 4; ++i) {
-        p.row_scale = &rows;
-        s[1] = bad[i];
-        REFUSED(LQ_ERROR_SCALE, 2);
+        six.p.row_scale = &six.rows;
+        six.scale[1] = bad[i];
+        expect_six(LQ_ERROR_SCALE, 2);
+        six.p.column_zero_point = &six.column_zero;
+        six.p.row_sums = &six.row_sums;
+        six.zero[2] = bad_zeros[i];
+        expect_six(LQ_ERROR_ZERO_POINT, 2);
     }
-    p.row_scale = &rows;
-    p.column_scale = &columns;
-    s[1] = 3e30f;
-    REFUSED(LQ_ERROR_SCALE, 2);
-    p.row_scale = &columns;
-    REFUSED(LQ_ERROR_GRID, 2);
-    p.column_zero_point = &column_zero;
-    REFUSED(LQ_ERROR_NULL, 2);
-    p.row_zero_point = &row_zero;
-    REFUSED(LQ_ERROR_NULL, 2);
-    p.column_zero_point = &column_zero;
-    p.row_sums = &row_sums;
-    zero[2] = 65536;
-    REFUSED(LQ_ERROR_ZERO_POINT, 2);
-    p.column_zero_point = &column_zero;
-    p.row_sums = &row_sums;
-    zero[2] = -32769;
-    REFUSED(LQ_ERROR_ZERO_POINT, 2);
-    p.bias = &over;
-    REFUSED(LQ_ERROR_OVERLAP, 2);
-    p.bias = &row_sums;
-    REFUSED(LQ_ERROR_TYPE, 2);
-    p.bias = &y;
-    REFUSED(LQ_ERROR_RANK, 2);
-#undef REFUSED
-    expect(lq_dequantize_accumulators(&a, NULL, &y, &exec), LQ_ERROR_NULL, 2, -1);
-    expect(lq_dequantize_accumulators(&y, &p, &y, &exec), LQ_ERROR_TYPE, 1, -1);
-    expect(lq_dequantize_accumulators(&a, &p, &a, &exec), LQ_ERROR_TYPE, 3, -1);
-    expect(lq_dequantize_accumulators(&a, &p, &cube, &exec), LQ_ERROR_RANK, 3, -1);
-    assert_memory_equal(x, before, sizeof x);
+    six.p.row_scale = &six.rows;
+    six.p.column_scale = &six.columns;
+    six.scale[1] = 3e30f;
+    expect_six(LQ_ERROR_SCALE, 2);
+    six.p.column_zero_point = &six.column_zero;
+    expect_six(LQ_ERROR_NULL, 2);
+    six.p.row_zero_point = &six.row_zero;
+    expect_six(LQ_ERROR_NULL, 2);
+}
+
+static void test_refused_products(void **state) {
+    const lq_exec exec = reporting();
+    (void)state;
+    reset_six();
+    six.p.struct_size = 1;
+    expect_six(LQ_ERROR_STRUCT, 2);
+    six.p.row_scale = &six.columns;
+    expect_six(LQ_ERROR_GRID, 2);
+    six.p.bias = &six.over;
+    expect_six(LQ_ERROR_OVERLAP, 2);
+    six.p.bias = &six.row_sums;
+    expect_six(LQ_ERROR_TYPE, 2);
+    six.p.bias = &six.y;
+    expect_six(LQ_ERROR_RANK, 2);
+    six.a = six.y;
+    expect_six(LQ_ERROR_TYPE, 1);
+    six.y = six.a;
+    expect_six(LQ_ERROR_TYPE, 3);
+    six.y = six.over;
+    expect_six(LQ_ERROR_RANK, 3);
+    six.y.shape[1] = 2;
+    expect_six(LQ_ERROR_SHAPE, 3);
+    expect(lq_dequantize_accumulators(&six.a, NULL, &six.y, &exec), LQ_ERROR_NULL, 2, -1);
 }
 
 /* Calls that write no codes, and sums where they must not be. */
@@ -392,8 +445,10 @@ int main(void) {
         cmocka_unit_test(test_biases),
         cmocka_unit_test(test_bias_ties),
         cmocka_unit_test(test_refused_biases),
+        cmocka_unit_test(test_refused_values),
         cmocka_unit_test(test_refused_requantizations),
         cmocka_unit_test(test_trusted_fixed_point),
+        cmocka_unit_test(test_refused_factors),
         cmocka_unit_test(test_refused_products),
         cmocka_unit_test(test_refused_sums),
     };
