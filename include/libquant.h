@@ -610,7 +610,8 @@ LQ_API lq_status lq_quantize_multiplier(double scale, int32_t *multiplier, int32
 
 /*
  * How a bias is rounded. Its scale is s = sx * sw, rounded to float32.
- *   LQ_BIAS_EVEN   rne((double)b / s), clamped to [-2^31, 2^31 - 1]: ONNX Runtime's tools
+ *   LQ_BIAS_EVEN   rne((double)b / s), clamped to [-2^31, 2^31 - 1]: ONNX Runtime's tools (the
+ *                  older ones round the quotient to float32 first, and do not clamp)
  *   LQ_BIAS_AWAY   round(b * (float)(1 / s)), halves away from zero, the product in float32,
  *                  clamped to [-2^31 + 1, 2^31 - 1]: TFLite
  * NaN becomes 0; infinities saturate.
