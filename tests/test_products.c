@@ -360,6 +360,31 @@ static void test_large_products(void **state) {
     free(scales);
 }
 
+/* 2^60 + 2^36 is halfway between two floats; what tells its sides apart is beyond a double. */
+static void test_far_tie(void **state) {
+    enum { N = 99 };
+    static const float above = 0x1p60f + 0x1p37f;
+    int32_t acc[N];
+    float got[N];
+    const int32_t zero = 1 << 15, row_sum = -(1 << 21), column_sum = 0;
+    const lq_tensor a = lq_matrix(acc, LQ_S32, 1, N), x = lq_matrix(got, LQ_F32, 1, N);
+    const lq_tensor z = lq_vector(&zero, LQ_S32, 1), rows = lq_vector(&row_sum, LQ_S32, 1);
+    const lq_tensor columns = lq_vector(&column_sum, LQ_S32, 1);
+    lq_product p;
+    (void)state;
+    lq_product_init(&p, sizeof p);
+    p.depth = 1 << 30;
+    p.row_zero_point = p.column_zero_point = &z;
+    p.row_sums = &rows;
+    p.column_sums = &columns;
+    for (int i = 0; i < N; ++i) acc[i] = i % 3 - 1;
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        if (lq_cpu_use(level) != LQ_OK) continue;
+        assert_int_equal(lq_dequantize_accumulators(&a, &p, &x, NULL), LQ_OK);
+        for (int i = 0; i < N; ++i) assert_true(got[i] == (acc[i] > 0 ? above : 0x1p60f));
+    }
+}
+
 /* The identity of the header: corrected accumulators are the product of (q - z). */
 static void test_identity(void **state) {
     enum { M = 5, N = 9, K = 70 };
@@ -407,7 +432,7 @@ int main(void) {
         cmocka_unit_test(test_sums_of_views), cmocka_unit_test(test_sums_of_large_tensors),
         cmocka_unit_test(test_sums_saturate), cmocka_unit_test(test_sums_with_codes),
         cmocka_unit_test(test_products),      cmocka_unit_test(test_large_products),
-        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_far_tie),       cmocka_unit_test(test_identity),
     };
     return cmocka_run_group_tests_name("products", tests, NULL, NULL);
 }
