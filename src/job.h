@@ -17,8 +17,13 @@ typedef struct lq_job {
     bool chosen;    /* the one block's parameters are there, not to be read */
     /* Of the batch at hand. */
     lq_parameters parameters;
-    float lo[LQ_BATCH];
-    float hi[LQ_BATCH];
+    union {
+        struct {
+            float lo[LQ_BATCH];
+            float hi[LQ_BATCH];
+        };
+        int64_t sum[LQ_BATCH];
+    };
     signed char first[LQ_BATCH]; /* sign of the first value of largest magnitude */
 } lq_job;
 
@@ -44,6 +49,8 @@ lq_status lq_calibrate_all(lq_job *job);
 
 /* Into the report, where there is one. */
 void lq_tell_counts(const lq_job *job);
+/* The sums of codes that the call was asked for, if it was. */
+lq_status lq_sum_all(lq_job *job);
 
 /* NaN and infinities, where the report wants them. */
 lq_status lq_count_nonfinite(lq_job *job);

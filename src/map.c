@@ -100,6 +100,11 @@ static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *pa
     if (!m->parameters) return work;
     work.scale = m->parameters->scale + block;
     work.zero = m->parameters->zero + block;
+    if (m->fixed_point) {
+        work.multiplier = m->parameters->multiplier + block;
+        work.shift = m->parameters->shift + block;
+        return work;
+    }
     work.offset = m->parameters->offset + block;
     work.center = m->parameters->center + block;
     work.back = m->parameters->back + block;
@@ -256,6 +261,10 @@ static void map_repeated(const lq_map *m, const lq_piece *p) {
         repeated.offset[i] = one->offset[i % p->count];
         repeated.center[i] = one->center[i % p->count];
         repeated.back[i] = one->back[i % p->count];
+    }
+    for (int64_t i = 0; m->fixed_point && i < times * p->count; ++i) {
+        repeated.multiplier[i] = one->multiplier[i % p->count];
+        repeated.shift[i] = one->shift[i % p->count];
     }
     wide.parameters = &repeated;
     many.rows = p->rows / times;

@@ -10,14 +10,21 @@
 #include "kernels.h"
 
 /*
- * The parameters of a batch as kernels take them; the last three only where there is a rule. Scales
- * may have become factors, and zero points offsets.
+ * The parameters of a batch as kernels take them; the last three only where there is a rule, or
+ * fixed-point requantization. Scales may have become factors, and zero points offsets.
  */
 typedef struct lq_parameters {
     float scale[LQ_BATCH];
     int32_t zero[LQ_BATCH];
-    float offset[LQ_BATCH];
-    float center[LQ_BATCH], back[LQ_BATCH];
+    union {
+        float offset[LQ_BATCH];
+        int32_t multiplier[LQ_BATCH];
+    };
+    union {
+        float center[LQ_BATCH];
+        int32_t shift[LQ_BATCH];
+    };
+    float back[LQ_BATCH];
 } lq_parameters;
 
 typedef struct lq_map {
@@ -32,6 +39,7 @@ typedef struct lq_map {
     const lq_type_info *code; /* or a real type: x becomes the values of its codes */
     int32_t qmin, qmax;
     double limit;                    /* of a conversion */
+    bool fixed_point;                /* requantization by multipliers and shifts */
     const lq_element_rule *rule;     /* NULL: the plain one */
     const lq_parameters *parameters; /* of the batch at hand; NULL where there are none */
     /* What goes to codes is counted first, where anybody wants to know. */

@@ -137,6 +137,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
     lq_tell_counts(&j);
+    if (!status) status = lq_sum_all(&j);
     return status;
 }
 
@@ -211,5 +212,6 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     clear_tail(&call, LQ_CODES);
     clear_tail(&call, LQ_ZERO);
     lq_tell_counts(&j);
+    if (!status) status = lq_sum_all(&j);
     return status;
 }

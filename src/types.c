@@ -108,6 +108,8 @@ void lq_load_integers(lq_type type, const void *data, int64_t at, int64_t step, 
         for (int64_t i = 0; i < n; ++i) to[i] = p[at + i * step];
     } else if (type == LQ_S8) {
         for (int64_t i = 0; i < n; ++i) to[i] = (signed char)p[at + i * step];
+    } else if (type == LQ_S32) {
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i, p + (at + i * step) * 4, 4);
     } else {
         for (int64_t i = 0; i < n; ++i) to[i] = lq_load_integer(type, data, at + i * step);
     }

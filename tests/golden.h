@@ -1,23 +1,28 @@
-/* The parts of the golden hashes. */
+/* What the files of the golden program share: inputs, hashes, rows. */
 #ifndef GOLDEN_H
 #define GOLDEN_H
 
-#include <stddef.h>
 #include <stdint.h>
 
-enum { GOLDEN_ROWS = 1000, GOLDEN_TYPES = 4 };
+#include "libquant.h"
 
-typedef struct golden_row {
-    char name[56];
-    uint64_t hash;
-} golden_row;
+/* splitmix64, from a seed. */
+void golden_seed(uint64_t seed);
+uint32_t golden_random(void);
 
-/* Compares rows with a file's, after `failed` failures; prints what differs. 0: all is well. */
-int golden_check(const char *path, const golden_row *rows, int row_count, int failed);
+/* A new hash; what it has come to. */
+void golden_begin(void);
+uint64_t golden_hash(void);
 
-/* Converts a fixed set of inputs between two types and hands on each element and all counts. */
-typedef void golden_add(uint64_t value, int bytes);
-void golden_convert(int from, int to, int32_t overflow, golden_add *add);
-void golden_convert_name(int from, int to, int32_t overflow, char *name, size_t size);
+/* Takes a value, or all bytes of a view, into the hash of the row at hand. */
+void golden_add(uint64_t value, int bytes);
+void golden_add_tensor(const lq_tensor *t);
+
+/* One row: what `run` adds, on every level. */
+void golden_row(const char *name, void (*run)(const void *context), const void *context);
+
+/* The rows of conversions and of integer products, each in a file of its own. */
+void golden_conversions(void);
+void golden_products(void);
 
 #endif

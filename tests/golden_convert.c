@@ -1,15 +1,14 @@
 /* lq_convert for the golden hashes: bits around what a change of rounding would change. */
 #include "golden.h"
-#include "libquant.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { COUNT = 4003, ROW = 29 };
+enum { COUNT = 4003, ROW = 29, TYPES = 4 };
 
 static const struct {
     lq_type type;
     int bits, fraction;
-} types[GOLDEN_TYPES] = {{LQ_F32, 32, 23}, {LQ_F16, 16, 10}, {LQ_BF16, 16, 7}, {LQ_F64, 64, 52}};
+} types[TYPES] = {{LQ_F32, 32, 23}, {LQ_F16, 16, 10}, {LQ_BF16, 16, 7}, {LQ_F64, 64, 52}};
 
 static unsigned char input[COUNT * 8], output[COUNT * 8];
 
@@ -74,7 +73,16 @@ static void make_inputs(int type) {
     }
 }
 
-void golden_convert(int from, int to, int32_t overflow, golden_add *add) {
+typedef struct conversion {
+    int from, to;
+    lq_overflow overflow;
+} conversion;
+
+static void run_convert(const void *context) {
+    const conversion *c = context;
+    const int from = c->from;
+    const int to = c->to;
+    const lq_overflow overflow = c->overflow;
     const lq_tensor flat_x = lq_vector(input, types[from].type, COUNT);
     const lq_tensor flat_y = lq_vector(output, types[to].type, COUNT);
     lq_tensor x = lq_matrix(input, types[from].type, COUNT / ROW, ROW);
@@ -86,22 +94,27 @@ void golden_convert(int from, int to, int32_t overflow, golden_add *add) {
     exec.report = &report;
     make_inputs(from);
     memset(output, 0x5a, sizeof output);
-    add((uint64_t)lq_convert(&flat_x, &flat_y, overflow, &exec), 4);
-    for (int64_t i = 0; i < COUNT; ++i) add(get(to, i), types[to].bits / 8);
-    add((uint64_t)report.nan, 8);
-    add((uint64_t)report.infinite, 8);
-    add((uint64_t)report.overflowed, 8);
-    add((uint64_t)report.underflowed, 8);
+    golden_add((uint64_t)lq_convert(&flat_x, &flat_y, overflow, &exec), 4);
+    for (int64_t i = 0; i < COUNT; ++i) golden_add(get(to, i), types[to].bits / 8);
+    golden_add((uint64_t)report.nan, 8);
+    golden_add((uint64_t)report.infinite, 8);
+    golden_add((uint64_t)report.overflowed, 8);
+    golden_add((uint64_t)report.underflowed, 8);
     /* By columns, the last of them first. */
     x.stride[0] = 1;
     x.stride[1] = -(COUNT / ROW);
     x.offset = (ROW - 1) * (COUNT / ROW);
-    add((uint64_t)lq_convert(&x, &y, overflow, NULL), 4);
-    for (int64_t i = 0; i < COUNT / ROW * ROW; ++i) add(get(to, i), types[to].bits / 8);
+    golden_add((uint64_t)lq_convert(&x, &y, overflow, NULL), 4);
+    for (int64_t i = 0; i < COUNT / ROW * ROW; ++i) golden_add(get(to, i), types[to].bits / 8);
 }
 
-void golden_convert_name(int from, int to, int32_t overflow, char *name, size_t size) {
-    snprintf(name, size, "convert/%s/%s/%s", lq_type_name(types[from].type),
-             lq_type_name(types[to].type),
-             overflow == LQ_OVERFLOW_SATURATE ? "saturate" : "infinite");
+void golden_conversions(void) {
+    static const char *const names[] = {"infinite", "saturate"};
+    for (int i = 0; i < TYPES * TYPES * 2; ++i) {
+        const conversion c = {i / (2 * TYPES), i / 2 % TYPES, i % 2};
+        char name[56];
+        snprintf(name, sizeof name, "convert/%s/%s/%s", lq_type_name(types[c.from].type),
+                 lq_type_name(types[c.to].type), names[c.overflow]);
+        golden_row(name, run_convert, &c);
+    }
 }

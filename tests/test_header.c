@@ -152,7 +152,8 @@ static void test_layouts(void **state) {
     assert_int_equal(offsetof(lq_tensor, stride), 96);
     assert_int_equal(sizeof(lq_scheme), 168);
     assert_int_equal(sizeof(lq_report), 64);
-    assert_int_equal(sizeof(lq_exec), 40);
+    assert_int_equal(sizeof(lq_exec), 48);
+    assert_int_equal(sizeof(lq_product), 72);
     assert_int_equal(sizeof(lq_error), 80);
 }
 
@@ -184,6 +185,12 @@ static void test_values(void **state) {
     assert_int_equal(LQ_TRUSTED, 1);
     assert_int_equal(LQ_OVERFLOW_INFINITE, 0);
     assert_int_equal(LQ_OVERFLOW_SATURATE, 1);
+    assert_int_equal(LQ_REQUANTIZE_FLOAT, 0);
+    assert_int_equal(LQ_REQUANTIZE_ONNX, 1);
+    assert_int_equal(LQ_REQUANTIZE_DOUBLE_ROUNDING, 2);
+    assert_int_equal(LQ_REQUANTIZE_SINGLE_ROUNDING, 3);
+    assert_int_equal(LQ_BIAS_EVEN, 0);
+    assert_int_equal(LQ_BIAS_AWAY, 1);
     assert_int_equal(LQ_MAX_RANK, 8);
     assert_int_equal(LQ_CPU_SCALAR, 0);
     assert_int_equal(LQ_CPU_AVX2, 1);
@@ -300,6 +307,12 @@ static void test_init(void **state) {
     assert_int_equal(lq_error_init(&error, sizeof error), LQ_OK);
     assert_int_equal(error.struct_size, sizeof error);
     assert_int_equal(error.count, 0);
+    lq_product product;
+    assert_int_equal(lq_product_init(NULL, sizeof product), LQ_ERROR_NULL);
+    assert_int_equal(lq_product_init(&product, sizeof product - 1), LQ_ERROR_STRUCT);
+    assert_int_equal(lq_product_init(&product, sizeof product), LQ_OK);
+    assert_int_equal(product.struct_size, sizeof product);
+    assert_true(product.depth == 0 && product.bias == NULL);
 }
 
 /* A struct of a later version is zeroed to its end and not beyond. */

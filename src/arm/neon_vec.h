@@ -37,6 +37,12 @@ LQ_INLINE tile tile_of(itile i) {
     return t;
 }
 
+LQ_INLINE itile tile_bits(tile t) {
+    itile i;
+    EACH i.v[k] = vreinterpretq_s32_f32(t.v[k]);
+    return i;
+}
+
 LQ_INLINE tile tile_subtract(tile a, tile b) {
     EACH a.v[k] = vsubq_f32(a.v[k], b.v[k]);
     return a;

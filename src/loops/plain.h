@@ -39,6 +39,17 @@ LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
     memcpy(x + i * 2, &h, sizeof h);
 }
 
+/* A code as its bits. */
+LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) {
+    uint16_t h;
+    switch (width) {
+    case LQ_WIDTH_2: return ((uint32_t)q[i / 4] >> (i % 4 * 2)) & 3u;
+    case LQ_WIDTH_4: return ((uint32_t)q[i / 2] >> (i % 2 * 4)) & 15u;
+    case LQ_WIDTH_8: return q[i];
+    default: memcpy(&h, q + i * 2, sizeof h); return h;
+    }
+}
+
 /* rne(t) is above an integer bound exactly where t is at or above this: a tie goes to even. */
 LQ_INLINE float edge_above(float bound) {
     const float tie = bound + 0.5f;

@@ -5,6 +5,7 @@
  *   tile, itile              floats; their int32 counterparts
  *   tile_splat, itile_splat
  *   tile_of                  int32 to float
+ *   tile_bits                the same bits as int32
  *   tile_add, tile_subtract, tile_multiply, itile_add
  *   tile_load, tile_load_n   real elements, widened; _n takes fewer than TILE, the rest are 0
  *   tile_store, tile_store_n real elements, narrowed to nearest even
@@ -26,7 +27,7 @@
  *   tile_first_n             the first n of a, then b
  *   tile_lowest, tile_highest over all elements
  */
-#include "loops/plain.h"
+#include "loops/accumulators.h"
 
 /*
  * x / s from r = x * (1/s) and one correction by fused multiply-adds. Where s lies in this range,
@@ -432,6 +433,61 @@ LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
             const tile t = tile_max(least, tile_min(most, v));
             /* Narrowing makes NaN quiet on its own, a copy does not. */
             convert_store(to, y, i, to == LQ_REAL_f32 ? tile_quiet(t) : t, w->limit, n);
+        }
+    }
+}
+
+LQ_INLINE itile acc_load(const unsigned char *acc, int64_t i, int64_t n) {
+    return tile_bits(reals_at(LQ_REAL_f32, acc, i, n));
+}
+
+LQ_INLINE void requantize_float_runs(const lq_map_work *w, lq_width width) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *acc = w->x + r * w->x_step;
+        unsigned char *q = w->codes + r * w->codes_step;
+        const int32_t z = w->zero[r * w->param_step];
+        const tile scale = tile_splat(w->scale[r * w->param_step]);
+        const tile lo = tile_splat((float)(w->qmin - z));
+        const tile hi = tile_splat((float)(w->qmax - z));
+        const itile zero = itile_splat(z);
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const tile v = tile_multiply(tile_of(acc_load(acc, i, n)), scale);
+            codes_to(width, q, i, tile_codes(v, lo, hi, zero), n);
+        }
+    }
+}
+
+LQ_INLINE void requantize_float_lanes(const lq_map_work *w, lq_width width) {
+    const tile qmin = tile_splat((float)w->qmin);
+    const tile qmax = tile_splat((float)w->qmax);
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *acc = w->x + r * w->x_step;
+        unsigned char *q = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const itile zero = zeros_at(w->zero, i, n);
+            const tile z = tile_of(zero);
+            const tile v = tile_multiply(tile_of(acc_load(acc, i, n)), floats_at(w->scale, i, n));
+            codes_to(width, q, i,
+                     tile_codes(v, tile_subtract(qmin, z), tile_subtract(qmax, z), zero), n);
+        }
+    }
+}
+
+LQ_INLINE void dequantize_products(const lq_product_work *w, lq_real real) {
+    float v[ACC_PIECE];
+    for (int64_t first = 0; first < w->count; first += ACC_PIECE) {
+        const int64_t rest = w->count - first;
+        const int32_t n = (int32_t)(rest < ACC_PIECE ? rest : ACC_PIECE);
+        product_values(w, first, n, v);
+        int32_t i = 0;
+        for (; i + TILE <= n; i += TILE) {
+            tile_store(real, w->x, first + i, tile_load(LQ_REAL_f32, (unsigned char *)v, i));
+        }
+        if (i < n) {
+            const tile rest_of_it = tile_load_n(LQ_REAL_f32, (unsigned char *)v, i, n - i);
+            tile_store_n(real, w->x, first + i, rest_of_it, n - i);
         }
     }
 }

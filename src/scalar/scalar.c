@@ -2,7 +2,7 @@
  * The scalar level: the definition of every kernel, in plain loops over the one-element functions,
  * written so that compilers vectorize them for whatever the baseline has.
  */
-#include "loops/plain.h"
+#include "loops/accumulators.h"
 
 /* The parameters of a row: `step` is 0 where it has one of each, 1 where each lane has its own. */
 typedef struct row_parameters {
@@ -275,6 +275,24 @@ LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
             v = v < -limit ? -limit : v;
             store_one(to, y, i, to == LQ_REAL_f32 ? lq_quiet(v) : v);
         }
+    }
+}
+
+LQ_INLINE void requantize_float_runs(const lq_map_work *w, lq_width width) {
+    requantize_rows(w, width, RULE_FLOAT, 0);
+}
+
+LQ_INLINE void requantize_float_lanes(const lq_map_work *w, lq_width width) {
+    requantize_rows(w, width, RULE_FLOAT, 1);
+}
+
+LQ_INLINE void dequantize_products(const lq_product_work *w, lq_real real) {
+    float v[ACC_PIECE];
+    for (int64_t first = 0; first < w->count; first += ACC_PIECE) {
+        const int64_t rest = w->count - first;
+        const int32_t n = (int32_t)(rest < ACC_PIECE ? rest : ACC_PIECE);
+        product_values(w, first, n, v);
+        for (int32_t i = 0; i < n; ++i) store_one(real, w->x, first + i, v[i]);
     }
 }
 

@@ -37,6 +37,12 @@ LQ_INLINE tile tile_of(itile i) {
     return t;
 }
 
+LQ_INLINE itile tile_bits(tile t) {
+    itile i;
+    EACH i.v[k] = _mm256_castps_si256(t.v[k]);
+    return i;
+}
+
 LQ_INLINE tile tile_subtract(tile a, tile b) {
     EACH a.v[k] = _mm256_sub_ps(a.v[k], b.v[k]);
     return a;

@@ -5,9 +5,9 @@ Needs Debian's python3-numpy, python3-torch and python3-onnx, and nothing else:
 
     /usr/bin/python3 tests/vectors/make_vectors.py
 
-  onnx/      the node tests of QuantizeLinear and DequantizeLinear that python3-onnx comes with, and
-             those of Cast between float32, float16 and float64
-  onnx_ref/  the same operators, computed here with numpy as the operators' text (opset 25) says,
+  onnx/      the node tests of QuantizeLinear, DequantizeLinear, QLinearMatMul and MatMulInteger that
+             python3-onnx comes with, and those of Cast between float32, float16 and float64
+  onnx_ref/  the first three of these operators, computed here with numpy as the operators' text (opset 25) says,
              for what that onnx is too old for: blocks, 16, 4 and 2 bits, precision. Half-width
              results are converted by PyTorch.
   torch/     tensors that PyTorch quantized and dequantized
@@ -210,6 +210,42 @@ def ref_dequantize(random, name, dtype, shape, attrs, with_zero_point=True, real
     case.write("onnx_ref", name, "DequantizeLinear", attrs, source="numpy")
 
 
+def ref_qlinear_matmul(random, name, dtype, shapes, real, powers):
+    """y = saturate(round((a - za) @ (b - zb) * (sa * sb / sy) + zy)), the factor in the type of the
+    scales, the product with it in double, halves to even after the zero point is added."""
+    _, low, high, _ = CODES[dtype]
+    a, b = (random.randint(low, high + 1, shape) for shape in shapes)
+    za, zb, zy = (random.randint(low, high + 1, [1]) for _ in range(3))
+    acc = (a - za) @ (b - zb)
+    spread_of_y = np.float64(max(1, np.abs(acc).max())) / (high - low)
+    sa, sb = (np.exp(random.uniform(-5.0, -2.0, [1])).astype(real) for _ in range(2))
+    sy = (sa.astype(np.float64) * sb * spread_of_y).astype(real)
+    if powers:
+        sa, sb = np.array([2.0 ** -4]).astype(real), np.array([2.0 ** -3]).astype(real)
+        sy = np.array([2.0 ** (np.ceil(np.log2(spread_of_y)) - 7)]).astype(real)
+    factor = sa * sb / sy
+    assert factor.dtype == np.dtype(real) and np.isfinite(factor) and factor > 0
+    exact = acc.astype(np.float64) * factor.astype(np.float64) + zy
+    case = Case()
+    for key, kind, array in (("a", dtype, a), ("a_scale", real, sa), ("a_zero_point", dtype, za),
+                             ("b", dtype, b), ("b_scale", real, sb), ("b_zero_point", dtype, zb),
+                             ("y_scale", real, sy), ("y_zero_point", dtype, zy)):
+        case.input(key, kind, array)
+    case.output("y", dtype, np.clip(np.rint(exact), low, high).astype(np.int64))
+    case.write("onnx_ref", name, "QLinearMatMul", {}, source="numpy")
+
+
+def make_qlinear_matmul():
+    random = np.random.RandomState(3)
+    shapes = {"2d": ([7, 16], [16, 9]), "3d": ([2, 5, 12], [2, 12, 6])}
+    for dtype in ("int8", "uint8"):
+        for real in ("float32", "float16"):
+            for dims, pair in shapes.items():
+                for kind, powers in (("any", False), ("ties", True)):
+                    name = "qmm_%s_%s_%s_%s" % (dtype, real, dims, kind)
+                    ref_qlinear_matmul(random, name, dtype, pair, real, powers)
+
+
 def make_onnx_ref():
     random = np.random.RandomState(1)
     blocks = [{"axis": 0, "block_size": 2}, {"axis": 1, "block_size": 3},
@@ -240,14 +276,15 @@ def make_onnx():
     """The node tests: values from the package, not from here."""
     from onnx.backend.test.case import node as node_tests
     # Importing a module registers its tests; others of this version do not import with this numpy.
-    for module in ("quantizelinear", "dequantizelinear", "cast"):
+    for module in ("quantizelinear", "dequantizelinear", "qlinearmatmul", "matmulinteger", "cast"):
         importlib.import_module("onnx.backend.test.case.node." + module)
     for test in sorted(node_tests._NodeTestCases, key=lambda t: t.name):
         graph = test.model.graph if test.model is not None else None
         if graph is None or len(graph.node) != 1:
             continue
         op = graph.node[0].op_type
-        if op not in ("QuantizeLinear", "DequantizeLinear") and test.name not in CASTS:
+        operators = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "MatMulInteger")
+        if op not in operators and test.name not in CASTS:
             continue
         inputs, outputs = test.data_sets[0]
         case = Case()
@@ -399,5 +436,6 @@ def make_ieee():
 if __name__ == "__main__":
     make_onnx()
     make_onnx_ref()
+    make_qlinear_matmul()
     make_torch()
     make_ieee()
