@@ -85,6 +85,9 @@ static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand ope
     case LQ_X:
     case LQ_SCALE: return type->kind == LQ_KIND_REAL;
     case LQ_CODES: return type == call->rule.code;
+    case LQ_OTHER: return type == call->type[LQ_X];
+    case LQ_SCALE_OUT:
+    case LQ_ZERO_OUT: return type->type == LQ_F32;
     default: return holds_range(type, &call->rule);
     }
 }
@@ -98,7 +101,8 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         if (!t) {
             /* A zero point may be left out; written by an affine scheme it may not. */
             const bool needed = o != LQ_ZERO || (a->output[o] && call->rule.mapping == LQ_AFFINE);
-            if (needed) return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
+            if (needed && !a->optional[o])
+                return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
             continue;
         }
         lq_status status = lq_check_tensor(t, a->output[o], &span[o]);
@@ -123,19 +127,25 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
     return in_place == LQ_IN_PLACE_NO ? LQ_ERROR_OVERLAP : LQ_OK;
 }
 
-/* Which pairs may share memory, and how: x and codes in place, parameters and codes as records. */
+/*
+ * Which pairs may share memory, and how: x and codes (or what is read beside x) in place, parameters
+ * and codes as records.
+ */
 static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
     for (int i = 0; i < LQ_OPERANDS; ++i) {
+        if (!call->type[i]) continue;
         for (int k = i + 1; k < LQ_OPERANDS; ++k) {
             lq_status status = LQ_OK;
-            if (!call->type[i] || !call->type[k]) continue;
+            if (!call->type[k]) continue;
             if (!a->output[i] && !a->output[k]) continue;
             if (!lq_spans_meet(span[i], span[k])) continue;
-            if (i == LQ_X && k == LQ_CODES) {
+            if (lq_of_elements(i) && lq_of_elements(k)) {
                 const int in = a->output[i] ? k : i;
                 const int out = a->output[i] ? i : k;
+                bool forward_only;
                 status = lq_check_overlap(a->tensor[in], span[in], a->tensor[out], span[out],
-                                          &call->forward_only);
+                                          &forward_only);
+                call->forward_only = call->forward_only || forward_only;
             } else if (i == LQ_X || !lq_interleaved(a->tensor[i], a->tensor[k])) {
                 status = LQ_ERROR_OVERLAP;
             }
@@ -172,6 +182,9 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     if (t[LQ_X] && t[LQ_CODES] && !lq_same_shape(t[LQ_X], t[LQ_CODES])) {
         return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_CODES], -1);
     }
+    if (t[LQ_OTHER] && !lq_same_shape(t[LQ_X], t[LQ_OTHER])) {
+        return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_OTHER], -1);
+    }
     lq_status status =
         lq_check_block(t[leading], &a->scheme->block, call->extent, call->grid, &blocks);
     if (status) return lq_refuse(call, status, a->scheme_position, -1);
@@ -184,9 +197,9 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     const bool empty = lq_elements(t[leading]) == 0;
     for (int o = 0; o < LQ_OPERANDS; ++o) {
         /* Nobody has checked the strides of a tensor without elements. */
-        if (!call->type[o] || (empty && (o == LQ_X || o == LQ_CODES))) continue;
+        if (!call->type[o] || (empty && lq_of_elements(o))) continue;
         g->origin[o] = t[o]->offset;
-        if (o == LQ_X || o == LQ_CODES) {
+        if (lq_of_elements(o)) {
             memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
             continue;
         }

@@ -13,7 +13,8 @@ typedef struct lq_arguments {
     const lq_tensor *tensor[LQ_OPERANDS];
     int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
     bool output[LQ_OPERANDS];
-    bool codes_are_reals; /* of x's type: values of codes */
+    bool optional[LQ_OPERANDS]; /* beside zero points that are read */
+    bool codes_are_reals;       /* of x's type: values of codes */
     const lq_scheme *scheme;
     int scheme_position;
     const lq_exec *exec;
