@@ -92,8 +92,15 @@ static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand ope
     }
 }
 
+/* Most calls have the first four, and need not ask for the others. */
+static int operands_of(const lq_arguments *a) {
+    return a->position[LQ_OTHER] ? LQ_OPERANDS : LQ_OTHER;
+}
+
 static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span) {
-    for (int o = 0; o < LQ_OPERANDS; ++o) {
+    const int operands = operands_of(a);
+    for (int o = operands; o < LQ_OPERANDS; ++o) call->type[o] = NULL;
+    for (int o = 0; o < operands; ++o) {
         const lq_tensor *t = a->tensor[o];
         call->tensor[o] = t;
         call->type[o] = NULL;
@@ -132,9 +139,10 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
  * and codes as records.
  */
 static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
-    for (int i = 0; i < LQ_OPERANDS; ++i) {
+    const int operands = operands_of(a);
+    for (int i = 0; i < operands; ++i) {
         if (!call->type[i]) continue;
-        for (int k = i + 1; k < LQ_OPERANDS; ++k) {
+        for (int k = i + 1; k < operands; ++k) {
             lq_status status = LQ_OK;
             if (!call->type[k]) continue;
             if (!a->output[i] && !a->output[k]) continue;
@@ -182,7 +190,7 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     if (t[LQ_X] && t[LQ_CODES] && !lq_same_shape(t[LQ_X], t[LQ_CODES])) {
         return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_CODES], -1);
     }
-    if (t[LQ_OTHER] && !lq_same_shape(t[LQ_X], t[LQ_OTHER])) {
+    if (call->type[LQ_OTHER] && !lq_same_shape(t[LQ_X], t[LQ_OTHER])) {
         return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_OTHER], -1);
     }
     lq_status status =
@@ -195,7 +203,8 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     g->grid = call->grid;
     g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
     const bool empty = lq_elements(t[leading]) == 0;
-    for (int o = 0; o < LQ_OPERANDS; ++o) {
+    const int operands = operands_of(a);
+    for (int o = 0; o < operands; ++o) {
         /* Nobody has checked the strides of a tensor without elements. */
         if (!call->type[o] || (empty && lq_of_elements(o))) continue;
         g->origin[o] = t[o]->offset;
