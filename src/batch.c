@@ -113,7 +113,7 @@ static void walk_inner(lq_batch *b, lq_piece *piece, int depth, lq_piece_fn *vis
     const int loop = b->plan->inner[depth];
     const lq_loop *l = &b->plan->loop[loop];
     const int64_t turns = count_of(b->plan, b->index, loop);
-    int64_t start[LQ_OTHER + 1];
+    int64_t start[LQ_OTHER + 2];
     memcpy(start, piece->at, sizeof start);
     for (int64_t i = 0; i < turns; ++i) {
         b->index[loop] = i;

@@ -24,7 +24,7 @@ typedef enum {
     LQ_OTHER,
     LQ_SCALE_OUT,
     LQ_ZERO_OUT,
-    LQ_OPERANDS
+    LQ_OPERANDS = 8 /* one more than there are: even numbers copy faster */
 } lq_operand;
 
 /* Whether an operand has x's shape, not that of the grid. */
