@@ -335,9 +335,10 @@ enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
 
 typedef int32_t lq_clamp;
 enum {
-    LQ_CLAMP_RANGE = 0,  /* to [qmin, qmax], or the mapping's part of it */
-    LQ_CLAMP_NARROW = 1, /* signed codes: to [max(qmin, -qmax), qmax], though parameters use qmin */
-    LQ_CLAMP_TYPE = 2    /* to the whole range of code_type, though parameters use [qmin, qmax] */
+    LQ_CLAMP_RANGE = 0, /* to [qmin, qmax], or the mapping's part of it */
+    LQ_CLAMP_NARROW =
+        1, /* signed codes, qmax above 0: to [max(qmin, -qmax), qmax], parameters use qmin */
+    LQ_CLAMP_TYPE = 2 /* to the whole range of code_type, though parameters use [qmin, qmax] */
 };
 
 /* The code of NaN. */
@@ -642,7 +643,8 @@ typedef struct lq_exec {
     /*
      * NULL: the calling thread does it all. Otherwise large calls are cut into up to 256 tasks of
      * some ten thousand elements or more. The bytes are the same for any number of threads. Narrowing
-     * in place and lq_measure_error stay on the calling thread.
+     * in place and lq_measure_error stay on the calling thread, and so do gradient sums of a single
+     * block whose elements do not follow each other at even steps.
      */
     lq_parallel_for *parallel_for;
     void *pool; /* passed to it */
@@ -773,19 +775,29 @@ LQ_API lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme,
 
 /*
  * Gradients of lq_fake_quantize for training: straight-through for x, and those of a learned scale
- * and zero point. With q' the code before it is clamped, n = qmin below the range, qmax above it:
+ * and zero point. With q' the code before it is clamped to [qmin, qmax] (lq_scheme_range), n = qmin
+ * below the range, qmax above it, and y what lq_fake_quantize gives:
  *
- *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included; else 0
+ *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included; else 0 * sign of grad_y
  *     grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
  *     grad_zero_point = grad_factor * sum of grad_y * (0 inside, -s outside)
  *
- *   grad_y                       x's type and shape.
- *   grad_x                       the same, or NULL; may be grad_y's own memory.
+ * With LQ_QUOTIENT_MULTIPLIER s is 1 / scale here, and grad_scale the gradient of the scale given,
+ * the above times -s^2. A zero point counts as real, though it be an integer or rounded first.
+ *
+ *   grad_y                       x's type and shape; any strides.
+ *   grad_x                       the same, or NULL; may be grad_y's or x's own memory where the
+ *                                strides agree.
  *   grad_scale, grad_zero_point  F32, the grid's shape or a vector, or NULL.
  *   grad_factor                  1, or LSQ's 1 / sqrt(elements of a block * qmax); finite.
  *
- * NaN in x has no gradient: it counts as outside, with a contribution of 0. Sums are in double, in
- * an order that only the shape fixes, and rounded once: the same bytes for any number of threads.
+ * NaN in x has no gradient: it counts as outside, with a contribution of 0. Infinities in x lie
+ * outside. NaN and infinities in grad_y reach their own element of grad_x where that is inside, and
+ * the sums to which they contribute other than by the 0 above. Sums are in double, in an order that
+ * only the shape fixes, and rounded once: the same bytes for any number of threads; a sum that is
+ * NaN is always 0x7fc00000. The report counts as that of lq_fake_quantize does.
+ *
+ * Statuses: RANGE too for grad_factor; SCALE for a scale of 0 even where the scheme has such.
  *
  * Source: LSQ (Esser et al. 2020), PyTorch's fake_quantize_*_cachemask_backward and
  * _fake_quantize_learnable_*_backward; NaN and the order of sums are this library's.

@@ -113,22 +113,21 @@ static void walk_inner(lq_batch *b, lq_piece *piece, int depth, lq_piece_fn *vis
     const int loop = b->plan->inner[depth];
     const lq_loop *l = &b->plan->loop[loop];
     const int64_t turns = count_of(b->plan, b->index, loop);
-    const int64_t start[2] = {piece->at[LQ_X], piece->at[LQ_CODES]};
+    int64_t start[LQ_OTHER + 2];
+    memcpy(start, piece->at, sizeof start);
     for (int64_t i = 0; i < turns; ++i) {
         b->index[loop] = i;
-        piece->at[LQ_X] = start[LQ_X] + i * l->step[LQ_X];
-        piece->at[LQ_CODES] = start[LQ_CODES] + i * l->step[LQ_CODES];
+        for (int o = 0; o <= LQ_OTHER; ++o) piece->at[o] = start[o] + i * l->step[o];
         walk_inner(b, piece, depth + 1, visit, context);
     }
-    piece->at[LQ_X] = start[LQ_X];
-    piece->at[LQ_CODES] = start[LQ_CODES];
+    memcpy(piece->at, start, sizeof start);
 }
 
 void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context) {
     const lq_plan *plan = batch->plan;
     if (plan->empty) return;
     lq_piece piece = {.batch = batch, .rows = batch->rows, .count = batch->count};
-    for (int o = LQ_X; o <= LQ_CODES; ++o) {
+    for (int o = 0; o <= LQ_OTHER; ++o) {
         piece.at[o] = batch->at[o];
         piece.row_step[o] = plan->row == LQ_NO_LOOP ? 0 : plan->loop[plan->row].step[o];
         piece.step[o] = plan->loop[plan->vector].step[o];

@@ -20,9 +20,9 @@ typedef struct lq_batch {
 typedef struct lq_piece {
     const lq_batch *batch;
     int64_t rows, count;
-    int64_t at[2]; /* by LQ_X and LQ_CODES */
-    int64_t row_step[2];
-    int64_t step[2];
+    int64_t at[LQ_OTHER + 2]; /* by LQ_X, LQ_CODES and LQ_OTHER */
+    int64_t row_step[LQ_OTHER + 2];
+    int64_t step[LQ_OTHER + 2];
 } lq_piece;
 
 typedef void lq_batch_fn(void *context, lq_batch *batch);

@@ -104,13 +104,23 @@ static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand ope
     case LQ_X: return type->kind == (a->x_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
     case LQ_SCALE: return type->kind == (a->scale_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
     case LQ_CODES: return type == call->rule.code;
+    case LQ_OTHER: return type == call->type[LQ_X];
+    case LQ_SCALE_OUT:
+    case LQ_ZERO_OUT: return type->type == LQ_F32;
     case LQ_SHIFT: return type->kind != LQ_KIND_REAL && type->min <= LQ_LEAST_SHIFT;
     default: return holds_range(type, &call->rule);
     }
 }
 
+/* Most calls have the first four, and need not ask for the others. */
+static int operands_of(const lq_arguments *a) {
+    return a->position[LQ_OTHER] || a->position[LQ_SHIFT] ? LQ_OPERANDS : LQ_OTHER;
+}
+
 static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span) {
-    for (int o = 0; o < LQ_OPERANDS; ++o) {
+    const int operands = operands_of(a);
+    for (int o = operands; o < LQ_OPERANDS; ++o) call->type[o] = NULL;
+    for (int o = 0; o < operands; ++o) {
         const lq_tensor *t = a->tensor[o];
         call->tensor[o] = t;
         call->type[o] = NULL;
@@ -118,7 +128,8 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         if (!t) {
             /* A zero point may be left out; written by an affine scheme it may not. */
             const bool needed = o != LQ_ZERO || (a->output[o] && call->rule.mapping == LQ_AFFINE);
-            if (needed) return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
+            if (needed && !a->optional[o])
+                return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
             continue;
         }
         lq_status status = lq_check_tensor(t, a->output[o], &span[o]);
@@ -143,19 +154,26 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
     return in_place == LQ_IN_PLACE_NO ? LQ_ERROR_OVERLAP : LQ_OK;
 }
 
-/* Which pairs may share memory, and how: x and codes in place, parameters and codes as records. */
+/*
+ * Which pairs may share memory, and how: x and codes (or what is read beside x) in place, parameters
+ * and codes as records.
+ */
 static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
-    for (int i = 0; i < LQ_OPERANDS; ++i) {
-        for (int k = i + 1; k < LQ_OPERANDS; ++k) {
+    const int operands = operands_of(a);
+    for (int i = 0; i < operands; ++i) {
+        if (!call->type[i]) continue;
+        for (int k = i + 1; k < operands; ++k) {
             lq_status status = LQ_OK;
-            if (!call->type[i] || !call->type[k]) continue;
+            if (!call->type[k]) continue;
             if (!a->output[i] && !a->output[k]) continue;
             if (!lq_spans_meet(span[i], span[k])) continue;
-            if (i == LQ_X && k == LQ_CODES) {
+            if (lq_of_elements(i) && lq_of_elements(k)) {
                 const int in = a->output[i] ? k : i;
                 const int out = a->output[i] ? i : k;
+                bool forward_only;
                 status = lq_check_overlap(a->tensor[in], span[in], a->tensor[out], span[out],
-                                          &call->forward_only);
+                                          &forward_only);
+                call->forward_only = call->forward_only || forward_only;
             } else if (i == LQ_X || !lq_interleaved(a->tensor[i], a->tensor[k])) {
                 status = LQ_ERROR_OVERLAP;
             }
@@ -211,6 +229,9 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     if (t[LQ_X] && t[LQ_CODES] && !lq_same_shape(t[LQ_X], t[LQ_CODES])) {
         return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_CODES], -1);
     }
+    if (call->type[LQ_OTHER] && !lq_same_shape(t[LQ_X], t[LQ_OTHER])) {
+        return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_OTHER], -1);
+    }
     lq_status status =
         lq_check_block(t[leading], &a->scheme->block, call->extent, call->grid, &blocks);
     if (status) return lq_refuse(call, status, a->scheme_position, -1);
@@ -221,11 +242,12 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     g->grid = call->grid;
     g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
     const bool empty = lq_elements(t[leading]) == 0;
-    for (int o = 0; o < LQ_OPERANDS; ++o) {
+    const int operands = operands_of(a);
+    for (int o = 0; o < operands; ++o) {
         /* Nobody has checked the strides of a tensor without elements. */
-        if (!call->type[o] || (empty && (o == LQ_X || o == LQ_CODES))) continue;
+        if (!call->type[o] || (empty && lq_of_elements(o))) continue;
         g->origin[o] = t[o]->offset;
-        if (o == LQ_X || o == LQ_CODES) {
+        if (lq_of_elements(o)) {
             memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
             continue;
         }
@@ -253,7 +275,7 @@ static lq_status check_sums(const lq_arguments *a, lq_call *call, const lq_span 
 lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     lq_span span[LQ_OPERANDS] = {{0, 0}};
     lq_status status = begin(call, arguments->exec, arguments->exec_position);
-    if (!status && !arguments->output[LQ_CODES]) {
+    if (!status && (!arguments->output[LQ_CODES] || arguments->codes_are_reals)) {
         status = refuse_sums(call, arguments->exec_position);
     }
     if (status) return status;

@@ -13,10 +13,11 @@ typedef struct lq_arguments {
     const lq_tensor *tensor[LQ_OPERANDS];
     int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
     bool output[LQ_OPERANDS];
-    bool codes_are_reals; /* of x's type: values of codes */
-    bool x_is_s32;        /* accumulators */
-    bool scale_is_s32;    /* multipliers of fixed-point requantization, or sums */
-    bool broadcast;       /* a parameter of one element is that of every block */
+    bool optional[LQ_OPERANDS]; /* beside zero points that are read */
+    bool codes_are_reals;       /* of x's type: values of codes */
+    bool x_is_s32;              /* accumulators */
+    bool scale_is_s32;          /* multipliers of fixed-point requantization, or sums */
+    bool broadcast;             /* a parameter of one element is that of every block */
     const lq_scheme *scheme;
     int scheme_position;
     const lq_exec *exec;

@@ -8,13 +8,18 @@
 /* What a job turns its elements into. */
 typedef enum { LQ_TO_CODES, LQ_TO_REALS, LQ_TO_FAKES } lq_purpose;
 
+/* What lq_fake_quantize_grad shares among its visits. */
+typedef struct lq_gradient lq_gradient;
+
 typedef struct lq_job {
     const lq_call *call;
     lq_map map;
     lq_counts counts;
     lq_purpose purpose;
-    bool quantizes; /* calibrated blocks are quantized at once */
-    bool chosen;    /* the one block's parameters are there, not to be read */
+    bool quantizes;              /* calibrated blocks are quantized at once */
+    bool chosen;                 /* the one block's parameters are there, not to be read */
+    const lq_gradient *gradient; /* or NULL */
+    double slice[2]; /* the sums of a slice of the one block, for scale and zero point */
     /* Of the batch at hand. */
     lq_parameters parameters;
     union {

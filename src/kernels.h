@@ -93,7 +93,33 @@ typedef struct lq_error_sums {
     int64_t nonfinite;
 } lq_error_sums;
 
+/*
+ * Gradients of values of codes. In a run the elements, row after row, are a part of one block's; in
+ * lanes element i of every row belongs to block i, as everywhere. Without sums there are none.
+ */
+typedef struct lq_grad_work {
+    const unsigned char *x, *grad_y;
+    unsigned char *grad_x; /* or NULL; may be either of the two */
+    int64_t count, rows;
+    int64_t x_step, grad_y_step, grad_x_step; /* bytes from row to row */
+    const lq_element_rule *rule;              /* never NULL: the plain rule is one */
+    const float *scale, *offset, *center, *back;
+    const int32_t *zero;
+    int32_t qmin, qmax;
+    /* What y - x is multiplied by inside the range, and n - z outside. */
+    const double *inside, *outside;
+    /*
+     * Runs: LQ_GRAD_SUMS sums each, the element goes to that of its index from `first` on, modulo
+     * their number. Lanes: one for each lane.
+     */
+    double *scale_sum, *zero_sum;
+    int64_t first;
+} lq_grad_work;
+
+enum { LQ_GRAD_SUMS = 8 };
+
 typedef void lq_map_fn(const lq_map_work *work);
+typedef void lq_grad_fn(const lq_grad_work *work);
 typedef void lq_range_fn(const lq_range_work *work);
 typedef void lq_count_fn(const lq_map_work *work, lq_counts *counts);
 typedef void lq_sum_fn(const lq_sum_work *work);
@@ -112,6 +138,8 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
     REAL(count_lanes, lq_count_fn)                                                                 \
     REAL(fake_runs, lq_map_fn)                                                                     \
     REAL(fake_lanes, lq_map_fn)                                                                    \
+    REAL(grad_runs, lq_grad_fn)                                                                    \
+    REAL(grad_lanes, lq_grad_fn)                                                                   \
     CODE(pack, lq_map_fn)                                                                          \
     CODE(unpack, lq_map_fn)                                                                        \
     REAL(dequantize_products, lq_product_fn)                                                       \

@@ -15,8 +15,7 @@ static void push_axis(lq_plan *plan, const lq_geometry *g, int axis) {
     if (blocks > 1) {
         lq_loop *cells = push(plan, blocks, true);
         for (int o = 0; o < LQ_OPERANDS; ++o) {
-            const bool parameter = o > LQ_CODES;
-            cells->step[o] = g->stride[o][axis] * (parameter ? 1 : extent);
+            cells->step[o] = g->stride[o][axis] * (lq_of_elements(o) ? extent : 1);
         }
     }
     /* Without elements nothing lies within a block, however long its other axes. */
@@ -24,6 +23,7 @@ static void push_axis(lq_plan *plan, const lq_geometry *g, int axis) {
         lq_loop *within = push(plan, extent, false);
         within->step[LQ_X] = g->stride[LQ_X][axis];
         within->step[LQ_CODES] = g->stride[LQ_CODES][axis];
+        within->step[LQ_OTHER] = g->stride[LQ_OTHER][axis];
         if (blocks > 1 && last != extent) {
             within->ragged_by = plan->loops - 2;
             within->last_count = last;
@@ -133,7 +133,7 @@ void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     for (int i = 0; i < n; ++i) push_axis(plan, geometry, axes[i]);
     if (plan->loops == 0) {
         lq_loop *one = push(plan, 1, false);
-        one->step[LQ_X] = one->step[LQ_CODES] = 1;
+        one->step[LQ_X] = one->step[LQ_CODES] = one->step[LQ_OTHER] = 1;
     }
     for (int i = plan->loops - 2; i >= 0; --i) {
         if (can_merge(plan, i)) merge(plan, i);

@@ -11,8 +11,27 @@
 
 #include "types.h"
 
-/* The operands of a call; loops have a step in each. */
-typedef enum { LQ_X, LQ_CODES, LQ_SCALE, LQ_ZERO, LQ_SHIFT, LQ_OPERANDS } lq_operand;
+/*
+ * The operands of a call; loops have a step in each. Most calls have the first four. One that reads
+ * a second tensor of x's shape has it as LQ_OTHER, and what it writes for each block beside the
+ * parameters that it reads as LQ_SCALE_OUT and LQ_ZERO_OUT. Fixed-point requantization has shifts.
+ */
+typedef enum {
+    LQ_X,
+    LQ_CODES,
+    LQ_SCALE,
+    LQ_ZERO,
+    LQ_OTHER,
+    LQ_SCALE_OUT,
+    LQ_ZERO_OUT,
+    LQ_SHIFT,
+    LQ_OPERANDS
+} lq_operand;
+
+/* Whether an operand has x's shape, not that of the grid. */
+static inline bool lq_of_elements(int operand) {
+    return operand == LQ_X || operand == LQ_CODES || operand == LQ_OTHER;
+}
 
 enum { LQ_MAX_LOOPS = 2 * LQ_MAX_RANK, LQ_NO_LOOP = -1 };
 

@@ -10,6 +10,7 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
     j->call = call;
     j->counts = (lq_counts){.nan = 0};
     j->quantizes = j->chosen = false;
+    j->gradient = NULL;
     j->purpose = purpose;
     j->map = (lq_map){
         .runs = fakes      ? k->fake_runs
@@ -50,6 +51,7 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->quantizes = job->quantizes;
     copy->chosen = job->chosen;
     copy->purpose = job->purpose;
+    copy->gradient = job->gradient;
     if (job->map.parameters) copy->map.parameters = &copy->parameters;
     if (job->chosen) {
         const lq_parameters *from = &job->parameters;

@@ -85,9 +85,9 @@ lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme, lq_requan
                         const lq_tensor *zero_point, const lq_tensor *codes, const lq_exec *exec) {
     const bool fixed_point = is_fixed_point(rule);
     const lq_arguments arguments = {
-        .tensor = {acc, codes, multiplier, zero_point, shift},
-        .position = {1, 7, 4, 6, fixed_point ? 5 : 0},
-        .output = {false, true, false, false, false},
+        .tensor = {acc, codes, multiplier, zero_point, [LQ_SHIFT] = shift},
+        .position = {1, 7, 4, 6, [LQ_SHIFT] = fixed_point ? 5 : 0},
+        .output = {false, true, false, false},
         .x_is_s32 = true,
         .scale_is_s32 = fixed_point,
         .broadcast = true,

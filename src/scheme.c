@@ -54,7 +54,7 @@ static void apply_clamp(const lq_scheme *scheme, lq_rule *rule) {
     if (scheme->clamp == LQ_CLAMP_TYPE) {
         rule->code_min = (int32_t)rule->code->min;
         rule->code_max = (int32_t)rule->code->max;
-    } else if (scheme->clamp == LQ_CLAMP_NARROW && rule->code->min < 0) {
+    } else if (scheme->clamp == LQ_CLAMP_NARROW && rule->code->min < 0 && rule->qmax > 0) {
         rule->code_min = -smaller(-rule->qmin, rule->qmax);
     }
 }

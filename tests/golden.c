@@ -147,7 +147,7 @@ static void make_parameters(const lq_scheme *scheme, int scale_type, int64_t cou
 /* ------------------------------------------------------------- one call */
 
 typedef struct setting {
-    int real, code, mapping, grid, scale_type, flavor;
+    int real, code, mapping, grid, scale_type, flavor, profile;
 } setting;
 
 /* The operands of a call. */
@@ -275,31 +275,7 @@ static void run_error_of_reals(const setting *s) {
     add_error(lq_measure_error(&o.x, &y, NULL, NULL, NULL, &e, &o.exec), &e);
 }
 
-/* Codes with their upper bits cut, and with them, which lq_pack refuses. */
-static void run_pack(const setting *s) {
-    const lq_type type = code_cases[s->code].type;
-    const bool is_signed = type == LQ_S2 || type == LQ_S4;
-    const lq_tensor bytes = lq_contiguous(out_zeros, is_signed ? LQ_S8 : LQ_U8, 3, shape);
-    const lq_tensor packed = lq_contiguous(out_codes, type, 3, shape);
-    lq_exec exec;
-    lq_exec_init(&exec, sizeof exec);
-    make_codes(LQ_U8, 3);
-    exec.flags = LQ_TRUSTED;
-    memcpy(out_zeros, codes, COUNT);
-    golden_add((uint64_t)lq_pack(&bytes, &packed, NULL), 4);
-    golden_add((uint64_t)lq_pack(&bytes, &packed, &exec), 4);
-    golden_add_tensor(&packed);
-}
-
-static void run_unpack(const setting *s) {
-    const lq_type type = code_cases[s->code].type;
-    const bool is_signed = type == LQ_S2 || type == LQ_S4;
-    const lq_tensor bytes = lq_contiguous(out_codes, is_signed ? LQ_S8 : LQ_U8, 3, shape);
-    const lq_tensor packed = lq_contiguous(codes, type, 3, shape);
-    make_codes(LQ_U8, 4);
-    golden_add((uint64_t)lq_unpack(&packed, &bytes, NULL), 4);
-    golden_add_tensor(&bytes);
-}
+#include "golden_calls.inc"
 
 /* -------------------------------------------------------------------- rows */
 
@@ -396,6 +372,21 @@ static void add_rows_of_code(setting s) {
     add_row(name, run_error_of_codes, &s, fold | FOLD_GRID);
 }
 
+/* Fake quantization and its gradients, and codes, by the rules of other systems. */
+static void add_rows_of_profiles(setting s) {
+    const char *const real = lq_type_name(reals[s.real]);
+    char name[56];
+    for (s.profile = 0; s.profile < PROFILES; ++s.profile) {
+        const char *const profile = lq_profile_name(profiles[s.profile]);
+        snprintf(name, sizeof name, "quantize/%s/%s", real, profile);
+        add_row(name, run_quantize_by, &s, FOLD_GRID | FOLD_FLAVOR);
+        snprintf(name, sizeof name, "fake/%s/%s", real, profile);
+        add_row(name, run_fake, &s, FOLD_GRID | FOLD_FLAVOR);
+        snprintf(name, sizeof name, "gradient/%s/%s", real, profile);
+        add_row(name, run_gradient, &s, FOLD_GRID | FOLD_FLAVOR);
+    }
+}
+
 static void make_rows(void) {
     char name[56];
     setting s = {0};
@@ -413,6 +404,8 @@ static void make_rows(void) {
     }
     golden_conversions();
     golden_products();
+    s = (setting){0};
+    for (; s.real < REALS; ++s.real) add_rows_of_profiles(s);
 }
 
 /* ---------------------------------------------------------------- checking */

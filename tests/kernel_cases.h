@@ -16,7 +16,8 @@ typedef enum {
     FN_lq_range_fn,
     FN_lq_count_fn,
     FN_lq_sum_fn,
-    FN_lq_product_fn
+    FN_lq_product_fn,
+    FN_lq_grad_fn
 } fn_kind;
 /* Of the bytes that pack and unpack take, there are no 16-bit ones. */
 typedef enum { BY_REAL, BY_NARROW_WIDTH, BY_WIDTH, BY_BOTH, BY_PAIR } shape_kind;
@@ -68,7 +69,7 @@ static inline bool reads_codes(const situation *s) {
 
 /* Writes real values for real values. */
 static inline bool is_fake(const situation *s) {
-    return strncmp(s->row->name, "fake", 4) == 0;
+    return strncmp(s->row->name, "fake", 4) == 0 || s->row->kind == FN_lq_grad_fn;
 }
 
 /* Bits of an element of what is not x. */

@@ -25,7 +25,7 @@ static const kernel_row rows[] = {
 
 static const char *const real_names[] = {"f32", "f16", "bf16", "f64"};
 static uint64_t seed;
-static guarded read_side, write_side, expected_side;
+static guarded read_side, other_side, write_side, expected_side;
 
 typedef union any_fn {
     lq_map_fn *map;
@@ -33,6 +33,7 @@ typedef union any_fn {
     lq_count_fn *count;
     lq_sum_fn *sum;
     lq_product_fn *product;
+    lq_grad_fn *grad;
 } any_fn;
 
 static any_fn kernel_of(const lq_kernels *table, const situation *s) {
@@ -261,6 +262,82 @@ static void compare_product(const situation *s, const lq_kernels *table, const u
     }
 }
 
+/* What a call of a gradient's kernel adds up; more than the most lanes. */
+typedef struct grad_sums {
+    double scale[MOST], zero[MOST];
+} grad_sums;
+
+static void run_grad(const situation *s, const lq_kernels *table, const unsigned char *in,
+                     const unsigned char *grad_y, unsigned char *out, grad_sums *sums) {
+    static const lq_element_rule plain = {.nan = LQ_NAN_ZERO_POINT};
+    double inside[256], outside[256];
+    for (int i = 0; i < 256; ++i) {
+        inside[i] = 1 / (double)s->back[i];
+        outside[i] = s->by_rule && s->rule.divide_back ? inside[i] : 1;
+    }
+    for (int i = 0; i < MOST; ++i) sums->scale[i] = sums->zero[i] = 0.125 * i;
+    const lq_grad_work w = {
+        .x = in,
+        .grad_y = grad_y,
+        .grad_x = out,
+        .count = s->count,
+        .rows = ROWS,
+        .x_step = x_row(s) + s->gap,
+        .grad_y_step = x_row(s) + s->gap,
+        .grad_x_step = x_row(s) + s->gap,
+        .rule = s->by_rule ? &s->rule : &plain,
+        .scale = s->scale,
+        .offset = s->offset,
+        .center = s->center,
+        .back = s->back,
+        .zero = s->zero,
+        .qmin = s->qmin,
+        .qmax = s->qmax,
+        .inside = inside,
+        .outside = outside,
+        .scale_sum = s->inputs % 3 ? sums->scale : NULL,
+        .zero_sum = s->inputs % 3 ? sums->zero : NULL,
+        .first = s->count % 11,
+    };
+    kernel_of(table, s).grad(&w);
+}
+
+/* The sign of a NaN is the processor's choice. */
+static bool same_sum(double a, double b) {
+    return memcmp(&a, &b, sizeof a) == 0 || (a != a && b != b);
+}
+
+/* grad_x over grad_y must give the same as elsewhere. */
+static void compare_grad(const situation *s, const lq_kernels *table, const unsigned char *in,
+                         unsigned char *grad_y, unsigned char *out) {
+    grad_sums expected_sums, sums;
+    const int64_t bytes = write_side.end - write_side.begin;
+    unsigned char *const expected = expected_side.begin + (out - write_side.begin);
+    memset(write_side.begin, CANARY, (size_t)bytes);
+    memset(expected_side.begin, CANARY, (size_t)bytes);
+    run_grad(s, lq_kernels_of(LQ_CPU_SCALAR), in, grad_y, expected, &expected_sums);
+    run_grad(s, table, in, grad_y, out, &sums);
+    for (int i = 0; i < MOST; ++i) {
+        if (same_sum(expected_sums.scale[i], sums.scale[i]) &&
+            same_sum(expected_sums.zero[i], sums.zero[i])) {
+            continue;
+        }
+        describe(s, "difference in sums");
+        printf("  sum %d: expected %a and %a, got %a and %a\n", i, expected_sums.scale[i],
+               expected_sums.zero[i], sums.scale[i], sums.zero[i]);
+        fail();
+    }
+    for (int64_t i = 0; i < bytes; ++i) {
+        if (expected_side.begin[i] == write_side.begin[i]) continue;
+        report_difference(s, in, expected, out, i - (out - write_side.begin));
+    }
+    run_grad(s, table, in, grad_y, grad_y, &sums);
+    for (int r = 0; r < ROWS; ++r) {
+        const int64_t at = r * (x_row(s) + s->gap);
+        assert_memory_equal(out + at, grad_y + at, (size_t)x_row(s));
+    }
+}
+
 static void compare(const situation *s, const lq_kernels *table, int64_t in_shift,
                     int64_t out_shift, bool flush) {
     const int64_t in_row = reads_codes(s) ? codes_row(s) : x_row(s);
@@ -277,6 +354,14 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
     case FN_lq_count_fn: compare_count(s, table, in); break;
     case FN_lq_sum_fn: compare_sum(s, table, in); break;
     case FN_lq_product_fn: compare_product(s, table, in, out); break;
+    case FN_lq_grad_fn: {
+        situation another = *s;
+        unsigned char *grad_y = other_side.begin + (in - read_side.begin);
+        another.inputs = (s->inputs + 4) % INPUT_KINDS;
+        fill_inputs(&another, grad_y, in_bytes);
+        compare_grad(s, table, in, grad_y, out);
+        break;
+    }
     }
 }
 
@@ -431,6 +516,7 @@ int main(void) {
     seed = seed_from_environment();
     random_seed(seed);
     read_side = guarded_new(BUFFER);
+    other_side = guarded_new(BUFFER);
     write_side = guarded_new(BUFFER);
     expected_side = guarded_new(BUFFER);
     const struct CMUnitTest tests[] = {

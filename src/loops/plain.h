@@ -403,4 +403,6 @@ static void error_sums(const float *x, const float *y, int64_t n, lq_error_sums 
     out->nonfinite = nonfinite;
 }
 
+#include "loops/gradient.h"
+
 #endif

@@ -10,7 +10,8 @@ Needs Debian's python3-numpy, python3-torch and python3-onnx, and nothing else:
   onnx_ref/  the first three of these operators, computed here with numpy as the operators' text (opset 25) says,
              for what that onnx is too old for: blocks, 16, 4 and 2 bits, precision. Half-width
              results are converted by PyTorch.
-  torch/     tensors that PyTorch quantized and dequantized
+  torch/     tensors that PyTorch quantized and dequantized; and fake quantization (fq_*) with the
+             gradients that its autograd gives
   ieee/      conversions between real types by numpy and PyTorch, bit patterns in and out
 
 Each case is a .safetensors file: arrays, and a JSON string under __metadata__.meta. Arrays of 4 and 2
@@ -360,6 +361,60 @@ def make_torch():
             torch_per_channel(random, "any", dtype, axis, False)
 
 
+def random_fake(random, shape, low, high, scale, zero_point, ties):
+    """Values over the range of codes and beyond, a quarter of them ties, and gradients of y."""
+    steps = random.uniform(low - zero_point - 6, high - zero_point + 6, shape)
+    steps = np.where(ties & (random.randint(0, 4, shape) == 0), np.floor(steps) + 0.5, steps)
+    x = (steps * np.float64(scale)).astype(np.float32)
+    return x, random.uniform(-1, 1, shape).astype(np.float32)
+
+
+def torch_fake(random, name, low, high, axis, learnable, ties=True, lowest_zero=-100):
+    """Learnable ones round ties to other codes backward than forward, so most have none."""
+    shape = [2, 5, 3, 4] if axis is not None else [7, 17]
+    n = [] if axis is None else [shape[axis]]
+    wide = [-1 if i == axis else 1 for i in range(len(shape))] if n else []
+    scale = np.exp(random.uniform(-3, 1, n)).astype(np.float32)
+    zero = random.randint(max(low, lowest_zero), min(high, 100) + 1, n).astype(np.float32)
+    x, grad_out = random_fake(random, shape, low, high, scale.reshape(wide), zero.reshape(wide), ties)
+    tx = torch.from_numpy(x).requires_grad_()
+    ts, tz = torch.from_numpy(np.atleast_1d(scale)), torch.from_numpy(np.atleast_1d(zero))
+    arrays = {"x": x, "scale": scale}
+    more = {"quant_min": low, "quant_max": high}
+    if learnable:
+        more["grad_factor"] = 0.25
+        ts.requires_grad_()
+        tz.requires_grad_()
+        if axis is None:
+            y = torch._fake_quantize_learnable_per_tensor_affine(tx, ts, tz, low, high, 0.25)
+        else:
+            y = torch._fake_quantize_learnable_per_channel_affine(tx, ts, tz, axis, low, high, 0.25)
+    elif axis is None:
+        y = torch.fake_quantize_per_tensor_affine(tx, float(scale), int(zero), low, high)
+    else:
+        y = torch.fake_quantize_per_channel_affine(tx, ts, tz.to(torch.int32), axis, low, high)
+    y.backward(torch.from_numpy(grad_out))
+    arrays.update({"zero_point": zero if learnable else zero.astype(np.int32),
+                   "y": y.detach().numpy(), "grad_out": grad_out, "grad_x": tx.grad.numpy()})
+    if learnable:
+        arrays.update({"grad_scale": ts.grad.numpy(), "grad_zero_point": tz.grad.numpy()})
+    if axis is not None:
+        more["axis"] = axis
+    family = "fq_" + ("learn_" if learnable else "") + ("pt" if axis is None else "pc")
+    torch_case(family, name, arrays, op="fake_quantize", **more)
+
+
+def make_torch_fakes():
+    random = np.random.RandomState(3)
+    for learnable in (False, True):
+        for i, (low, high) in enumerate([(-128, 127), (0, 255), (-8, 7), (-127, 127)]):
+            ties = not learnable or i == 1
+            torch_fake(random, "%d_0" % i, low, high, None, learnable, ties)
+            if learnable:
+                torch_fake(random, "%d_1" % i, low, high, None, True, False, 0)
+            torch_fake(random, "ax%d" % i, low, high, i, learnable, ties)
+
+
 # ------------------------------------------------------------------------- conversions
 
 def midpoints(random, values, wide, count):
@@ -439,3 +494,4 @@ if __name__ == "__main__":
     make_qlinear_matmul()
     make_torch()
     make_ieee()
+    make_torch_fakes()
