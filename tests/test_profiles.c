@@ -140,6 +140,10 @@ static void compare_row(const struct system *s, lq_cpu level, enum layout layout
                         const lq_tensor *q, const lq_tensor *scale, int row) {
     const struct parameters *p = &blocks.parameters[row];
     const double got = (double)naive_get_real(scale, row);
+    /* Whatever the range is, what comes out is usable. */
+    if (!isfinite(got) || zeros[row] < s->qmin || zeros[row] > s->qmax)
+        fail_msg("%s, %s, %s, range of kind %d: scale %a, zero point %d", s->name,
+                 lq_cpu_name(level), layout_names[layout], row % 12, got, (int)zeros[row]);
     if (!blocks.defined[row]) return;
     if (got != p->scale || zeros[row] != p->zero)
         fail_msg("%s, %s, %s, range of kind %d: scale %a, not %a; zero point %d, not %d", s->name,
