@@ -53,8 +53,8 @@ static void put(unsigned char *data, int bits, int64_t i, uint32_t value) {
 
 /* Elements from `i` to `end`, all of one value. */
 static void fill(unsigned char *data, int bits, int64_t i, int64_t end, uint32_t value) {
-    if (bits == 16) {
-        for (; i < end; ++i) put(data, 16, i, value);
+    if (bits >= 16) {
+        for (; i < end; ++i) put(data, bits, i, value);
         return;
     }
     const int64_t per = 8 / bits;
