@@ -209,9 +209,12 @@ static void add_rules(void) {
                 if (!wide && !options.full) add_rule(with_range(job, 1), chosen[i]);
             }
         }
-        /* ggml's five bits: halves go up from 16.5. */
+        /* ggml's four and five bits: halves go up from 8.5 and 16.5. */
+        const sweep_job four = {
+            .width = LQ_WIDTH_4, .scale = scales[4], .zero = 8, .qmax = 15, .rule = rule};
         const sweep_job five = {
             .width = LQ_WIDTH_8, .scale = scales[4], .zero = 16, .qmax = 31, .rule = rule};
+        add_rule(four, 4);
         add_rule(five, 4);
     }
 }
