@@ -1,7 +1,8 @@
 /*
  * bench_quantize: quantization and dequantization through the public calls, on every level of this
  * machine, as ns per element and as ratios to a loop that only moves the same bytes (the traffic
- * floor) and to the scalar level, all in one run.
+ * floor) and to the scalar level, all in one run. The rows of another system's rule have
+ * libquant's own, which divides, in the same run: "own /" is what that takes, as a multiple.
  */
 #include "harness.h"
 #include "libquant.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef enum { QUANTIZE, DEQUANTIZE, DYNAMIC } operation;
+typedef enum { QUANTIZE, DEQUANTIZE, DYNAMIC, FAKE } operation;
 
 typedef struct bench_row {
     const char *name;
@@ -18,19 +19,24 @@ typedef struct bench_row {
     lq_mapping mapping;
     int32_t block; /* along the row of 4096; 0 for per tensor, -1 for per row */
     lq_type scale_type;
+    lq_profile profile; /* whose rule; 0: libquant's own alone */
 } bench_row;
 
 static const bench_row rows[] = {
-    {"f32 -> s8 per tensor", QUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32},
-    {"f32 -> u8 affine per tensor", QUANTIZE, LQ_U8, LQ_AFFINE, 0, LQ_F32},
-    {"f32 -> s8 per row", QUANTIZE, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32},
-    {"f32 -> s8 per row, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32},
-    {"f32 -> s8 blocks of 32, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, 32, LQ_F16},
-    {"f32 -> s4 per tensor", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 0, LQ_F32},
-    {"f32 -> s4 blocks of 32", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16},
-    {"f32 -> s4 blocks of 32, dynamic", DYNAMIC, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16},
-    {"s8 -> f32 per tensor", DEQUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32},
-    {"s4 -> f32 blocks of 32", DEQUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16},
+    {"f32 -> s8 per tensor", QUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32, 0},
+    {"f32 -> u8 affine per tensor", QUANTIZE, LQ_U8, LQ_AFFINE, 0, LQ_F32, 0},
+    {"f32 -> s8 per row", QUANTIZE, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32, 0},
+    {"f32 -> s8 per row, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32, 0},
+    {"f32 -> s8 blocks of 32, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, 32, LQ_F16, 0},
+    {"f32 -> s4 per tensor", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 0, LQ_F32, 0},
+    {"f32 -> s4 blocks of 32", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16, 0},
+    {"f32 -> s4 blocks of 32, dynamic", DYNAMIC, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16, 0},
+    {"s8 -> f32 per tensor", DEQUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32, 0},
+    {"s4 -> f32 blocks of 32", DEQUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16, 0},
+    {"f32 -> s8 per tensor, pytorch", QUANTIZE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_PYTORCH},
+    {"f32 -> s8 per tensor, xnnpack", QUANTIZE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_XNNPACK},
+    {"f32 -> s8 -> f32, pytorch", FAKE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_PYTORCH},
+    {"f32 -> s8 -> f32, xnnpack", FAKE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_XNNPACK},
 };
 
 enum { COLUMNS = 4096 };
@@ -59,6 +65,9 @@ static void run_job(void *context) {
         break;
     case DYNAMIC:
         status = lq_quantize_dynamic(&j->x, &j->scheme, &j->codes, &j->scale, &j->zero, NULL);
+        break;
+    case FAKE:
+        status = lq_fake_quantize(&j->x, &j->scheme, &j->scale, &j->zero, &j->codes, NULL);
         break;
     }
     if (status) {
@@ -96,6 +105,7 @@ static job make_job(const bench_row *row, float *x, int64_t elements) {
     lq_status status = lq_grid_shape(&j.x, &j.scheme, grid, &blocks);
     if (status) exit(1);
     j.codes = lq_matrix(NULL, row->code_type, elements / COLUMNS, COLUMNS);
+    if (row->operation == FAKE) j.codes.size = 4 * elements;
     j.codes.data = bench_allocate(j.codes.size);
     j.scale = lq_vector(NULL, row->scale_type, blocks);
     j.scale.data = bench_allocate(j.scale.size);
@@ -103,33 +113,62 @@ static job make_job(const bench_row *row, float *x, int64_t elements) {
     j.zero.data = bench_allocate(j.zero.size);
     status = lq_quantize_dynamic(&j.x, &j.scheme, &j.codes, &j.scale, &j.zero, NULL);
     if (status) exit(1);
+    if (row->operation == FAKE) j.codes = lq_matrix(j.codes.data, LQ_F32, j.x.shape[0], COLUMNS);
     return j;
 }
 
+enum { LEVELS = 4, CONTESTANTS = 1 + 2 * LEVELS };
+
+static const lq_cpu levels[LEVELS] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
+
+/* A job for each level of this machine. */
+static int enter(const job *base, const lq_scheme *scheme, job *jobs, contestant *c) {
+    int n = 0;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!lq_cpu_available(levels[i])) continue;
+        jobs[n] = *base;
+        jobs[n].level = levels[i];
+        jobs[n].scheme = *scheme;
+        c[n] = (contestant){.name = lq_cpu_name(levels[i]),
+                            .prepare = prepare_job,
+                            .run = run_job,
+                            .context = &jobs[n]};
+        ++n;
+    }
+    return n;
+}
+
+/* `own` is the same level by libquant's own rule; NULL where that did not run. */
+static void print_line(const char *name, const contestant *c, const contestant *first,
+                       const contestant *scalar, const contestant *own, int64_t elements,
+                       int64_t moved) {
+    const double count = (double)elements;
+    printf("%-32s %-7s %9lld %8.4f %8.4f %7.1f %8.2f %8.2f", name, c->name, (long long)elements,
+           c->minimum / count, c->median / count, (double)moved / c->minimum,
+           c->minimum / first->minimum, c->minimum / scalar->minimum);
+    if (own) printf(" %8.2f", own->minimum / c->minimum);
+    printf("\n");
+}
+
 static void bench(const bench_row *row, float *x, int64_t elements, double seconds) {
-    static const lq_cpu levels[] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
     const job base = make_job(row, x, elements);
     const int64_t moved = (bits_of(&base.x) + bits_of(&base.codes) + bits_of(&base.scale)) / 8;
     traffic t = bench_traffic(moved);
-    contestant c[6] = {{.name = "floor", .run = bench_move, .context = &t}};
-    job jobs[4];
-    int n = 1;
-    for (int i = 0; i < 4; ++i) {
-        if (!lq_cpu_available(levels[i])) continue;
-        jobs[i] = base;
-        jobs[i].level = levels[i];
-        c[n++] = (contestant){.name = lq_cpu_name(levels[i]),
-                              .prepare = prepare_job,
-                              .run = run_job,
-                              .context = &jobs[i]};
+    contestant c[CONTESTANTS] = {{.name = "floor", .run = bench_move, .context = &t}};
+    job jobs[2][LEVELS];
+    const int own = enter(&base, &base.scheme, jobs[0], c + 1);
+    int theirs = 0;
+    if (row->profile) {
+        const lq_scheme scheme = lq_profile_scheme(row->profile, row->code_type, base.scheme.block);
+        theirs = enter(&base, &scheme, jobs[1], c + 1 + own);
     }
-    bench_contest(c, n, seconds);
-    for (int i = 1; i < n; ++i) {
-        const double count = (double)elements;
-        printf("%-32s %-7s %9lld %8.4f %8.4f %7.1f %8.2f %8.2f\n", row->name, c[i].name,
-               (long long)elements, c[i].minimum / count, c[i].median / count,
-               (double)moved / c[i].minimum, c[i].minimum / c[0].minimum,
-               c[i].minimum / c[1].minimum);
+    bench_contest(c, 1 + own + theirs, seconds);
+    for (int i = 1; i <= own && !theirs; ++i) {
+        print_line(row->name, &c[i], c, &c[1], NULL, elements, moved);
+    }
+    for (int i = 1; i <= theirs; ++i) {
+        print_line("  (own rule)", &c[i], c, &c[1], NULL, elements, moved);
+        print_line(row->name, &c[own + i], c, &c[own + 1], &c[i], elements, moved);
     }
     fflush(stdout);
     free(t.from);
@@ -164,8 +203,8 @@ int main(int argc, char **argv) {
     const int64_t most = only ? only : sizes[3];
     float *x = bench_allocate(most * 4);
     fill(x, most);
-    printf("%-32s %-7s %9s %8s %8s %7s %8s %8s\n", "operation", "level", "elements", "ns min",
-           "median", "GB/s", "/ floor", "/ scalar");
+    printf("%-32s %-7s %9s %8s %8s %7s %8s %8s %8s\n", "operation", "level", "elements", "ns min",
+           "median", "GB/s", "/ floor", "/ scalar", "own /");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
         if (!strstr(rows[r].name, filter)) continue;
         for (int s = 0; s < 4; ++s) {

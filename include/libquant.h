@@ -532,13 +532,15 @@ enum {
     LQ_PROFILE_TENSORRT_NARROW = 16,
     /*
      * TensorFlow Lite: ChooseQuantizationParams in double and AffineQuantize; symmetric weights by
-     * the multiplier 127 / absmax. Halves away from zero (TfLiteRound).
+     * the multiplier 127 / absmax. Halves away from zero (TfLiteRound). A range of zeros has scale 0
+     * and zero point 0; of weights scale 1, as SymmetricQuantizeFloats stores.
      */
     LQ_PROFILE_TFLITE = 17,
     LQ_PROFILE_TFLITE_WEIGHTS = 18,
     /*
-     * Core ML Tools' linear quantization of weights, in the weights' own type (that of the scale
-     * here). Symmetric unsigned codes are [0, 254] around 127. A constant tensor is 0/0 there.
+     * Core ML Tools' linear quantization of weights, in the weights' own type: that of the scale here;
+     * for F16 weights set `precision` to LQ_F16 too. Symmetric unsigned codes are [0, 254] around
+     * 127. A tensor of zeros is 0/0 there, and ranges whose products overflow are undefined.
      */
     LQ_PROFILE_COREML = 19,
     LQ_PROFILE_COREML_SYMMETRIC = 20,

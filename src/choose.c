@@ -18,8 +18,9 @@ static double held(const choice *c, double v) {
     return (double)lq_round_real(c->type, v);
 }
 
+/* NaN, which a difference of overflowed products is, becomes lo. */
 static double clamp(double v, double lo, double hi) {
-    if (v < lo) return lo;
+    if (!(v > lo)) return lo;
     return v > hi ? hi : v;
 }
 

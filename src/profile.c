@@ -134,6 +134,7 @@ static const profile profiles[] = {
      0,
      {.rounding = LQ_ROUND_AWAY,
       .zero_from = LQ_FROM_UNROUNDED,
+      .degenerate = LQ_DEGENERATE_ZERO,
       .zero_rule = LQ_ZERO_SMALLER_SUM,
       .zero_rounding = LQ_ROUND_AWAY}},
     {LQ_PROFILE_TFLITE_WEIGHTS,

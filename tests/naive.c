@@ -125,6 +125,50 @@ int32_t naive_quantum(float x, float scale, int32_t zero_point, int32_t low, int
     return (int32_t)code;
 }
 
+static double narrowed(lq_type type, double value) {
+    return (double)naive_widen(type, naive_narrow(type, value));
+}
+
+/* x by the scale, as the switches say, in the precision that they say. */
+static double quotient_by(const lq_scheme *scheme, double x, double scale) {
+    lq_type type = scheme->precision ? scheme->precision : LQ_F32;
+    double v = narrowed(type, x), s = narrowed(type, scale);
+    if (s == 0.0) return scheme->quotient == LQ_QUOTIENT_DIVIDE ? v / (double)INFINITY : v * 0.0;
+    if (scheme->quotient == LQ_QUOTIENT_DIVIDE) return narrowed(type, narrowed(LQ_F32, v / s));
+    s = narrowed(type, narrowed(LQ_F32, 1.0 / s));
+    return narrowed(type, narrowed(LQ_F32, v * s));
+}
+
+/* The code before it is clamped. */
+static double code_by(const lq_scheme *scheme, double quotient, int32_t z,
+                      const struct naive_codes *c) {
+    double t = quotient;
+    if (scheme->rounding == LQ_ROUND_HALF_UP)
+        return c->low + trunc(narrowed(LQ_F32, t + ((double)z - c->low + 0.5)));
+    if (scheme->zero_place == LQ_ZERO_INSIDE) t = narrowed(LQ_F32, t + z);
+    t = scheme->rounding == LQ_ROUND_AWAY ? copysign(floor(fabs(t) + 0.5), t) : naive_even(t);
+    return scheme->zero_place == LQ_ZERO_INSIDE ? t : t + z;
+}
+
+int32_t naive_code(const lq_scheme *scheme, float x, float scale, int32_t z,
+                   const struct naive_codes *c, struct naive_counts *counts) {
+    double quotient = quotient_by(scheme, (double)x, (double)scale), code;
+    int none = isnan(quotient);
+    code = code_by(scheme, none ? 0.0 : quotient, z, c);
+    if (isnan(x))
+        counts->nan += 1;
+    else if (isinf(x))
+        counts->infinite += 1;
+    else if (code < c->low || code > c->high)
+        counts->clipped += 1;
+    if (none && scheme->nan_code == LQ_NAN_QMIN) code = c->low;
+    if (none && scheme->nan_code == LQ_NAN_QMAX) code = c->high;
+    if (none && scheme->nan_code == LQ_NAN_CODE_0) code = 0.0;
+    if (code < c->low) code = c->low;
+    if (code > c->high) code = c->high;
+    return (int32_t)code;
+}
+
 uint32_t naive_real(int32_t code, int32_t zero_point, float scale, lq_type type) {
     /* At most 17 and 24 bits, so the product is exact in double. */
     double product = (double)(code - zero_point) * (double)scale;
@@ -230,7 +274,7 @@ void naive_clear_tail(const lq_tensor *t) {
 
 /* ----------------------------------------------------------------- schemes */
 
-void naive_codes_of(const lq_scheme *scheme, struct naive_codes *codes) {
+static void mapped_codes(const lq_scheme *scheme, struct naive_codes *codes) {
     int whole = scheme->qmin == 0 && scheme->qmax == 0;
     codes->qmin = whole ? naive_type_min(scheme->code_type) : scheme->qmin;
     codes->qmax = whole ? naive_type_max(scheme->code_type) : scheme->qmax;
@@ -248,6 +292,16 @@ void naive_codes_of(const lq_scheme *scheme, struct naive_codes *codes) {
     if (scheme->mapping == LQ_SYMMETRIC) {
         codes->low = codes->z0 - codes->limit;
         codes->high = codes->z0 + codes->limit;
+    }
+}
+
+void naive_codes_of(const lq_scheme *scheme, struct naive_codes *codes) {
+    mapped_codes(scheme, codes);
+    if (scheme->clamp == LQ_CLAMP_TYPE) {
+        codes->low = naive_type_min(scheme->code_type);
+        codes->high = naive_type_max(scheme->code_type);
+    } else if (scheme->clamp == LQ_CLAMP_NARROW && naive_is_signed(scheme->code_type)) {
+        if (codes->low < -codes->high) codes->low = -codes->high;
     }
 }
 

@@ -43,6 +43,9 @@ uint32_t naive_narrow(lq_type type, double value);
 float naive_widen(lq_type type, uint32_t bits);
 int32_t naive_quantum(float x, float scale, int32_t zero_point, int32_t low, int32_t high,
                       struct naive_counts *counts);
+/* The same by a scheme's switches but for LQ_QUOTIENT_MULTIPLIER. */
+int32_t naive_code(const lq_scheme *scheme, float x, float scale, int32_t z,
+                   const struct naive_codes *c, struct naive_counts *counts);
 uint32_t naive_real(int32_t code, int32_t zero_point, float scale, lq_type type);
 
 /* Views. An index is row-major; a position counts elements from data. */

@@ -59,7 +59,7 @@ void naive_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor
         int64_t b = naive_block_of(x, &scheme->block, i);
         int32_t z = zero_point_of(scheme, zero_point, b);
         float s = naive_get_real(scale, b);
-        naive_set_code(codes, i, naive_quantum(naive_get_real(x, i), s, z, c.low, c.high, counts));
+        naive_set_code(codes, i, naive_code(scheme, naive_get_real(x, i), s, z, &c, counts));
     }
     naive_clear_tail(codes);
 }
@@ -125,7 +125,7 @@ void naive_measure(const lq_tensor *x, const lq_tensor *y, const lq_scheme *sche
             int32_t z = zero_point_of(scheme, zero_point, b);
             float s = naive_get_real(scale, b);
             naive_codes_of(scheme, &c);
-            naive_quantum(xi, s, z, c.low, c.high, &counts);
+            naive_code(scheme, xi, s, z, &c, &counts);
             yi = naive_widen(x->type, naive_real(naive_get_code(y, i), z, s, x->type));
         } else {
             yi = naive_get_real(y, i);

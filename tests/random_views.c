@@ -277,6 +277,19 @@ lq_block random_block(struct arena *a, int32_t rank, const int64_t *shape) {
     }
 }
 
+/* Those that codes follow from the scale as stored by. */
+static void random_switches(struct random_state *r, lq_scheme *s) {
+    static const lq_type precisions[] = {0, LQ_F32, LQ_F16, LQ_BF16};
+    s->quotient = random_one_in(r, 2) ? LQ_QUOTIENT_RECIPROCAL : LQ_QUOTIENT_DIVIDE;
+    s->precision = precisions[random_in(r, 0, 3) * (int64_t)random_one_in(r, 2)];
+    s->rounding = (lq_rounding)random_in(r, LQ_ROUND_EVEN, LQ_ROUND_HALF_UP);
+    s->zero_place = (lq_zero_place)random_in(r, LQ_ZERO_OUTSIDE, LQ_ZERO_INSIDE);
+    s->nan_code = (lq_nan_code)random_in(r, LQ_NAN_ZERO_POINT, LQ_NAN_CODE_0);
+    s->clamp = (lq_clamp)random_in(r, LQ_CLAMP_RANGE, LQ_CLAMP_TYPE);
+    /* Below 0 there is nothing to be narrow around. */
+    if (s->clamp == LQ_CLAMP_NARROW && s->qmax <= 0 && s->qmin) s->clamp = LQ_CLAMP_RANGE;
+}
+
 lq_scheme random_scheme(struct arena *a, int32_t rank, const int64_t *shape) {
     struct random_state *r = &a->random;
     for (;;) {
@@ -295,6 +308,7 @@ lq_scheme random_scheme(struct arena *a, int32_t rank, const int64_t *shape) {
             /* Both 0 would mean the whole range. */
             if (s.qmin == 0 && s.qmax == 0) continue;
         }
+        if (random_one_in(r, 3)) random_switches(r, &s);
         if (naive_has_room(&s)) return s;
     }
 }
@@ -332,5 +346,7 @@ void print_scheme(const lq_scheme *s) {
             (int)s->mapping, type ? type : "?", (int)s->qmin, (int)s->qmax,
             (int)s->block.granularity, (int)s->block.axis);
     for (int i = 0; i < LQ_MAX_RANK; ++i) fprintf(stderr, " %" PRId64, s->block.extent[i]);
-    fprintf(stderr, " )\n");
+    fprintf(stderr, " )\n  quotient %d, precision %d, rounding %d, zero %d, clamp %d, NaN %d\n",
+            (int)s->quotient, (int)s->precision, (int)s->rounding, (int)s->zero_place,
+            (int)s->clamp, (int)s->nan_code);
 }

@@ -14,12 +14,13 @@
  * element of each level. Fails if there are differences.
  */
 #include "sweep.h"
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_JOBS = 8192, MOST_THREADS = 64 };
+enum { MOST_JOBS = 16384, MOST_THREADS = 64 };
 
 static sweep_job jobs[MOST_JOBS];
 static int job_count;
@@ -188,8 +189,53 @@ static void add_packing(void) {
     }
 }
 
+/* Of sweep_rules and `scales`: what --full takes all inputs of. */
+static bool takes_all(const sweep_job *job, int scale) {
+    return options.full && job->real == LQ_REAL_f32 && job->width <= LQ_WIDTH_8 &&
+           (scale == 3 || scale == 4);
+}
+
+static void add_rule(sweep_job job, int scale) {
+    for (int real = LQ_REAL_f32; real < LQ_REALS; ++real) {
+        job.kind = SWEEP_QUANTIZE;
+        job.real = (lq_real)real;
+        job.complete = takes_all(&job, scale);
+        if (job.rule) add(job);
+        /* The same codes and one more step, whose values are floats. */
+        job.kind = SWEEP_FAKE;
+        if (real == LQ_REAL_f32 && job.width == LQ_WIDTH_8) add(job);
+    }
+}
+
+static void add_rules(void) {
+    static const int chosen[] = {0, 1, 3, 4, 5, 11, 15, 21, 24, 26};
+    for (int rule = 0; rule < SWEEP_RULES; ++rule) {
+        for (size_t i = 0; i < sizeof chosen / sizeof *chosen; ++i) {
+            for (int type = 0; type < 2 * LQ_WIDTHS; ++type) {
+                sweep_job job = {.width = (lq_width)(type / 2),
+                                 .is_signed = type % 2 == 0,
+                                 .scale = scales[chosen[i]],
+                                 .rule = rule};
+                const bool wide = job.width == LQ_WIDTH_16;
+                /* Tables of 16-bit codes take a while. */
+                if (wide && i != (size_t)rule % 4) continue;
+                add_rule(with_range(job, 3), chosen[i]);
+                if (!wide && !options.full) add_rule(with_range(job, 1), chosen[i]);
+            }
+        }
+        /* ggml's four and five bits: halves go up from 8.5 and 16.5. */
+        const sweep_job four = {
+            .width = LQ_WIDTH_4, .scale = scales[4], .zero = 8, .qmax = 15, .rule = rule};
+        const sweep_job five = {
+            .width = LQ_WIDTH_8, .scale = scales[4], .zero = 16, .qmax = 31, .rule = rule};
+        add_rule(four, 4);
+        add_rule(five, 4);
+    }
+}
+
 static void make_jobs(void) {
     add_packing();
+    add_rules();
     add_conversions();
     add_products();
     for (int scale = 0; scale < SCALES; ++scale) {
@@ -203,6 +249,46 @@ static void make_jobs(void) {
             }
         }
     }
+}
+
+/* ------------------------------------------------------------------- names */
+
+int sweep_rows_of(const sweep_job *job) {
+    const bool two = job->kind == SWEEP_QUANTIZE || job->kind == SWEEP_FAKE ||
+                     job->kind == SWEEP_COUNT || job->kind == SWEEP_RANGE ||
+                     job->kind == SWEEP_CODES;
+    return two ? 2 : 1;
+}
+
+void sweep_describe(const sweep_job *job, int row, sweep_row *to) {
+    static const char *const ways[] = {"runs", "lanes"};
+    const char *const way = ways[row];
+    const char *const real = float_formats[job->real].name;
+    const char *const rule = sweep_rules[job->rule].name;
+    const char sign = job->is_signed ? 's' : 'u';
+    const int bits = 2 << job->width;
+    char *const name = to->name;
+    const size_t size = sizeof to->name;
+    switch (job->kind) {
+    case SWEEP_QUANTIZE: snprintf(name, size, "quantize_%s %s %c%d", way, real, sign, bits); break;
+    case SWEEP_FAKE: snprintf(name, size, "fake_%s %s %c%d", way, real, sign, bits); break;
+    case SWEEP_COUNT: snprintf(name, size, "count_%s %s", way, real); break;
+    case SWEEP_RANGE: snprintf(name, size, "range_%s %s", way, real); break;
+    case SWEEP_NARROW: snprintf(name, size, "dequantize_lanes 1*f32 %s %d", real, bits); break;
+    case SWEEP_PRODUCT: snprintf(name, size, "dequantize_lanes k*f32 %s %d", real, bits); break;
+    case SWEEP_FUNCTION: snprintf(name, size, "lq_f32_to_%s", real); break;
+    case SWEEP_CODES: snprintf(name, size, "dequantize_%s %c%d %s", way, sign, bits, real); break;
+    case SWEEP_PACK: snprintf(name, size, "pack %d", bits); break;
+    case SWEEP_UNPACK: snprintf(name, size, "unpack %c%d", sign, bits); break;
+    case SWEEP_CONVERT:
+        snprintf(name, size, "convert %s %s", real, float_formats[job->to].name);
+        snprintf(to->parameters, sizeof to->parameters, job->saturate ? "saturate" : "infinite");
+        return;
+    }
+    snprintf(to->parameters, sizeof to->parameters,
+             "%s%sscale %a, zero %" PRId32 ", codes [%" PRId32 ", %" PRId32 "], k %" PRId32,
+             rule ? rule : "", rule ? ", " : "", (double)job->scale, job->zero, job->qmin,
+             job->qmax, job->difference);
 }
 
 /* ----------------------------------------------------------------- running */

@@ -3,13 +3,13 @@
 #define SWEEP_H
 
 #include "float_oracle.h"
-#include "sweep_oracle.h"
-#include "kernels.h"
+#include "sweep_rule.h"
 
 enum { SWEEP_CHUNK = 1 << 15, SWEEP_LEVELS = LQ_CPU_NEON + 1, SWEEP_SAMPLES = 1 << 20 };
 
 typedef enum sweep_kind {
     SWEEP_QUANTIZE,
+    SWEEP_FAKE, /* quantize and back, to float32 */
     SWEEP_COUNT,
     SWEEP_RANGE,
     SWEEP_NARROW,   /* dequantize, where (q - z) is 1 and the scale runs through all floats */
@@ -32,6 +32,7 @@ typedef struct sweep_job {
     float scale;
     int32_t zero, qmin, qmax;
     int32_t difference; /* of code and zero point, where that is fixed */
+    int rule;           /* of sweep_rules: quantize and fake */
 } sweep_job;
 
 /* What came out, by runs and by lanes; a kind without the two ways has the first row only. */
@@ -56,6 +57,7 @@ typedef struct sweep_worker {
     uint16_t halves[SWEEP_CHUNK];
     float scale[SWEEP_CHUNK];
     int32_t zero[SWEEP_CHUNK];
+    float offset[SWEEP_CHUNK], center[SWEEP_CHUNK], back[SWEEP_CHUNK];
     float range[2 * SWEEP_CHUNK];
     unsigned char source[8 * SWEEP_CHUNK]; /* of conversions */
     /* Elements of several widths: bytes, which may be read as any. */

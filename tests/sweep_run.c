@@ -22,40 +22,6 @@ void sweep_set_up(sweep_worker *worker, int share) {
     sweep_narrow_table(&worker->narrow[LQ_REAL_bf16], SWEEP_BF16_FRACTION);
 }
 
-int sweep_rows_of(const sweep_job *job) {
-    const bool two = job->kind == SWEEP_QUANTIZE || job->kind == SWEEP_COUNT ||
-                     job->kind == SWEEP_RANGE || job->kind == SWEEP_CODES;
-    return two ? 2 : 1;
-}
-
-void sweep_describe(const sweep_job *job, int row, sweep_row *to) {
-    static const char *const ways[] = {"runs", "lanes"};
-    const char *const way = ways[row];
-    const char *const real = float_formats[job->real].name;
-    const char sign = job->is_signed ? 's' : 'u';
-    const int bits = width_bits[job->width];
-    char *const name = to->name;
-    const size_t size = sizeof to->name;
-    switch (job->kind) {
-    case SWEEP_QUANTIZE: snprintf(name, size, "quantize_%s %s %c%d", way, real, sign, bits); break;
-    case SWEEP_COUNT: snprintf(name, size, "count_%s %s", way, real); break;
-    case SWEEP_RANGE: snprintf(name, size, "range_%s %s", way, real); break;
-    case SWEEP_NARROW: snprintf(name, size, "dequantize_lanes 1*f32 %s %d", real, bits); break;
-    case SWEEP_PRODUCT: snprintf(name, size, "dequantize_lanes k*f32 %s %d", real, bits); break;
-    case SWEEP_FUNCTION: snprintf(name, size, "lq_f32_to_%s", real); break;
-    case SWEEP_CODES: snprintf(name, size, "dequantize_%s %c%d %s", way, sign, bits, real); break;
-    case SWEEP_PACK: snprintf(name, size, "pack %d", bits); break;
-    case SWEEP_UNPACK: snprintf(name, size, "unpack %c%d", sign, bits); break;
-    case SWEEP_CONVERT:
-        snprintf(name, size, "convert %s %s", real, float_formats[job->to].name);
-        snprintf(to->parameters, sizeof to->parameters, job->saturate ? "saturate" : "infinite");
-        return;
-    }
-    snprintf(to->parameters, sizeof to->parameters,
-             "scale %a, zero %" PRId32 ", codes [%" PRId32 ", %" PRId32 "], k %" PRId32,
-             (double)job->scale, job->zero, job->qmin, job->qmax, job->difference);
-}
-
 /* ------------------------------------------------------------ packed codes */
 
 static uint32_t element(const unsigned char *data, int bits, int64_t i) {
@@ -87,8 +53,8 @@ static void put(unsigned char *data, int bits, int64_t i, uint32_t value) {
 
 /* Elements from `i` to `end`, all of one value. */
 static void fill(unsigned char *data, int bits, int64_t i, int64_t end, uint32_t value) {
-    if (bits == 16) {
-        for (; i < end; ++i) put(data, 16, i, value);
+    if (bits >= 16) {
+        for (; i < end; ++i) put(data, bits, i, value);
         return;
     }
     const int64_t per = 8 / bits;
@@ -170,10 +136,17 @@ static void call_kernel(sweep_worker *w, const sweep_job *job, int way, const lq
                         .qmin = job->qmin,
                         .qmax = job->qmax,
                         .sign = job->is_signed ? 1u << (width_bits[b] - 1) : 0u};
+    if (job->rule) {
+        work.rule = &sweep_rules[job->rule].element;
+        work.offset = w->offset;
+        work.center = w->center;
+        work.back = w->back;
+    }
     switch (job->kind) {
     case SWEEP_QUANTIZE:
         (way == RUNS ? table->quantize_runs : table->quantize_lanes)[r][b](&work);
         return;
+    case SWEEP_FAKE: (way == RUNS ? table->fake_runs : table->fake_lanes)[r](&work); return;
     case SWEEP_COUNT: {
         lq_counts counts = {.nan = 0};
         (way == RUNS ? table->count_runs : table->count_lanes)[r](&work, &counts);
@@ -430,10 +403,13 @@ static void take_samples(sweep_worker *w, const sweep_job *job) {
     while (w->samples % 8) add_sample(w, 0x3f800000u);
 }
 
-static void fill_parameters(sweep_worker *w, const sweep_job *job) {
+static void fill_parameters(sweep_worker *w, const sweep_job *job, const sweep_element *e) {
     for (int64_t i = 0; i < SWEEP_CHUNK; ++i) {
-        w->scale[i] = job->scale;
-        w->zero[i] = job->zero;
+        w->scale[i] = job->rule ? e->factor : job->scale;
+        w->zero[i] = job->rule ? e->zero : job->zero;
+        w->offset[i] = e->offset;
+        w->center[i] = e->center;
+        w->back[i] = e->back;
         if (scale_is_input(job)) {
             put(w->codes, width_bits[job->width], i, (uint32_t)(job->zero + job->difference));
         }
@@ -443,20 +419,37 @@ static void fill_parameters(sweep_worker *w, const sweep_job *job) {
 /* The jobs of the three real types follow each other. */
 static bool has_table(sweep_worker *w, const sweep_job *job) {
     const bool same = w->table_of.scale == job->scale && w->table_of.zero == job->zero &&
-                      w->table_of.qmin == job->qmin && w->table_of.qmax == job->qmax;
+                      w->table_of.qmin == job->qmin && w->table_of.qmax == job->qmax &&
+                      w->table_of.rule == job->rule &&
+                      (w->table_of.kind == SWEEP_FAKE) == (job->kind == SWEEP_FAKE);
     w->table_of = *job;
     return same;
 }
 
+/* False: the oracle has no answer that it is sure of. */
+static bool make_table(sweep_worker *w, const sweep_job *job, const sweep_element *element) {
+    if (has_table(w, job)) return true;
+    if (job->rule || job->kind == SWEEP_FAKE) {
+        sweep_rule_table(&w->table, element);
+        return true;
+    }
+    return sweep_quantize_table(&w->table, job->scale, job->zero, job->qmin, job->qmax);
+}
+
 void sweep_run(sweep_worker *w, const sweep_job *job, sweep_row *rows) {
-    const bool has_scale = job->kind == SWEEP_QUANTIZE || job->kind == SWEEP_COUNT;
+    const bool has_scale =
+        job->kind == SWEEP_QUANTIZE || job->kind == SWEEP_FAKE || job->kind == SWEEP_COUNT;
+    sweep_element element;
     for (int i = 0; i < sweep_rows_of(job); ++i) {
         memset(&rows[i], 0, sizeof rows[i]);
         sweep_describe(job, i, &rows[i]);
     }
-    fill_parameters(w, job);
-    if (has_scale && !has_table(w, job) &&
-        !sweep_quantize_table(&w->table, job->scale, job->zero, job->qmin, job->qmax)) {
+    const bool legal = sweep_element_of(&element, &sweep_rules[job->rule], w->narrow, job->scale,
+                                        job->zero, job->qmin, job->qmax, job->kind == SWEEP_FAKE);
+    /* A scale that the rule's precision does not have. */
+    if (job->rule && !legal) return;
+    fill_parameters(w, job, &element);
+    if (has_scale && !make_table(w, job, &element)) {
         w->table_of.scale = 0.0f;
         rows[0].differences = 1;
         snprintf(rows[0].first, sizeof rows[0].first, "the oracle disagrees with itself: %s",

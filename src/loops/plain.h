@@ -90,13 +90,16 @@ typedef struct count_rule {
 
 LQ_INLINE void count_by(const unsigned char *x, int32_t n, lq_real real, const count_rule *p,
                         lq_counts *c) {
+    /* A value without a quotient, such as 0 times the inverse of the least scale, counts as 0. */
+    lq_element_rule rule = *p->rule;
+    rule.nan = LQ_NAN_ZERO_POINT;
     for (int32_t i = 0; i < n; ++i) {
         const int k = i * p->step;
         const float v = load_one(real, x, i);
         const float lo = (float)(p->qmin - p->zero[k]);
         const float hi = (float)(p->qmax - p->zero[k]);
         const int32_t code =
-            lq_quantize_by(p->rule, v, p->scale[k], p->offset[k], lo - 1, hi + 1, p->zero[k]);
+            lq_quantize_by(&rule, v, p->scale[k], p->offset[k], lo - 1, hi + 1, p->zero[k]);
         const bool finite = lq_is_finite(v);
         c->nan += v != v;
         c->infinite += !finite && v == v;

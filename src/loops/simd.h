@@ -69,10 +69,11 @@ LQ_INLINE tile_rule rule_of_run(const lq_map_work *w, int64_t at) {
     const float lo = (float)(w->qmin - zero);
     const float hi = (float)(w->qmax - zero);
     const float offset = w->offset[at];
+    /* NaN only with an offset of NaN, whose codes are the lowest. */
     const float nan = lq_nan_value(w->rule->nan, offset, lo, hi, (float)zero);
     return (tile_rule){.scale = tile_splat(w->scale[at]),
                        .offset = tile_splat(offset),
-                       .nan = tile_splat(nan),
+                       .nan = tile_splat(nan == nan ? nan : lo),
                        .lo = tile_splat(lo),
                        .hi = tile_splat(hi),
                        .zero = itile_splat(zero)};
@@ -146,21 +147,46 @@ LQ_INLINE void codes_to(lq_width width, unsigned char *q, int64_t i, itile c, in
     }
 }
 
-/* A rule that is no more than a multiplication is a constant for the compiler. */
-LQ_INLINE bool only_multiplies(const lq_element_rule *rule) {
-    return rule->multiply && rule->precision == LQ_REAL_f32 && rule->rounding == LQ_ROUND_EVEN;
+/* What a run does with each value: loops of their own for the rules that only multiply. */
+typedef enum { BY_RULE, MULTIPLIED, MULTIPLIED_AND_ADDED } run_way;
+
+LQ_INLINE run_way way_of_run(const lq_map_work *w, int64_t at) {
+    const lq_element_rule *rule = w->rule;
+    const bool multiplies = rule->multiply && rule->precision == LQ_REAL_f32;
+    if (!multiplies || rule->rounding != LQ_ROUND_EVEN) return BY_RULE;
+    return w->offset[at] == 0.0f ? MULTIPLIED : MULTIPLIED_AND_ADDED;
 }
 
-static const lq_element_rule multiplying = {.multiply = true};
+/* As codes_by has it; NaN is rare, so a tile is first asked whether it has any. */
+LQ_INLINE itile multiplied_codes(const tile_rule *p, bool add, tile v, itile added) {
+    tile t = tile_multiply(v, p->scale);
+    if (add) t = tile_add(t, p->offset);
+    if (tile_any_nan(t)) t = tile_nan_to(t, p->nan);
+    return tile_codes(t, p->lo, p->hi, added);
+}
+
+LQ_INLINE itile codes_of_run(const lq_element_rule *rule, const tile_rule *p, run_way way, tile v) {
+    if (way == BY_RULE) return codes_by(rule, p, v);
+    return multiplied_codes(p, way == MULTIPLIED_AND_ADDED, v, p->zero);
+}
 
 LQ_INLINE void quantize_run_by(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
-                               const lq_element_rule *rule) {
+                               run_way way) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *q = w->codes + r * w->codes_step;
     const tile_rule p = rule_of_run(w, r * w->param_step);
     for (int64_t i = 0; i < w->count; i += TILE) {
         const int64_t n = w->count - i;
-        codes_to(width, q, i, codes_by(rule, &p, reals_at(real, x, i, n)), n);
+        codes_to(width, q, i, codes_of_run(w->rule, &p, way, reals_at(real, x, i, n)), n);
+    }
+}
+
+/* Constants for the compiler. */
+LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, int64_t r) {
+    switch (way_of_run(w, r * w->param_step)) {
+    case MULTIPLIED: quantize_run_by(w, real, width, r, MULTIPLIED); break;
+    case MULTIPLIED_AND_ADDED: quantize_run_by(w, real, width, r, MULTIPLIED_AND_ADDED); break;
+    default: quantize_run_by(w, real, width, r, BY_RULE); break;
     }
 }
 
@@ -169,11 +195,7 @@ LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width)
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
         if (w->rule) {
-            if (only_multiplies(w->rule)) {
-                quantize_run_by(w, real, width, r, &multiplying);
-            } else {
-                quantize_run_by(w, real, width, r, w->rule);
-            }
+            quantize_run(w, real, width, r);
             continue;
         }
         const plain_run p = plain_of_run(w, r * w->param_step);
@@ -272,8 +294,7 @@ LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width wid
 
 /* --------------------------------------------------------------- values to those of their codes */
 
-LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r,
-                           const lq_element_rule *rule) {
+LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r, run_way way) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *y = w->codes + r * w->codes_step;
     const tile_rule p = rule_of_run(w, r * w->param_step);
@@ -281,8 +302,34 @@ LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r,
     const tile center = tile_splat(w->center[r * w->param_step]);
     for (int64_t i = 0; i < w->count; i += TILE) {
         const int64_t n = w->count - i;
-        const tile codes = tile_of(codes_by(rule, &p, reals_at(real, x, i, n)));
+        const tile codes = tile_of(codes_of_run(w->rule, &p, way, reals_at(real, x, i, n)));
         reals_to(real, y, i, values_by(w->rule, codes, back, center), n);
+    }
+}
+
+/* A zero point that would be added and subtracted again is neither. */
+LQ_INLINE void fake_run_of_steps(const lq_map_work *w, lq_real real, int64_t r) {
+    const unsigned char *x = w->x + r * w->x_step;
+    unsigned char *y = w->codes + r * w->codes_step;
+    const tile_rule p = rule_of_run(w, r * w->param_step);
+    const tile back = tile_splat(w->back[r * w->param_step]);
+    const itile none = itile_splat(0);
+    for (int64_t i = 0; i < w->count; i += TILE) {
+        const int64_t n = w->count - i;
+        const itile steps = multiplied_codes(&p, false, reals_at(real, x, i, n), none);
+        reals_to(real, y, i, tile_multiply(tile_of(steps), back), n);
+    }
+}
+
+LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r) {
+    const int64_t at = r * w->param_step;
+    const run_way way = way_of_run(w, at);
+    if (way == MULTIPLIED && !w->rule->divide_back && w->center[at] == (float)w->zero[at]) {
+        fake_run_of_steps(w, real, r);
+    } else if (way == MULTIPLIED_AND_ADDED) {
+        fake_run_by(w, real, r, MULTIPLIED_AND_ADDED);
+    } else {
+        fake_run_by(w, real, r, BY_RULE);
     }
 }
 
@@ -292,11 +339,7 @@ LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *y = w->codes + r * w->codes_step;
         if (w->rule) {
-            if (only_multiplies(w->rule)) {
-                fake_run_by(w, real, r, &multiplying);
-            } else {
-                fake_run_by(w, real, r, w->rule);
-            }
+            fake_run(w, real, r);
             continue;
         }
         const plain_run p = plain_of_run(w, r * w->param_step);
