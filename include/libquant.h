@@ -334,7 +334,7 @@ enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
 typedef int32_t lq_clamp;
 enum {
     LQ_CLAMP_RANGE = 0,  /* to [qmin, qmax], or the mapping's part of it */
-    LQ_CLAMP_NARROW = 1, /* signed codes: to [max(qmin, -qmax), qmax], though parameters use qmin */
+    LQ_CLAMP_NARROW = 1, /* as LQ_CLAMP_TYPE, but for the lowest code of signed types */
     LQ_CLAMP_TYPE = 2    /* to the whole range of code_type, though parameters use [qmin, qmax] */
 };
 
@@ -378,8 +378,8 @@ enum {
     LQ_DEGENERATE_RESET =
         2, /* s below the least normal number of its type: scale 1, zero point 0 */
     LQ_DEGENERATE_WIDEN = 3, /* s or 1/s not finite or 0: 0.1; s < f: s = f and the range widened */
-    LQ_DEGENERATE_ZERO = 4 /* s rounds to 0: 0 is stored, which is a legal scale then; codes are */
-                           /* those of 0.0 */
+    LQ_DEGENERATE_ZERO = 4   /* s rounds to 0: 0 is stored, which is a legal scale then, with the */
+                             /* zero point of a symmetric scheme; codes are those of 0.0 */
 };
 
 /* How an affine zero point follows from the range; z is rounded, then clamped to [qmin, qmax]. */
@@ -398,8 +398,9 @@ enum {
 /* The zero point of symmetric schemes with unsigned codes. */
 typedef int32_t lq_middle;
 enum {
-    LQ_MIDDLE_UP = 0,  /* (qmin + qmax + 1) / 2, rounded down: 128 of [0, 255] */
-    LQ_MIDDLE_DOWN = 1 /* (qmin + qmax) / 2, rounded down: 127 of [0, 255] */
+    LQ_MIDDLE_UP = 0,   /* (qmin + qmax + 1) / 2, rounded down: 128 of [0, 255], 1 of [0, 1] */
+    LQ_MIDDLE_DOWN = 1, /* (qmin + qmax) / 2, rounded down: 127 of [0, 255], 0 of [0, 1] */
+    LQ_MIDDLE_EVEN = 2  /* (qmin + qmax) / 2, rounded to even: 128 of [0, 255], 0 of [0, 1] */
 };
 
 /* Which of +absmax and -absmax LQ_SYMMETRIC_FULL_RANGE takes where both occur. */

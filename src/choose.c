@@ -162,7 +162,8 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
         out.real_zero = s == 0 ? 0.0f : (float)held(&c, -c.lo / s);
         return out;
     }
-    out.zero = s == 0 ? (int32_t)clamp(0, rule->qmin, rule->qmax) : affine_zero(&c, s);
+    out.zero = out.stored == 0.0f ? (int32_t)clamp(rule->middle, rule->qmin, rule->qmax)
+                                  : affine_zero(&c, s);
     return out;
 }
 
