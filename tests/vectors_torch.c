@@ -126,6 +126,15 @@ static void range_of(struct vector_case *c, const lq_tensor *x, lq_tensor *lo, l
     }
 }
 
+static lq_scheme dynamic_scheme(struct vector_case *c, lq_type type) {
+    lq_scheme scheme = lq_profile_scheme(LQ_PROFILE_PYTORCH_DYNAMIC, type, lq_per_tensor());
+    if (truth_of(c->meta, "reduce_range")) {
+        scheme.qmin = type == LQ_S8 ? -64 : 0;
+        scheme.qmax = type == LQ_S8 ? 63 : 127;
+    }
+    return scheme;
+}
+
 /* choose_qparams, and dynamic, which has the codes too. */
 static void run_dynamic(struct vector_case *c) {
     const lq_type type = code_type(c);
@@ -135,11 +144,7 @@ static void run_dynamic(struct vector_case *c) {
         return;
     scale = flat(&scale);
     zero = flat(&zero);
-    lq_scheme scheme = lq_profile_scheme(LQ_PROFILE_PYTORCH_DYNAMIC, type, lq_per_tensor());
-    if (truth_of(c->meta, "reduce_range")) {
-        scheme.qmin = type == LQ_S8 ? -64 : 0;
-        scheme.qmax = type == LQ_S8 ? 63 : 127;
-    }
+    const lq_scheme scheme = dynamic_scheme(c, type);
     range_of(c, &x, &lo, &hi);
     check_choose(c, &scheme, &lo, &hi, &scale, &zero);
     check_calibrate(c, &scheme, &x, &scale, &zero);
@@ -150,6 +155,18 @@ static void run_dynamic(struct vector_case *c) {
     if (is_there(&q) && is_there(&dq)) check_dequantize(c, &scheme, &q, &scale, &zero, &dq);
 }
 
+/* Many ranges in one case. */
+static void run_choose(struct vector_case *c) {
+    const lq_type type = code_type(c);
+    const lq_tensor lo = array_of(c, "lo"), hi = array_of(c, "hi"), scale = reals_of(c, "scale");
+    const lq_tensor zero = integers_of(c, "zero_point");
+    if (!type || !need(c, &lo, "lo") || !need(c, &hi, "hi") || !need(c, &scale, "scale") ||
+        !need(c, &zero, "zero_point"))
+        return;
+    const lq_scheme scheme = dynamic_scheme(c, type);
+    check_choose(c, &scheme, &lo, &hi, &scale, &zero);
+}
+
 /* --------------------------------------------------------------- observers */
 
 static int observer_scheme(struct vector_case *c, lq_scheme *scheme) {
@@ -158,7 +175,7 @@ static int observer_scheme(struct vector_case *c, lq_scheme *scheme) {
     const int32_t low = type == LQ_S8 ? -128 : 0, high = type == LQ_S8 ? 127 : 255;
     const int32_t qmin = (int32_t)number_of(c->meta, "quant_min", low);
     const int32_t qmax = (int32_t)number_of(c->meta, "quant_max", high);
-    const int own_range = strcmp(c->family, "minmax_range") == 0;
+    const int own_range = strstr(c->family, "_range") != NULL;
     lq_profile profile = LQ_PROFILE_PYTORCH;
     if (!type || type == LQ_U4 || !qscheme) {
         vector_fail(c, "an unexpected dtype or qscheme");
@@ -319,10 +336,12 @@ const struct vector_family vectors_torch[] = {
     {"qpc_floatqp", run_float_zero, NULL},
     {"dynamic", run_dynamic, NULL},
     {"choose_qparams", run_dynamic, NULL},
+    {"choose_qparams_ranges", run_choose, NULL},
     {"minmax", run_minmax, NULL},
     {"minmax_range", run_minmax, NULL},
     {"minmax_batches", run_batches, NULL},
     {"minmax_pc", run_batches, NULL},
+    {"minmax_pc_range", run_batches, NULL},
     {"mavg", run_batches, NULL},
     {"mavg_pc", run_batches, NULL},
     {"fq_pt", run_fake, NULL},
