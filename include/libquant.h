@@ -288,8 +288,8 @@ static inline lq_block lq_per_tile(int32_t rank, const int64_t *extent) {
  *   LQ_SYMMETRIC_FULL_RANGE     v / (qmin - z0)                    z0                [qmin, qmax]
  *
  * Signed codes: z0 = 0 and L = min(-qmin, qmax). Unsigned codes: z0 =
- * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax, and
- * LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those
+ * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax (unsigned
+ * codes over half the range do with z0 = qmin), and LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those
  * of ONNX Runtime's tools, TensorRT and ggml's Q8_0 (127), of LQ_SYMMETRIC_HALF_RANGE PyTorch's
  * (127.5), of LQ_SYMMETRIC_FULL_RANGE ggml's Q4_0 (-8): the only mapping whose scales may be
  * negative.
@@ -500,17 +500,20 @@ enum {
      * ONNX Runtime's Python quantization tools, 1.20: compute_scale_zp and quantize_data, asymmetric
      * (activations) and symmetric (weights). Codes of 8 and 16 signed bits never reach the lowest one.
      * The tools up to 1.16 had int8 symmetric over [-128, 127].
+     * reduce_range: set qmin and qmax; codes stay clamped to the type. Known to deviate: where hi - lo
+     * overflows, the tools' scale is infinite.
      */
     LQ_PROFILE_ONNXRUNTIME = 5,
     LQ_PROFILE_ONNXRUNTIME_SYMMETRIC = 6,
-    /* The tools' blocks for 4-bit weights (DefaultWeightOnlyQuantizer), symmetric and not; U4 and S4. */
+    /* The tools' blocks for 4-bit weights (DefaultWeightOnlyQuantizer): symmetric for S4, not for U4. */
     LQ_PROFILE_ONNXRUNTIME_BLOCKS = 7,
     LQ_PROFILE_ONNXRUNTIME_BLOCKS_AFFINE = 8,
     /*
      * PyTorch's MinMaxObserver family (eps 2^-23), quantize_per_tensor and quantize_per_channel and
      * fake_quantize of 1.13 and later; symmetric with the type's range, and with a quant_min and
      * quant_max of one's own, whose middle PyTorch rounds down.
-     * Known to deviate: NaN and infinities, undefined there.
+     * reduce_range: set qmin and qmax, and for codes clamp to LQ_CLAMP_TYPE.
+     * Known to deviate: NaN and infinities, undefined there; a scale that overflows.
      */
     LQ_PROFILE_PYTORCH = 9,
     LQ_PROFILE_PYTORCH_SYMMETRIC = 10,
@@ -540,7 +543,10 @@ enum {
      */
     LQ_PROFILE_COREML = 19,
     LQ_PROFILE_COREML_SYMMETRIC = 20,
-    /* ONNX Neural Compressor: z inside the rounding, the range not widened to 0. */
+    /*
+     * ONNX Neural Compressor: z inside the rounding, the range not widened to 0. Its zero points are
+     * not clamped but wrap in their type, which shows where a range does not contain 0.
+     */
     LQ_PROFILE_NEURAL_COMPRESSOR = 21,
     LQ_PROFILE_NEURAL_COMPRESSOR_SYMMETRIC = 22,
     /*

@@ -9,7 +9,11 @@ Needs Debian's python3-numpy, python3-torch and python3-onnx, and nothing else:
   onnx_ref/  the same operators, computed here with numpy as the operators' text (opset 25) says,
              for what that onnx is too old for: blocks, 16, 4 and 2 bits, precision. Half-width
              results are converted by PyTorch.
-  torch/     tensors that PyTorch quantized and dequantized
+             DynamicQuantizeLinear too
+  torch/     tensors that PyTorch quantized, dequantized and fake-quantized, and parameters that its
+             observers and choose_qparams found
+  ort/       parameters and codes by the formulas of ONNX Runtime's Python tools and ONNX Neural
+             Compressor, computed here with numpy
 
 Each case is a .safetensors file: arrays, and a JSON string under __metadata__.meta. Arrays of 4 and 2
 bits are there twice, one element a byte and packed, first element in the low bits. The
