@@ -383,6 +383,12 @@ def make_choose_qparams():
     for dtype in TORCH_TYPES:
         for reduced in (False, True):
             lo, hi = many_ranges(random, 200)
+            # Zero points half way between integers, where the end they come from decides.
+            unit = (random.randint(1, 4000, 60) / 1024.0).astype(np.float32)
+            parts = np.array([1, 5, 9, 29])[random.randint(0, 4, 60)].astype(np.float32)
+            other = random.randint(0, 2, 60) == 0
+            lo = np.concatenate([lo, np.where(other, -unit * parts, -unit)])
+            hi = np.concatenate([hi, np.where(other, unit, unit * parts)])
             scale, zero_point = [], []
             for ends in zip(lo, hi):
                 q = torch.quantize_per_tensor_dynamic(torch.tensor(ends), TORCH_TYPES[dtype][0],
