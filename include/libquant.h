@@ -290,8 +290,8 @@ static inline lq_block lq_per_tile(int32_t rank, const int64_t *extent) {
  *   LQ_SYMMETRIC_FULL_RANGE     v / (qmin - z0)                    z0                [qmin, qmax]
  *
  * Signed codes: z0 = 0 and L = min(-qmin, qmax). Unsigned codes: z0 =
- * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax, and
- * LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those
+ * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax (unsigned
+ * codes over half the range do with z0 = qmin), and LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those
  * of ONNX Runtime's tools, TensorRT and ggml's Q8_0 (127), of LQ_SYMMETRIC_HALF_RANGE PyTorch's
  * (127.5), of LQ_SYMMETRIC_FULL_RANGE ggml's Q4_0 (-8): the only mapping whose scales may be
  * negative.
@@ -335,10 +335,9 @@ enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
 
 typedef int32_t lq_clamp;
 enum {
-    LQ_CLAMP_RANGE = 0, /* to [qmin, qmax], or the mapping's part of it */
-    LQ_CLAMP_NARROW =
-        1, /* signed codes, qmax above 0: to [max(qmin, -qmax), qmax], parameters use qmin */
-    LQ_CLAMP_TYPE = 2 /* to the whole range of code_type, though parameters use [qmin, qmax] */
+    LQ_CLAMP_RANGE = 0,  /* to [qmin, qmax], or the mapping's part of it */
+    LQ_CLAMP_NARROW = 1, /* as LQ_CLAMP_TYPE, but for the lowest code of signed types */
+    LQ_CLAMP_TYPE = 2    /* to the whole range of code_type, though parameters use [qmin, qmax] */
 };
 
 /* The code of NaN. */
@@ -378,11 +377,12 @@ typedef int32_t lq_degenerate;
 enum {
     LQ_DEGENERATE_ONE = 0,   /* |s| <= f (0: s rounds to 0): the scale is 1 */
     LQ_DEGENERATE_FLOOR = 1, /* s = max(s, f) */
-    LQ_DEGENERATE_RESET =
-        2, /* s below the least normal number of its type: scale 1, zero point 0 */
+    LQ_DEGENERATE_RESET = 2, /* s below the least normal of its type: scale 1, zero point 0 */
     LQ_DEGENERATE_WIDEN = 3, /* s or 1/s not finite or 0: 0.1; s < f: s = f and the range widened */
-    LQ_DEGENERATE_ZERO = 4 /* s rounds to 0: 0 is stored, which is a legal scale then; codes are */
-                           /* those of 0.0 */
+    /* s rounds to 0: 0 is stored, which is a legal scale then; codes are those of 0.0. Of affine */
+    /* schemes, the zero point is 0 or the nearest to it, or that of a symmetric scheme. */
+    LQ_DEGENERATE_ZERO = 4,
+    LQ_DEGENERATE_ZERO_MIDDLE = 5
 };
 
 /* How an affine zero point follows from the range; z is rounded, then clamped to [qmin, qmax]. */
@@ -401,8 +401,9 @@ enum {
 /* The zero point of symmetric schemes with unsigned codes. */
 typedef int32_t lq_middle;
 enum {
-    LQ_MIDDLE_UP = 0,  /* (qmin + qmax + 1) / 2, rounded down: 128 of [0, 255] */
-    LQ_MIDDLE_DOWN = 1 /* (qmin + qmax) / 2, rounded down: 127 of [0, 255] */
+    LQ_MIDDLE_UP = 0,   /* (qmin + qmax + 1) / 2, rounded down: 128 of [0, 255], 1 of [0, 1] */
+    LQ_MIDDLE_DOWN = 1, /* (qmin + qmax) / 2, rounded down: 127 of [0, 255], 0 of [0, 1] */
+    LQ_MIDDLE_EVEN = 2  /* (qmin + qmax) / 2, rounded to even: 128 of [0, 255], 0 of [0, 1] */
 };
 
 /* Which of +absmax and -absmax LQ_SYMMETRIC_FULL_RANGE takes where both occur. */
@@ -502,17 +503,20 @@ enum {
      * ONNX Runtime's Python quantization tools, 1.20: compute_scale_zp and quantize_data, asymmetric
      * (activations) and symmetric (weights). Codes of 8 and 16 signed bits never reach the lowest one.
      * The tools up to 1.16 had int8 symmetric over [-128, 127].
+     * reduce_range: set qmin and qmax; codes stay clamped to the type. Known to deviate: where hi - lo
+     * overflows, the tools' scale is infinite.
      */
     LQ_PROFILE_ONNXRUNTIME = 5,
     LQ_PROFILE_ONNXRUNTIME_SYMMETRIC = 6,
-    /* The tools' blocks for 4-bit weights (DefaultWeightOnlyQuantizer), symmetric and not; U4 and S4. */
+    /* The tools' blocks for 4-bit weights (DefaultWeightOnlyQuantizer): symmetric for S4, not for U4. */
     LQ_PROFILE_ONNXRUNTIME_BLOCKS = 7,
     LQ_PROFILE_ONNXRUNTIME_BLOCKS_AFFINE = 8,
     /*
      * PyTorch's MinMaxObserver family (eps 2^-23), quantize_per_tensor and quantize_per_channel and
      * fake_quantize of 1.13 and later; symmetric with the type's range, and with a quant_min and
      * quant_max of one's own, whose middle PyTorch rounds down.
-     * Known to deviate: NaN and infinities, undefined there.
+     * reduce_range: set qmin and qmax, and for codes clamp to LQ_CLAMP_TYPE.
+     * Known to deviate: NaN and infinities, undefined there; a scale that overflows.
      */
     LQ_PROFILE_PYTORCH = 9,
     LQ_PROFILE_PYTORCH_SYMMETRIC = 10,
@@ -544,7 +548,10 @@ enum {
      */
     LQ_PROFILE_COREML = 19,
     LQ_PROFILE_COREML_SYMMETRIC = 20,
-    /* ONNX Neural Compressor: z inside the rounding, the range not widened to 0. */
+    /*
+     * ONNX Neural Compressor: z inside the rounding, the range not widened to 0. Its zero points are
+     * not clamped but wrap in their type, which shows where a range does not contain 0.
+     */
     LQ_PROFILE_NEURAL_COMPRESSOR = 21,
     LQ_PROFILE_NEURAL_COMPRESSOR_SYMMETRIC = 22,
     /*

@@ -332,7 +332,7 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
                          int64_t n) {
     const lq_rule *rule = context;
     const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
-    const bool zeros = rule->degenerate == LQ_DEGENERATE_ZERO;
+    const bool zeros = rule->zero_scales;
     float s[LQ_BATCH];
     for (int64_t i = 0; i < n; i += LQ_BATCH) {
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;

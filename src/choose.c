@@ -141,7 +141,7 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
     if (rule->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) c.scale = n == 0 ? 0 : 1 / c.multiplier;
     mend_scale(&c);
     lq_choice out = {.stored = lq_round_scale(scale_type, c.scale), .zero = rule->zero};
-    if (out.stored == 0.0f && rule->degenerate != LQ_DEGENERATE_ZERO) {
+    if (out.stored == 0.0f && !rule->zero_scales) {
         out.stored = 1.0f;
         c.scale = c.multiplier = 1;
     }
@@ -163,7 +163,12 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
         out.real_zero = s == 0 ? 0.0f : (float)held(&c, -c.lo / s);
         return out;
     }
-    out.zero = s == 0 ? (int32_t)clamp(0, rule->qmin, rule->qmax) : affine_zero(&c, s);
+    if (out.stored != 0.0f) {
+        out.zero = affine_zero(&c, s);
+    } else {
+        const bool middle = rule->degenerate == LQ_DEGENERATE_ZERO_MIDDLE;
+        out.zero = (int32_t)clamp(middle ? rule->middle : 0, rule->qmin, rule->qmax);
+    }
     return out;
 }
 

@@ -316,7 +316,7 @@ static lq_status check(const lq_arguments *arguments, float grad_factor, lq_call
     if (status) return status;
     if (!lq_is_finite(grad_factor)) return lq_refuse(call, LQ_ERROR_RANGE, 9, -1);
     /* A scale of 0, which some schemes allow, has no slope. */
-    if (call->rule.degenerate == LQ_DEGENERATE_ZERO) call->rule.degenerate = LQ_DEGENERATE_ONE;
+    call->rule.zero_scales = false;
     /* The kernels take every rule in one way. */
     call->rule.plain = false;
     return lq_check_parameters(arguments, call);

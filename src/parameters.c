@@ -126,8 +126,8 @@ void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_p
 
 const lq_element_rule *lq_codes_rule(const lq_call *call) {
     const lq_rule *rule = &call->rule;
-    const bool plain = rule->plain && rule->degenerate != LQ_DEGENERATE_ZERO &&
-                       rule->codes_from < LQ_FROM_MULTIPLIER && !has_real_zeros(call);
+    const bool plain = rule->plain && !rule->zero_scales && rule->codes_from < LQ_FROM_MULTIPLIER &&
+                       !has_real_zeros(call);
     return plain ? NULL : &rule->element;
 }
 

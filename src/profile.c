@@ -2,6 +2,9 @@
 #include "tensor.h"
 #include <string.h>
 
+/* A scale_floor that leaves normal numbers alone. */
+#define LARGEST_SUBNORMAL 0x1.fffffcp-127f
+
 typedef struct profile {
     lq_profile profile;
     const char *name;
@@ -39,7 +42,10 @@ static const profile profiles[] = {
      8,
      false,
      0,
-     {.mapping = LQ_SYMMETRIC_HALF_RANGE, .degenerate = LQ_DEGENERATE_RESET}},
+     {.mapping = LQ_SYMMETRIC_HALF_RANGE,
+      .clamp = LQ_CLAMP_NARROW,
+      .degenerate = LQ_DEGENERATE_RESET,
+      .middle = LQ_MIDDLE_EVEN}},
     {LQ_PROFILE_ONNXRUNTIME_BLOCKS,
      "onnxruntime-blocks",
      0,
@@ -55,7 +61,7 @@ static const profile profiles[] = {
      0,
      {.zero_place = LQ_ZERO_INSIDE,
       .arithmetic = LQ_ARITHMETIC_SCALE_TYPE,
-      .degenerate = LQ_DEGENERATE_ZERO}},
+      .degenerate = LQ_DEGENERATE_ZERO_MIDDLE}},
     {LQ_PROFILE_PYTORCH,
      "pytorch",
      0,
@@ -161,7 +167,8 @@ static const profile profiles[] = {
      0,
      {.zero_place = LQ_ZERO_INSIDE,
       .arithmetic = LQ_ARITHMETIC_SCALE_TYPE,
-      .range_rule = LQ_RANGE_AS_IS}},
+      .range_rule = LQ_RANGE_AS_IS,
+      .scale_floor = LARGEST_SUBNORMAL}},
     {LQ_PROFILE_NEURAL_COMPRESSOR_SYMMETRIC,
      "neural-compressor-symmetric",
      8,
@@ -169,7 +176,10 @@ static const profile profiles[] = {
      0,
      {.mapping = LQ_SYMMETRIC_HALF_RANGE,
       .zero_place = LQ_ZERO_INSIDE,
-      .range_rule = LQ_RANGE_AS_IS}},
+      .arithmetic = LQ_ARITHMETIC_SCALE_TYPE,
+      .range_rule = LQ_RANGE_AS_IS,
+      .scale_floor = LARGEST_SUBNORMAL,
+      .middle = LQ_MIDDLE_EVEN}},
     {LQ_PROFILE_XNNPACK,
      "xnnpack",
      0,
@@ -251,7 +261,7 @@ static void set_range(const profile *p, const lq_type_info *code, lq_scheme *sch
     }
     if (!is_signed && p->odd) scheme->qmax = (int32_t)code->max - 1;
     /* Whether the lowest code is left out depends on the width as well. */
-    if (scheme->clamp == LQ_CLAMP_NARROW && code->bits < 8) scheme->clamp = LQ_CLAMP_RANGE;
+    if (scheme->clamp == LQ_CLAMP_NARROW && code->bits < 8) scheme->clamp = LQ_CLAMP_TYPE;
 }
 
 lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile profile_of,

@@ -6,30 +6,41 @@ static int32_t smaller(int32_t a, int32_t b) {
     return a < b ? a : b;
 }
 
+/* The zero point of symmetric schemes; / truncates, which for unsigned codes is rounding down. */
+static int32_t middle_of(const lq_scheme *scheme, const lq_rule *rule) {
+    const int32_t sum = rule->qmin + rule->qmax;
+    if (rule->code->min < 0) return 0;
+    switch (scheme->middle) {
+    case LQ_MIDDLE_DOWN: return sum / 2;
+    case LQ_MIDDLE_EVEN: return sum / 2 + (sum % 2 && sum / 2 % 2);
+    default: return (sum + 1) / 2;
+    }
+}
+
 /* Every mapping needs a code for zero and room beside it. */
 static lq_status apply_mapping(const lq_scheme *scheme, lq_rule *rule) {
     const int32_t qmin = rule->qmin;
     const int32_t qmax = rule->qmax;
     const bool is_signed = rule->code->min < 0;
-    const int32_t up = scheme->middle == LQ_MIDDLE_UP;
-    const int32_t middle = is_signed ? 0 : (qmin + qmax + up) / 2;
+    const int32_t middle = middle_of(scheme, rule);
     const int32_t limit = is_signed ? smaller(-qmin, qmax) : qmax - middle;
+    rule->middle = middle;
+    rule->zero = rule->mapping == LQ_AFFINE ? 0 : middle;
     switch (rule->mapping) {
-    case LQ_AFFINE:
-        rule->zero = 0;
-        rule->steps = (double)(qmax - qmin);
-        return LQ_OK;
+    case LQ_AFFINE: rule->steps = (double)(qmax - qmin); return LQ_OK;
     case LQ_SYMMETRIC:
         if (limit < 1) return LQ_ERROR_RANGE;
         rule->qmin = middle - limit;
         rule->qmax = middle + limit;
         rule->steps = (double)limit;
         break;
-    case LQ_SYMMETRIC_HALF_RANGE: rule->steps = (double)(qmax - qmin) / 2; break;
+    case LQ_SYMMETRIC_HALF_RANGE:
+        rule->steps = (double)(qmax - qmin) / 2;
+        if (!is_signed) return LQ_OK;
+        break;
     case LQ_SYMMETRIC_FULL_RANGE: rule->steps = (double)(qmin - middle); break;
     default: return LQ_ERROR_ENUM;
     }
-    rule->zero = middle;
     return qmin < middle && middle <= qmax ? LQ_OK : LQ_ERROR_RANGE;
 }
 
@@ -43,20 +54,19 @@ static bool known_switches(const lq_scheme *s) {
            within(s->nan_code, LQ_NAN_CODE_0) &&
            within(s->codes_from, LQ_FROM_MULTIPLIER_AND_BACK) &&
            within(s->zero_from, LQ_FROM_UNROUNDED) && within(s->arithmetic, LQ_ARITHMETIC_MIXED) &&
-           within(s->range_rule, LQ_RANGE_AS_IS) && within(s->degenerate, LQ_DEGENERATE_ZERO) &&
-           within(s->zero_rule, LQ_ZERO_REAL) && within(s->zero_rounding, LQ_ROUND_AWAY) &&
-           within(s->middle, LQ_MIDDLE_DOWN) && within(s->tie, LQ_TIE_NEGATIVE);
+           within(s->range_rule, LQ_RANGE_AS_IS) &&
+           within(s->degenerate, LQ_DEGENERATE_ZERO_MIDDLE) && within(s->zero_rule, LQ_ZERO_REAL) &&
+           within(s->zero_rounding, LQ_ROUND_AWAY) && within(s->middle, LQ_MIDDLE_EVEN) &&
+           within(s->tie, LQ_TIE_NEGATIVE);
 }
 
 static void apply_clamp(const lq_scheme *scheme, lq_rule *rule) {
     rule->code_min = rule->qmin;
     rule->code_max = rule->qmax;
-    if (scheme->clamp == LQ_CLAMP_TYPE) {
-        rule->code_min = (int32_t)rule->code->min;
-        rule->code_max = (int32_t)rule->code->max;
-    } else if (scheme->clamp == LQ_CLAMP_NARROW && rule->code->min < 0 && rule->qmax > 0) {
-        rule->code_min = -smaller(-rule->qmin, rule->qmax);
-    }
+    if (scheme->clamp == LQ_CLAMP_RANGE) return;
+    const bool narrow = scheme->clamp == LQ_CLAMP_NARROW && rule->code->min < 0;
+    rule->code_min = (int32_t)rule->code->min + narrow;
+    rule->code_max = (int32_t)rule->code->max;
 }
 
 /* After the mapping, which may have narrowed the range. */
@@ -83,6 +93,7 @@ static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
     rule->arithmetic = s->arithmetic;
     rule->range_rule = s->range_rule;
     rule->degenerate = s->degenerate;
+    rule->zero_scales = s->degenerate >= LQ_DEGENERATE_ZERO;
     rule->scale_floor = s->scale_floor;
     rule->zero_rule = s->zero_rule;
     rule->zero_rounding = s->zero_rounding;

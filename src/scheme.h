@@ -12,6 +12,7 @@ typedef struct lq_rule {
     int32_t qmin, qmax;         /* what parameters are computed for */
     int32_t code_min, code_max; /* what codes are clamped to */
     int32_t zero;               /* the zero point where none is given */
+    int32_t middle;             /* the zero point of a symmetric scheme */
     double steps; /* the scale is the range, absmax or extreme value divided by this */
     /* Codes from values; `plain` where it is all as in a scheme without switches. */
     bool plain;
@@ -23,6 +24,7 @@ typedef struct lq_rule {
     lq_arithmetic arithmetic;
     lq_range_rule range_rule;
     lq_degenerate degenerate;
+    bool zero_scales; /* a scale of 0 is legal */
     float scale_floor;
     lq_zero_rule zero_rule;
     lq_rounding zero_rounding;

@@ -297,12 +297,10 @@ static void mapped_codes(const lq_scheme *scheme, struct naive_codes *codes) {
 
 void naive_codes_of(const lq_scheme *scheme, struct naive_codes *codes) {
     mapped_codes(scheme, codes);
-    if (scheme->clamp == LQ_CLAMP_TYPE) {
-        codes->low = naive_type_min(scheme->code_type);
-        codes->high = naive_type_max(scheme->code_type);
-    } else if (scheme->clamp == LQ_CLAMP_NARROW && naive_is_signed(scheme->code_type)) {
-        if (codes->low < -codes->high) codes->low = -codes->high;
-    }
+    if (scheme->clamp == LQ_CLAMP_RANGE) return;
+    codes->low = naive_type_min(scheme->code_type);
+    codes->high = naive_type_max(scheme->code_type);
+    if (scheme->clamp == LQ_CLAMP_NARROW && naive_is_signed(scheme->code_type)) ++codes->low;
 }
 
 int naive_has_room(const lq_scheme *scheme) {

@@ -287,7 +287,6 @@ static void random_switches(struct random_state *r, lq_scheme *s) {
     s->nan_code = (lq_nan_code)random_in(r, LQ_NAN_ZERO_POINT, LQ_NAN_CODE_0);
     s->clamp = (lq_clamp)random_in(r, LQ_CLAMP_RANGE, LQ_CLAMP_TYPE);
     /* Below 0 there is nothing to be narrow around. */
-    if (s->clamp == LQ_CLAMP_NARROW && s->qmax <= 0 && s->qmin) s->clamp = LQ_CLAMP_RANGE;
 }
 
 lq_scheme random_scheme(struct arena *a, int32_t rank, const int64_t *shape) {

@@ -8,10 +8,12 @@ Needs Debian's python3-numpy, python3-torch and python3-onnx, and nothing else:
   onnx/      the node tests of QuantizeLinear, DequantizeLinear, QLinearMatMul and MatMulInteger that
              python3-onnx comes with, and those of Cast between float32, float16 and float64
   onnx_ref/  the first three of these operators, computed here with numpy as the operators' text (opset 25) says,
-             for what that onnx is too old for: blocks, 16, 4 and 2 bits, precision. Half-width
-             results are converted by PyTorch.
-  torch/     tensors that PyTorch quantized and dequantized; and fake quantization (fq_*) with the
-             gradients that its autograd gives
+             for what that onnx is too old for: blocks, 16, 4 and 2 bits, precision; and
+             DynamicQuantizeLinear. Half-width results are converted by PyTorch.
+  torch/     tensors that PyTorch quantized, dequantized and fake-quantized (fq_*, with the gradients
+             that its autograd gives), and parameters that its observers and choose_qparams found
+  ort/       parameters and codes by the formulas of ONNX Runtime's Python tools and ONNX Neural
+             Compressor, computed here with numpy
   ieee/      conversions between real types by numpy and PyTorch, bit patterns in and out
 
 Each case is a .safetensors file: arrays, and a JSON string under __metadata__.meta. Arrays of 4 and 2
@@ -488,6 +490,379 @@ def make_ieee():
                    "f32_torch": torch_bits(d, torch.float32)})
 
 
+# ------------------------------------------------------------------- ranges in bulk
+
+def many_ranges(random, count):
+    """Ends of ranges: of every size, one-sided, constant, zero, subnormal, and far apart."""
+    a = random.normal(size=count) * 10.0 ** random.uniform(-6, 6, count)
+    b = random.normal(size=count) * 10.0 ** random.uniform(-6, 6, count)
+    near = random.randint(0, 3, count) == 0
+    b = np.where(near, a * random.uniform(0.5, 2.0, count), b)
+    ends = [(0, 0), (-1, 1), (0, 3), (-3, 0), (0.5, 2), (-2, -0.5), (5, 5), (-5, -5), (0, 1e-45),
+            (-1e-45, 0), (-1e-40, 1e-40), (1e-39, 3e-39), (-1e-38, 3e-38), (1e-38, 1e-38),
+            (-1e30, 1e30), (0, 1e37), (-1e37, 0), (-1e-3, 1e30), (-1e30, 1e-3), (-128, 127),
+            (-127, 128), (0, 255), (-0.5, 0.5), (0, 2.0 ** -15), (-2.0 ** -15, 2.0 ** -16),
+            (0, 6.1e-5 * 255), (0, 6.0e-5 * 255), (-6.1e-5 * 127, 6.1e-5 * 128), (-1e-5, 2e-5),
+            (-1e-7, 1e-7), (0, 1e-9), (-1e-9, 0), (0, 2.0 ** -23 * 255), (0, 2.0 ** -24 * 255),
+            (-2.5, 253.5 / 2), (-0.1, 25.4), (-7.5, 7.5), (-1, 15)]
+    lo = np.minimum(a, b).astype(np.float32)
+    hi = np.maximum(a, b).astype(np.float32)
+    lo[: len(ends)] = np.array([e[0] for e in ends], np.float64).astype(np.float32)[:count]
+    hi[: len(ends)] = np.array([e[1] for e in ends], np.float64).astype(np.float32)[:count]
+    return lo, hi
+
+
+def observer_case(random, family, name, dtype, qscheme, **options):
+    """A range for each channel, as a per-channel observer has them."""
+    lo, hi = many_ranges(random, 96)
+    x = np.stack([lo, hi], axis=1)
+    observer = torch.ao.quantization.observer.PerChannelMinMaxObserver(
+        ch_axis=0, dtype=getattr(torch, dtype), qscheme=qscheme, **options)
+    observer(torch.from_numpy(x))
+    scale, zero_point = observer.calculate_qparams()
+    torch_case(family, name,
+               {"batches": x[np.newaxis], "min_val": observer.min_val.numpy(),
+                "max_val": observer.max_val.numpy(), "scale": scale.numpy(),
+                "zero_point": zero_point.numpy()},
+               op="PerChannelMinMaxObserver", dtype=dtype, qscheme=str(qscheme), ch_axis=0,
+               reduce_range=options.get("reduce_range", False), eps=2.0 ** -23,
+               quant_min=observer.quant_min, quant_max=observer.quant_max)
+
+
+def make_observers():
+    random = np.random.RandomState(3)
+    affine, symmetric = torch.per_channel_affine, torch.per_channel_symmetric
+    for dtype in TORCH_TYPES:
+        for kind, qscheme in (("ca", affine), ("cs", symmetric)):
+            for reduced in (False, True):
+                if reduced and dtype == "quint8" and kind == "cs":
+                    continue  # PyTorch refuses it
+                observer_case(random, "minmax_pc", "%s_%s_rr%d" % (dtype, kind, reduced), dtype,
+                              qscheme, reduce_range=reduced)
+    for dtype, low, high in (("qint8", -8, 7), ("qint8", -127, 127), ("quint8", 0, 15),
+                             ("quint8", 0, 3), ("quint8", 0, 255)):
+        for kind, qscheme in (("ca", affine), ("cs", symmetric)):
+            observer_case(random, "minmax_pc_range", "%s_%s_%d_%d" % (dtype, kind, low, high),
+                          dtype, qscheme, quant_min=low, quant_max=high)
+    observer_case(random, "minmax_pc", "floatqparams", "quint8",
+                  torch.per_channel_affine_float_qparams)
+
+
+def make_choose_qparams():
+    """One call for each range; the cases have many."""
+    random = np.random.RandomState(4)
+    for dtype in TORCH_TYPES:
+        for reduced in (False, True):
+            lo, hi = many_ranges(random, 200)
+            # Zero points half way between integers, where the end they come from decides.
+            unit = (random.randint(1, 4000, 60) / 1024.0).astype(np.float32)
+            parts = np.array([1, 5, 9, 29])[random.randint(0, 4, 60)].astype(np.float32)
+            other = random.randint(0, 2, 60) == 0
+            lo = np.concatenate([lo, np.where(other, -unit * parts, -unit)])
+            hi = np.concatenate([hi, np.where(other, unit, unit * parts)])
+            scale, zero_point = [], []
+            for ends in zip(lo, hi):
+                q = torch.quantize_per_tensor_dynamic(torch.tensor(ends), TORCH_TYPES[dtype][0],
+                                                      reduced)
+                scale.append(q.q_scale())
+                zero_point.append(q.q_zero_point())
+                if dtype == "quint8":
+                    s, z = torch._choose_qparams_per_tensor(torch.tensor(ends), reduced)
+                    assert (float(s), int(z)) == (scale[-1], zero_point[-1])
+            torch_case("choose_qparams_ranges", "%s_rr%d" % (dtype, reduced),
+                       {"lo": lo, "hi": hi, "scale": np.array(scale, np.float64),
+                        "zero_point": np.array(zero_point, np.int32)},
+                       op="quantize_per_tensor_dynamic", dtype=dtype, reduce_range=reduced)
+
+
+# ------------------------------------------------------------------- PyTorch, small cases
+
+def make_dynamic():
+    random = np.random.RandomState(5)
+    values = {"normal": random.normal(size=33), "relu": np.maximum(random.normal(size=33), 0),
+              "tiny": random.normal(size=33) * 1e-6, "const": np.full(33, 0.3),
+              "zero": np.zeros(33), "big": random.normal(size=33) * 1e30}
+    for name, x in values.items():
+        x = x.astype(np.float32)
+        for dtype in TORCH_TYPES:
+            for reduced in (False, True):
+                q = torch.quantize_per_tensor_dynamic(torch.from_numpy(x), TORCH_TYPES[dtype][0],
+                                                      reduced)
+                torch_case("dynamic", "%s_%s_rr%d" % (name, dtype, reduced),
+                           {"x": x, "scale": np.float64(q.q_scale()),
+                            "zero_point": np.int32(q.q_zero_point()), "q": q.int_repr().numpy(),
+                            "dq": q.dequantize().numpy()},
+                           op="quantize_per_tensor_dynamic", dtype=dtype, reduce_range=reduced)
+
+
+def make_differences():
+    """Where systems differ: the quotient, and where the zero point is added."""
+    random = np.random.RandomState(6)
+    for i, scale in enumerate([0.0577, 0.1976, 0.7]):
+        scale, zero_point = np.float32(scale), [4, -8, 0][i]
+        steps = (np.arange(-100, 100) + 0.5).astype(np.float32)
+        x = (steps * scale).astype(np.float32)
+        q = torch.quantize_per_tensor(torch.from_numpy(x), float(scale), zero_point, torch.qint8)
+        division = np.clip(np.rint(x / scale) + zero_point, -128, 127).astype(np.int8)
+        codes = q.int_repr().numpy()
+        torch_case("muldiv", str(i),
+                   {"x": x, "scale": scale, "zero_point": np.int32(zero_point), "q": codes,
+                    "dq": q.dequantize().numpy(), "q_div": division},
+                   op="quantize_per_tensor", dtype="qint8", ndiff=int((codes != division).sum()))
+    for zero_point in (-3, 0, 1, 2):
+        x = ((np.arange(-40, 40) + 0.5) * 0.25).astype(np.float32)
+        q = torch.quantize_per_tensor(torch.from_numpy(x), 0.25, zero_point, torch.qint8)
+        inside = np.clip(np.rint(x * np.float32(4) + np.float32(zero_point)), -128, 127)
+        torch_case("tiezp", "zp%d" % zero_point,
+                   {"x": x, "scale": np.float32(0.25), "zero_point": np.int32(zero_point),
+                    "q": q.int_repr().numpy(), "dq": q.dequantize().numpy(),
+                    "q_zp_inside": inside.astype(np.int8)},
+                   op="quantize_per_tensor", dtype="qint8")
+    for dtype in ("quint8", "quint4x2"):
+        x = random.normal(size=(7, 10)).astype(np.float32)
+        scale = random.uniform(0.01, 0.2, 7).astype(np.float32)
+        zero_point = random.uniform(0, 15, 7).astype(np.float32)
+        q = torch.quantize_per_channel(torch.from_numpy(x), torch.from_numpy(scale),
+                                       torch.from_numpy(zero_point), 0, getattr(torch, dtype))
+        torch_case("qpc_floatqp", dtype,
+                   {"x": x, "scale": scale, "zero_point": zero_point,
+                    "dq": q.dequantize().numpy(), "q_int_repr": q.int_repr().numpy()},
+                   op="quantize_per_channel", dtype=dtype, axis=0)
+
+
+def make_fake():
+    random = np.random.RandomState(7)
+    for i, (low, high) in enumerate([(-128, 127), (0, 255), (-8, 7), (0, 15)]):
+        x = random.normal(size=(3, 4, 7)).astype(np.float32) * np.float32(high - low) / 30
+        scale = np.float32(0.0625 if i == 2 else random.uniform(0.05, 0.3))
+        zero_point = [3, 130, -2, 7][i]
+        y = torch.fake_quantize_per_tensor_affine(torch.from_numpy(x), float(scale), zero_point,
+                                                  low, high)
+        ends = {"quant_min": low, "quant_max": high}
+        torch_case("fq_pt", str(i), {"x": x, "scale": scale, "zero_point": np.int32(zero_point),
+                                     "y": y.numpy()},
+                   op="fake_quantize_per_tensor_affine", **ends)
+        axis = i % 3
+        scales = random.uniform(0.05, 0.3, x.shape[axis]).astype(np.float32)
+        zeros = random.randint(low, high + 1, x.shape[axis]).astype(np.int32)
+        y = torch.fake_quantize_per_channel_affine(torch.from_numpy(x), torch.from_numpy(scales),
+                                                   torch.from_numpy(zeros), axis, low, high)
+        torch_case("fq_pc", str(i), {"x": x, "scale": scales, "zero_point": zeros,
+                                     "y": y.numpy()},
+                   op="fake_quantize_per_channel_affine", axis=axis, **ends)
+        real_zero = np.float32(zero_point + [0.25, 0.5, -0.5, 0.75][i])
+        y = torch._fake_quantize_learnable_per_tensor_affine(
+            torch.from_numpy(x), torch.tensor([scale]), torch.tensor([real_zero]), low, high, 1.0)
+        torch_case("fq_learn_pt", str(i), {"x": x, "scale": scale, "zero_point": real_zero,
+                                           "y": y.numpy()},
+                   op="_fake_quantize_learnable_per_tensor_affine", **ends)
+        real_zeros = (zeros + random.uniform(-0.9, 0.9, zeros.shape)).astype(np.float32)
+        y = torch._fake_quantize_learnable_per_channel_affine(
+            torch.from_numpy(x), torch.from_numpy(scales), torch.from_numpy(real_zeros), axis, low,
+            high, 1.0)
+        torch_case("fq_learn_pc", str(i), {"x": x, "scale": scales, "zero_point": real_zeros,
+                                           "y": y.numpy()},
+                   op="_fake_quantize_learnable_per_channel_affine", axis=axis, **ends)
+
+
+def make_batches():
+    random = np.random.RandomState(8)
+    observers = torch.ao.quantization.observer
+    for i, (dtype, qscheme) in enumerate([("qint8", torch.per_tensor_affine),
+                                          ("quint8", torch.per_tensor_symmetric),
+                                          ("quint8", torch.per_tensor_affine)]):
+        batches = (random.normal(size=(4, 17)) * 2.0 ** random.randint(-3, 3, (4, 1)))
+        batches = batches.astype(np.float32)
+        for family, observer in (
+                ("minmax_batches", observers.MinMaxObserver(dtype=getattr(torch, dtype),
+                                                            qscheme=qscheme)),
+                ("mavg", observers.MovingAverageMinMaxObserver(
+                    averaging_constant=0.1, dtype=getattr(torch, dtype), qscheme=qscheme))):
+            running = []
+            for batch in batches:
+                observer(torch.from_numpy(batch))
+                running.append([observer.min_val.item(), observer.max_val.item()])
+            scale, zero_point = observer.calculate_qparams()
+            arrays = {"batches": batches, "min_val": observer.min_val.numpy(),
+                      "max_val": observer.max_val.numpy(), "scale": scale.numpy(),
+                      "zero_point": zero_point.numpy(), "running": np.array(running, np.float32)}
+            more = {"averaging_constant": 0.1} if family == "mavg" else {}
+            torch_case(family, "%d_%s" % (i, dtype), arrays, op=type(observer).__name__,
+                       dtype=dtype, qscheme=str(qscheme), eps=2.0 ** -23,
+                       quant_min=observer.quant_min, quant_max=observer.quant_max, **more)
+
+
+# -------------------------------------- ONNX Runtime's and Neural Compressor's tools, by formula
+
+ORT_REDUCED = {"int8": (-64, 64), "uint8": (0, 127), "int16": (-16384, 16384),
+               "uint16": (0, 32767), "int4": (-4, 3), "uint4": (0, 7)}
+
+
+def ort_case(family, name, arrays, **more):
+    meta = {"name": name, "family": family, "source": "numpy"}
+    meta.update(more)
+    write("ort", family + "__" + name, arrays, meta)
+
+
+def ort_range(qtype, symmetric, reduced):
+    if reduced:
+        return ORT_REDUCED[qtype]
+    if symmetric and qtype in ("int8", "int16"):
+        return -CODES[qtype][2], CODES[qtype][2]
+    return CODES[qtype][1:3]
+
+
+def ort_parameters(lo, hi, low, high, symmetric):
+    """compute_scale_zp: the scale in double from a difference in the values' type."""
+    lo = np.minimum(lo, lo.dtype.type(0))
+    hi = np.maximum(hi, hi.dtype.type(0))
+    if symmetric:
+        hi = np.maximum(np.abs(lo), np.abs(hi))
+        lo = -hi
+    scale = (hi - lo).astype(np.float64) / np.float64(high - low)
+    small = scale < np.finfo(lo.dtype).tiny
+    middle = np.rint((low + high) / 2.0)
+    safe = np.where(small, 1.0, scale)
+    zero_point = np.full(lo.shape, middle) if symmetric else np.rint(low - lo / safe)
+    zero_point = np.where(small, 0, zero_point)
+    return safe.astype(lo.dtype), zero_point.astype(np.int32)
+
+
+def make_ort():
+    random = np.random.RandomState(9)
+    for qtype in ORT_REDUCED:
+        for symmetric in (False, True):
+            for reduced in (False, True):
+                kind = "%s_%s_rr%d" % (qtype, "sym" if symmetric else "asym", reduced)
+                low, high = ort_range(qtype, symmetric, reduced)
+                lo, hi = many_ranges(random, 64)
+                scale, zero_point = ort_parameters(lo, hi, low, high, symmetric)
+                meta = {"qtype": qtype, "symmetric": symmetric, "reduce_range": reduced}
+                ort_case("scale_zp", kind, {"rmin": lo, "rmax": hi, "scale": scale,
+                                            "zero_point": zero_point}, qmin=low, qmax=high, **meta)
+                x = (random.normal(size=29) * 3).astype(np.float32)
+                if random.randint(0, 2):
+                    x = np.maximum(x, 0)
+                scale, zero_point = ort_parameters(x.min(), x.max(), low, high, symmetric)
+                clip = ort_range(qtype, True, False)
+                codes = np.clip(np.rint(x / scale) + zero_point, clip[0], clip[1])
+                arrays = {"x": x, "rmin": x.min(), "rmax": x.max(), "scale": scale,
+                          "zero_point": zero_point, "q": codes.astype(CODES[qtype][3])}
+                if CODES[qtype][0] == 4:
+                    arrays["packed"] = pack(codes, 4)
+                ort_case("quantize_data", kind, arrays, **meta)
+    for qtype in ("int8", "uint8"):
+        for symmetric in (False, True):
+            lo, hi = many_ranges(random, 64)
+            keep = np.maximum(np.abs(lo), np.abs(hi)) < 3e4
+            lo, hi = lo[keep].astype(np.float16), hi[keep].astype(np.float16)
+            low, high = ort_range(qtype, symmetric, False)
+            scale, zero_point = ort_parameters(lo, hi, low, high, symmetric)
+            ort_case("scale_zp", "%s_%s_f16" % (qtype, "sym" if symmetric else "asym"),
+                     {"rmin": lo, "rmax": hi, "scale": scale, "zero_point": zero_point},
+                     qtype=qtype, symmetric=symmetric, reduce_range=False, qmin=low, qmax=high)
+
+
+def make_ort_blocks():
+    random = np.random.RandomState(10)
+    x = random.normal(size=(3, 48)).astype(np.float32)
+    x[0, :16] = 0
+    x[1, 16] = 4
+    x[1, 20] = -4
+    x[2, :16] = 0.5
+    x[2, 16:32] *= np.float32(1e-44)
+    x[0, 32:] = np.abs(x[0, 32:])
+    rows = x.reshape(9, 16)
+    greatest, least = rows.max(axis=1, keepdims=True), rows.min(axis=1, keepdims=True)
+    extreme = np.where(np.abs(greatest) > np.abs(least), greatest, least)
+    with np.errstate(all="ignore"):
+        scale = (extreme / np.float32(-8)).astype(np.float32)
+        codes = np.clip(np.rint(np.where(scale == 0, 0, rows / scale)), -8, 7).astype(np.int8)
+        ort_case("int4_block", "sym", {"x": x, "scale": scale.reshape(3, 3),
+                                       "q": codes.reshape(3, 48), "q_packed": pack(codes, 4)},
+                 axis=1, block_size=16, symmetric=True)
+        least, greatest = np.minimum(least, np.float32(0)), np.maximum(greatest, np.float32(0))
+        scale = ((greatest - least) / np.float32(15)).astype(np.float32)
+        zero_point = np.clip(np.rint(np.where(scale == 0, 8, -least / scale)), 0, 15)
+        quotient = (rows / scale + zero_point.astype(np.float32)).astype(np.float32)
+        codes = np.clip(np.rint(np.where(scale == 0, 8, quotient)), 0, 15).astype(np.uint8)
+    zero_point = zero_point.astype(np.uint8)
+    ort_case("int4_block", "asym",
+             {"x": x, "scale": scale.reshape(3, 3), "q": codes.reshape(3, 48),
+              "q_packed": pack(codes, 4), "zero_point": zero_point.reshape(3, 3),
+              "zero_point_packed": pack(zero_point, 4)}, axis=1, block_size=16, symmetric=False)
+
+
+def make_compressor():
+    random = np.random.RandomState(11)
+    ranges = {"int%d" % b: (-1 << (b - 1), (1 << (b - 1)) - 1) for b in range(1, 9)}
+    ranges.update({"uint%d" % b: (0, (1 << b) - 1) for b in range(1, 9)})
+    for qtype, (low, high) in ranges.items():
+        for symmetric in (False, True):
+            if symmetric and qtype == "int8":
+                low = -127
+            x = random.normal(size=(6, 16)).astype(np.float32)
+            x[0] = 0
+            x[1] *= np.float32(1e-39)
+            lo, hi = x.min(axis=1, keepdims=True), x.max(axis=1, keepdims=True)
+            ends = (-np.maximum(-lo, hi), np.maximum(-lo, hi)) if symmetric else (lo, hi)
+            scale = (ends[1] - ends[0]) / np.float32(high - low)
+            scale[scale < np.finfo(np.float32).tiny] = 1
+            zero_point = (np.full(lo.shape, np.rint((low + high) / 2.0)) if symmetric
+                          else np.rint(np.float32(low) - lo / scale))
+            zero_point = zero_point.astype(np.float32)
+            codes = np.clip(np.rint(x / scale + zero_point), low, high)
+            kind = np.uint8 if qtype[0] == "u" else np.int8
+            ort_case("inc_quantize_data", "%s_%s" % (qtype, "sym" if symmetric else "asym"),
+                     {"x": x, "rmin": lo, "rmax": hi, "scale": scale,
+                      "zero_point": zero_point.astype(kind), "q": codes.astype(kind)},
+                     qtype=qtype, symmetric=symmetric, ratio=1.0, axis=1, qmin=low, qmax=high)
+
+
+# ---------------------------------------------------- ONNX: parameters, and narrow quotients
+
+def make_onnx_dynamic():
+    random = np.random.RandomState(12)
+    values = [random.normal(size=24), np.abs(random.normal(size=24)), -np.abs(random.normal(size=9)),
+              random.normal(size=7) * 1e-6, np.full(5, 0.3), random.normal(size=24) * 1e20]
+    for i, x in enumerate(values):
+        x = x.astype(np.float32)
+        lo, hi = np.minimum(x.min(), np.float32(0)), np.maximum(x.max(), np.float32(0))
+        scale = np.float32((hi - lo) / np.float32(255))
+        zero_point = np.rint(np.clip((np.float32(0) - lo) / scale, 0, 255))
+        case = Case()
+        case.input("x", "float32", x)
+        case.output("y", "uint8", np.clip(np.rint(x / scale) + zero_point, 0, 255))
+        case.output("y_scale", "float32", scale)
+        case.output("y_zero_point", "uint8", zero_point)
+        case.write("onnx_ref", "dyn_%d" % i, "DynamicQuantizeLinear", {}, source="numpy")
+
+
+def make_narrow_quotients():
+    """The quotient rounded to the operands' type, or to that of `precision`."""
+    random = np.random.RandomState(13)
+    kinds = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+    for real, kind in kinds.items():
+        for operands in (real, "float32"):
+            for dtype in ("int8", "uint4", "int16"):
+                _, low, high, _ = CODES[dtype]
+                x = torch.from_numpy(random.uniform(-1.2, 1.2, 60).astype(np.float32))
+                scale = torch.tensor(1.0 / [127, 15, 1000][["int8", "uint4", "int16"].index(dtype)])
+                zero_point = random.randint(low // 2, high // 2)
+                if operands == real:
+                    x, scale = x.to(kind).float(), scale.to(kind).float()
+                quotient = (x.to(kind).float() / scale.to(kind).float()).to(kind).float().numpy()
+                case = Case()
+                case.input("x", operands, x.numpy())
+                case.input("y_scale", operands, scale.numpy())
+                case.input("y_zero_point", dtype, np.array(zero_point))
+                case.output("y", dtype, np.clip(np.rint(quotient) + zero_point, low, high)
+                            .astype(np.int64))
+                attrs = {} if operands == real else {"precision": ONNX_TYPES[real]}
+                case.write("onnx_ref", "q_%s_%s_%s" % (real, dtype, operands), "QuantizeLinear",
+                           attrs, source="numpy")
+
+
 if __name__ == "__main__":
     make_onnx()
     make_onnx_ref()
@@ -495,3 +870,14 @@ if __name__ == "__main__":
     make_torch()
     make_ieee()
     make_torch_fakes()
+    make_onnx_dynamic()
+    make_narrow_quotients()
+    make_observers()
+    make_choose_qparams()
+    make_dynamic()
+    make_differences()
+    make_fake()
+    make_batches()
+    make_ort()
+    make_ort_blocks()
+    make_compressor()

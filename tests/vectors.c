@@ -1,0 +1,332 @@
+/* What vectors.h says. */
+#include "vectors.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const lq_cpu vector_levels[LEVELS] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
+
+/* The first failures are shown, all are counted. */
+void vector_fail(struct vector_case *c, const char *format, ...) {
+    va_list arguments;
+    c->failures += 1;
+    if (c->failures > 3 || c->tally->failures > 60) return;
+    va_start(arguments, format);
+    fprintf(stderr, "%s: ", c->path);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+static void count_reason(struct vector_case *c, const char *reason, int whole) {
+    struct vector_tally *t = c->tally;
+    int i = 0;
+    while (i < t->reason_count &&
+           (t->reasons[i].row != c->row || strcmp(t->reasons[i].text, reason) != 0))
+        ++i;
+    if (i == REASONS) {
+        vector_fail(c, "too many reasons");
+        return;
+    }
+    if (i == t->reason_count) {
+        t->reasons[i].row = c->row;
+        snprintf(t->reasons[i].text, sizeof t->reasons[i].text, "%s", reason);
+        t->reason_count += 1;
+    }
+    if (whole)
+        t->reasons[i].whole += 1;
+    else
+        t->reasons[i].parts += 1;
+}
+
+void vector_skip(struct vector_case *c, const char *reason) {
+    c->skips += 1;
+    count_reason(c, reason, 1);
+}
+
+void vector_leave_out(struct vector_case *c, const char *reason) {
+    count_reason(c, reason, 0);
+}
+
+/* ------------------------------------------------------------------ reading */
+
+const char *text_of(const cJSON *object, const char *key) {
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
+}
+
+double number_of(const cJSON *object, const char *key, double otherwise) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return cJSON_IsNumber(item) ? item->valuedouble : otherwise;
+}
+
+int truth_of(const cJSON *object, const char *key) {
+    return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, key)) ||
+           number_of(object, key, 0) != 0;
+}
+
+int has_key(const cJSON *object, const char *key) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    return item && !cJSON_IsNull(item);
+}
+
+int is_there(const lq_tensor *t) {
+    return t->rank >= 0;
+}
+
+static lq_tensor no_tensor(void) {
+    lq_tensor t = lq_vector(NULL, LQ_F32, 0);
+    t.rank = -1;
+    return t;
+}
+
+lq_tensor array_of(struct vector_case *c, const char *key) {
+    static const struct {
+        const char *name;
+        lq_type type;
+    } types[] = {{"F32", LQ_F32}, {"F16", LQ_F16}, {"I8", LQ_S8},  {"U8", LQ_U8},
+                 {"I16", LQ_S16}, {"U16", LQ_U16}, {"I32", LQ_S32}};
+    const tf_tensor *t = tf_find(c->file, key);
+    for (size_t i = 0; t && i < sizeof types / sizeof types[0]; ++i)
+        if (strcmp(t->dtype, types[i].name) == 0)
+            return lq_contiguous(t->data, types[i].type, t->rank, t->shape);
+    if (t) vector_fail(c, "%s is of type %s", key, t->dtype);
+    return no_tensor();
+}
+
+lq_tensor reals_of(struct vector_case *c, const char *key) {
+    const tf_tensor *t = tf_find(c->file, key);
+    if (!t || strcmp(t->dtype, "F64") != 0) return array_of(c, key);
+    const int64_t count = tf_elements(t->rank, t->shape);
+    lq_tensor out = lq_contiguous(room_for(c, 4 * count), LQ_F32, t->rank, t->shape);
+    for (int64_t i = 0; i < count; ++i) {
+        double v;
+        memcpy(&v, (const char *)t->data + 8 * i, 8);
+        *f32_at(&out, i) = (float)v;
+    }
+    return out;
+}
+
+static int32_t integer_at(const tf_tensor *t, int64_t i) {
+    const int size = tf_dtype_bits(t->dtype) / 8;
+    const char *p = (const char *)t->data + size * i;
+    const int is_signed = t->dtype[0] == 'I';
+    int8_t b;
+    int16_t h;
+    int32_t w;
+    int64_t d;
+    switch (size) {
+    case 1: memcpy(&b, p, 1); return is_signed ? b : (uint8_t)b;
+    case 2: memcpy(&h, p, 2); return is_signed ? h : (uint16_t)h;
+    case 4: memcpy(&w, p, 4); return w;
+    default: memcpy(&d, p, 8); return (int32_t)d;
+    }
+}
+
+lq_tensor integers_of(struct vector_case *c, const char *key) {
+    const tf_tensor *t = tf_find(c->file, key);
+    if (!t || t->dtype[0] == 'F') return no_tensor();
+    const int64_t count = tf_elements(t->rank, t->shape);
+    lq_tensor out = lq_contiguous(room_for(c, 4 * count), LQ_S32, t->rank, t->shape);
+    for (int64_t i = 0; i < count; ++i) ((int32_t *)out.data)[i] = integer_at(t, i);
+    return out;
+}
+
+lq_tensor view_of(struct vector_case *c, const char *key, const char *suffix, lq_type type,
+                  int32_t rank, const int64_t *shape) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%s", key, suffix);
+    const tf_tensor *array = tf_find(c->file, name);
+    const lq_tensor t = lq_contiguous(array ? array->data : NULL, type, rank, shape);
+    if (array && t.size == array->size) return t;
+    vector_fail(c, "%s: %s", name, array ? "an unexpected number of bytes" : "no such array");
+    return no_tensor();
+}
+
+int64_t elements_of(const lq_tensor *t) {
+    int64_t n = 1;
+    for (int32_t i = 0; i < t->rank; ++i) n *= t->shape[i];
+    return n;
+}
+
+lq_tensor flat(const lq_tensor *t) {
+    return is_there(t) ? lq_vector(t->data, t->type, elements_of(t)) : *t;
+}
+
+void *room_for(struct vector_case *c, int64_t bytes) {
+    void *memory = malloc((size_t)bytes + 8);
+    if (!memory || c->allocations == ALLOCATIONS) abort();
+    c->memory[c->allocations++] = memory;
+    memset(memory, 0x5a, (size_t)bytes + 8);
+    return memory;
+}
+
+lq_tensor empty_like(struct vector_case *c, const lq_tensor *t) {
+    return lq_contiguous(room_for(c, t->size), t->type, t->rank, t->shape);
+}
+
+lq_tensor floats(struct vector_case *c, int64_t count) {
+    return lq_vector(room_for(c, 4 * count), LQ_F32, count);
+}
+
+lq_tensor packed_like(struct vector_case *c, const lq_tensor *bytes, lq_type type) {
+    const lq_tensor packed =
+        lq_contiguous(room_for(c, elements_of(bytes)), type, bytes->rank, bytes->shape);
+    const lq_status status = lq_pack(bytes, &packed, NULL);
+    if (status) vector_fail(c, "lq_pack: %s", lq_status_string(status));
+    return packed;
+}
+
+float *f32_at(const lq_tensor *t, int64_t i) {
+    return (float *)t->data + i;
+}
+
+static float f16_value(uint16_t h) {
+    const int exponent = h >> 10 & 31;
+    float v = (float)(exponent ? 1024 + (h & 1023) : h & 1023);
+    for (int e = exponent ? exponent : 1; e < 25; ++e) v /= 2;
+    for (int e = 25; e < exponent; ++e) v *= 2;
+    return h & 0x8000 ? -v : v;
+}
+
+float real_at(const lq_tensor *t, int64_t i) {
+    float v;
+    uint16_t h;
+    if (t->type == LQ_F32) {
+        memcpy(&v, (const char *)t->data + 4 * i, 4);
+        return v;
+    }
+    memcpy(&h, (const char *)t->data + 2 * i, 2);
+    return f16_value(h);
+}
+
+/* ---------------------------------------------------------------- comparing */
+
+static void show_difference(struct vector_case *c, const lq_tensor *expected,
+                            const lq_tensor *actual, const char *what) {
+    const int64_t size = (expected->type & 0xff) > 8 ? (expected->type & 0xff) / 8 : 1;
+    for (int64_t i = 0; i < expected->size; i += size) {
+        uint32_t want = 0, have = 0;
+        const char *e = (const char *)expected->data + i, *a = (const char *)actual->data + i;
+        if (memcmp(e, a, (size_t)size) == 0) continue;
+        for (int64_t k = 0; k < size; ++k) { /* in a number's own order on little-endian machines */
+            want |= (uint32_t)(unsigned char)e[k] << 8 * k;
+            have |= (uint32_t)(unsigned char)a[k] << 8 * k;
+        }
+        vector_fail(c, "%s on %s, %s %" PRId64 ": %" PRIx32 ", not %" PRIx32, what,
+                    lq_cpu_name(lq_cpu_level()), lq_type_name(expected->type), i / size, have,
+                    want);
+        return;
+    }
+}
+
+static void compare(struct vector_case *c, const char *what, const lq_tensor *expected,
+                    const lq_tensor *actual) {
+    if (!is_there(expected) || expected->size == 0) return;
+    if (memcmp(expected->data, actual->data, (size_t)expected->size) != 0)
+        show_difference(c, expected, actual, what);
+}
+
+static int use_level(int i) {
+    return lq_cpu_use(vector_levels[i]) == LQ_OK;
+}
+
+static int succeeded(struct vector_case *c, const char *what, lq_status status) {
+    if (status != LQ_OK) vector_fail(c, "%s: %s", what, lq_status_string(status));
+    return status == LQ_OK;
+}
+
+static const lq_tensor *or_null(const lq_tensor *t) {
+    return t && is_there(t) ? t : NULL;
+}
+
+void check_quantize(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
+                    const lq_tensor *scale, const lq_tensor *zero_point, const lq_tensor *codes) {
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!use_level(i)) continue;
+        const lq_tensor out = empty_like(c, codes);
+        if (succeeded(c, "lq_quantize",
+                      lq_quantize(x, scheme, scale, or_null(zero_point), &out, NULL)))
+            compare(c, "lq_quantize", codes, &out);
+    }
+}
+
+void check_dequantize(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *codes,
+                      const lq_tensor *scale, const lq_tensor *zero_point, const lq_tensor *x) {
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!use_level(i)) continue;
+        const lq_tensor out = empty_like(c, x);
+        if (succeeded(c, "lq_dequantize",
+                      lq_dequantize(codes, scheme, scale, or_null(zero_point), &out, NULL)))
+            compare(c, "lq_dequantize", x, &out);
+    }
+}
+
+void check_fake_quantize(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
+                         const lq_tensor *scale, const lq_tensor *zero_point, const lq_tensor *y) {
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!use_level(i)) continue;
+        const lq_tensor out = empty_like(c, y);
+        if (succeeded(c, "lq_fake_quantize",
+                      lq_fake_quantize(x, scheme, scale, or_null(zero_point), &out, NULL)))
+            compare(c, "lq_fake_quantize", y, &out);
+    }
+}
+
+void check_pack(struct vector_case *c, const lq_tensor *bytes, const lq_tensor *packed) {
+    c->comparisons += 2;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!use_level(i)) continue;
+        const lq_tensor narrow = empty_like(c, packed), wide = empty_like(c, bytes);
+        if (succeeded(c, "lq_pack", lq_pack(bytes, &narrow, NULL)))
+            compare(c, "lq_pack", packed, &narrow);
+        if (succeeded(c, "lq_unpack", lq_unpack(packed, &wide, NULL)))
+            compare(c, "lq_unpack", bytes, &wide);
+    }
+}
+
+/* lo NULL: from x; codes NULL: no codes. */
+static void check_parameters(struct vector_case *c, const char *what, const lq_scheme *scheme,
+                             const lq_tensor *x, const lq_tensor *lo, const lq_tensor *hi,
+                             const lq_tensor *codes, const lq_tensor *scale,
+                             const lq_tensor *zero_point) {
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!use_level(i)) continue;
+        const lq_tensor s = empty_like(c, scale), z = empty_like(c, zero_point);
+        lq_tensor q;
+        lq_status status;
+        if (codes) q = empty_like(c, codes);
+        if (lo)
+            status = lq_choose_parameters(lo, hi, scheme, &s, &z, NULL);
+        else if (codes)
+            status = lq_quantize_dynamic(x, scheme, &q, &s, &z, NULL);
+        else
+            status = lq_calibrate(x, scheme, &s, &z, NULL);
+        if (!succeeded(c, what, status)) continue;
+        compare(c, what, scale, &s);
+        compare(c, what, zero_point, &z);
+        if (codes) compare(c, what, codes, &q);
+    }
+}
+
+void check_calibrate(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
+                     const lq_tensor *scale, const lq_tensor *zero_point) {
+    check_parameters(c, "lq_calibrate", scheme, x, NULL, NULL, NULL, scale, zero_point);
+}
+
+void check_choose(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *lo,
+                  const lq_tensor *hi, const lq_tensor *scale, const lq_tensor *zero_point) {
+    check_parameters(c, "lq_choose_parameters", scheme, NULL, lo, hi, NULL, scale, zero_point);
+}
+
+void check_dynamic(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
+                   const lq_tensor *codes, const lq_tensor *scale, const lq_tensor *zero_point) {
+    check_parameters(c, "lq_quantize_dynamic", scheme, x, NULL, NULL, codes, scale, zero_point);
+}
