@@ -67,18 +67,6 @@ static void run_job(void *context) {
     }
 }
 
-/* Reads and writes as many bytes as the job, all told. */
-typedef struct traffic {
-    unsigned char *from, *to;
-    size_t bytes;
-} traffic;
-
-static void run_traffic(void *context) {
-    const traffic *t = context;
-    memcpy(t->to, t->from, t->bytes);
-    __asm__ volatile("" : : "r"(t->to) : "memory");
-}
-
 static int64_t bits_of(const lq_tensor *t) {
     return t->size * 8;
 }
@@ -86,16 +74,6 @@ static int64_t bits_of(const lq_tensor *t) {
 static lq_block block_of(const bench_row *row) {
     if (row->block == 0) return lq_per_tensor();
     return row->block < 0 ? lq_per_channel(0) : lq_per_block(-1, row->block);
-}
-
-static void *allocate(int64_t bytes) {
-    void *p = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
-    if (!p) {
-        fprintf(stderr, "bench_quantize: no memory for %lld bytes\n", (long long)bytes);
-        exit(1);
-    }
-    memset(p, 1, (size_t)bytes);
-    return p;
 }
 
 static void fill(float *x, int64_t n) {
@@ -118,11 +96,11 @@ static job make_job(const bench_row *row, float *x, int64_t elements) {
     lq_status status = lq_grid_shape(&j.x, &j.scheme, grid, &blocks);
     if (status) exit(1);
     j.codes = lq_matrix(NULL, row->code_type, elements / COLUMNS, COLUMNS);
-    j.codes.data = allocate(j.codes.size);
+    j.codes.data = bench_allocate(j.codes.size);
     j.scale = lq_vector(NULL, row->scale_type, blocks);
-    j.scale.data = allocate(j.scale.size);
+    j.scale.data = bench_allocate(j.scale.size);
     j.zero = lq_vector(NULL, row->code_type & 0x1000 ? LQ_S8 : LQ_U8, blocks);
-    j.zero.data = allocate(j.zero.size);
+    j.zero.data = bench_allocate(j.zero.size);
     status = lq_quantize_dynamic(&j.x, &j.scheme, &j.codes, &j.scale, &j.zero, NULL);
     if (status) exit(1);
     return j;
@@ -132,8 +110,8 @@ static void bench(const bench_row *row, float *x, int64_t elements, double secon
     static const lq_cpu levels[] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
     const job base = make_job(row, x, elements);
     const int64_t moved = (bits_of(&base.x) + bits_of(&base.codes) + bits_of(&base.scale)) / 8;
-    traffic t = {allocate(moved / 2), allocate(moved / 2), (size_t)moved / 2};
-    contestant c[6] = {{.name = "floor", .run = run_traffic, .context = &t}};
+    traffic t = bench_traffic(moved);
+    contestant c[6] = {{.name = "floor", .run = bench_move, .context = &t}};
     job jobs[4];
     int n = 1;
     for (int i = 0; i < 4; ++i) {
@@ -184,7 +162,7 @@ int main(int argc, char **argv) {
         return 2;
     }
     const int64_t most = only ? only : sizes[3];
-    float *x = allocate(most * 4);
+    float *x = bench_allocate(most * 4);
     fill(x, most);
     printf("%-32s %-7s %9s %8s %8s %7s %8s %8s\n", "operation", "level", "elements", "ns min",
            "median", "GB/s", "/ floor", "/ scalar");

@@ -1,6 +1,8 @@
 #define _POSIX_C_SOURCE 200809L
 #include "harness.h"
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { MOST = 8, ROUNDS = 31 };
@@ -49,4 +51,24 @@ void bench_contest(contestant *contestants, int n, double seconds) {
         contestants[c].minimum = times[c][0];
         contestants[c].median = times[c][ROUNDS / 2];
     }
+}
+
+void *bench_allocate(int64_t bytes) {
+    void *p = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
+    if (!p) {
+        fprintf(stderr, "no memory for %lld bytes\n", (long long)bytes);
+        exit(1);
+    }
+    memset(p, 1, (size_t)bytes);
+    return p;
+}
+
+traffic bench_traffic(int64_t moved) {
+    return (traffic){bench_allocate(moved / 2), bench_allocate(moved / 2), (size_t)moved / 2};
+}
+
+void bench_move(void *context) {
+    const traffic *t = context;
+    memcpy(t->to, t->from, t->bytes);
+    __asm__ volatile("" : : "r"(t->to) : "memory");
 }

@@ -5,6 +5,7 @@
 #ifndef HARNESS_H
 #define HARNESS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct contestant {
@@ -17,5 +18,17 @@ typedef struct contestant {
 
 /* Each contestant first runs once untimed. Runs are repeated until a timing is long enough. */
 void bench_contest(contestant *contestants, int n, double seconds);
+
+/* Fresh memory on a cache line; ends the program where there is none. */
+void *bench_allocate(int64_t bytes);
+
+/* The floor under a job: a copy that reads and writes as many bytes, all told. */
+typedef struct traffic {
+    unsigned char *from, *to;
+    size_t bytes;
+} traffic;
+
+traffic bench_traffic(int64_t moved);
+void bench_move(void *context);
 
 #endif

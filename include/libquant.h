@@ -74,7 +74,8 @@ enum {
     LQ_ERROR_ENUM = 11,    /* an enumeration or a flag has an unknown value */
     LQ_ERROR_RANGE = 12, /* qmin >= qmax, outside the code type, or without room for the mapping */
     LQ_ERROR_GRID = 13,  /* scale or zero point do not have the shape of the block grid */
-    LQ_ERROR_SCALE = 14, /* a scale is NaN, infinite, 0, or negative where the mapping has none */
+    LQ_ERROR_SCALE = 14, /* a scale is NaN, infinite, 0, or negative where the mapping has none; */
+                         /* or a multiplier or a shift is outside its range */
     LQ_ERROR_ZERO_POINT = 15, /* a zero point is outside the code range, or not the mapping's own */
     LQ_ERROR_CODE = 16,       /* a code does not fit into the packed type */
     LQ_ERROR_OVERLAP = 17,    /* an output overlaps another argument in a way that is not allowed */
@@ -97,12 +98,13 @@ enum {
     LQ_F32 = 0x0020,  /* IEEE binary32 */
     LQ_F16 = 0x0010,  /* IEEE binary16 */
     LQ_BF16 = 0x0110, /* the upper half of a binary32 */
+    LQ_F64 = 0x0040,  /* IEEE binary64; lq_convert only */
     /* Integer types; S are two's complement. */
     LQ_S2 = 0x1002,
     LQ_S4 = 0x1004,
     LQ_S8 = 0x1008,
     LQ_S16 = 0x1010,
-    LQ_S32 = 0x1020, /* zero points only */
+    LQ_S32 = 0x1020, /* accumulators, sums, multipliers and zero points; no code type */
     LQ_U2 = 0x2002,
     LQ_U4 = 0x2004,
     LQ_U8 = 0x2008,
@@ -606,10 +608,12 @@ typedef struct lq_report {
     size_t struct_size;
     int32_t argument; /* refused: which argument of the call, the first is 1; else 0 */
     int32_t reserved;
-    int64_t index;    /* refused for one element's value: its row-major index; else -1 */
-    int64_t nan;      /* NaNs in x */
-    int64_t infinite; /* infinities in x */
-    int64_t clipped;  /* finite values of x whose code was outside the range before clamping */
+    int64_t index;       /* refused for one element's value: its row-major index; else -1 */
+    int64_t nan;         /* NaNs in x */
+    int64_t infinite;    /* infinities in x */
+    int64_t clipped;     /* finite values of x whose code was outside the range before clamping */
+    int64_t overflowed;  /* lq_convert: finite values of x too large for y's type */
+    int64_t underflowed; /* lq_convert: values of x other than 0 that became 0 */
 } lq_report;
 
 enum {
@@ -642,6 +646,13 @@ typedef struct lq_exec {
      */
     lq_parallel_for *parallel_for;
     void *pool; /* passed to it */
+    /*
+     * NULL, or an output of lq_quantize, lq_quantize_dynamic and lq_requantize: S32, the shape of
+     * the grid or a vector, filled as lq_sum_codes(codes, scheme) does. Other calls refuse it with
+     * LQ_ERROR_STRUCT. It may lie between codes, as parameters may. Its statuses are those of a
+     * scale, and a report that refuses it names the exec.
+     */
+    const lq_tensor *code_sums;
 } lq_exec;
 
 /* Zero struct_size bytes and set the size (and an index to -1). Statuses: NULL, STRUCT. */
@@ -796,6 +807,194 @@ LQ_API lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *sche
  */
 LQ_API lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec);
 LQ_API lq_status lq_unpack(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec);
+
+/* What becomes of values that y's type cannot hold. */
+typedef int32_t lq_overflow;
+enum {
+    LQ_OVERFLOW_INFINITE = 0, /* IEEE: finite values too large become infinite, infinities stay */
+    LQ_OVERFLOW_SATURATE = 1  /* both become the largest finite value of their sign */
+};
+
+/*
+ * y = x in another type: any two of F64, F32, F16 and BF16, or one and the same. y has the shape of
+ * x; any strides.
+ *
+ * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
+ * large is a magnitude from the largest finite value and half a step on. A NaN stays a NaN of its
+ * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below where
+ * it has more.
+ *
+ * The report counts NaN and infinities in x, finite values too large (`overflowed`, the same for
+ * either `overflow`), and values other than 0 that became 0 (`underflowed`).
+ *
+ * Aliasing: in place as above, so any type over itself, and to a narrower one where both are
+ * contiguous and begin at the same byte.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, OVERLAP, CPU, EXEC.
+ *
+ * Source: IEEE 754 convertFormat and ONNX Cast, opsets 13 to 25; LQ_OVERFLOW_SATURATE treats
+ * values and infinities as ONNX Cast does with saturate=1 where it converts to 8-bit floats.
+ */
+LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflow,
+                            const lq_exec *exec);
+/* -------------------------------------------------------- integer products */
+
+/*
+ * What an engine needs around an int8 matrix product with int32 accumulators: the sums of codes that
+ * zero points call for, biases as accumulators, and the way from accumulators to codes or to real
+ * values. With zx[m], zw[n] the zero points of the operands and K the depth of the product,
+ *
+ *     sum over k of (x[m][k] - zx[m]) * (w[k][n] - zw[n])
+ *         = acc[m][n] - zx[m] * sum_k w[k][n] - zw[n] * sum_k x[m][k] + K * zx[m] * zw[n]
+ */
+
+/*
+ * The sum of the codes of each block, added exactly and saturated to int32. Codes outside the
+ * scheme's range are taken as they are; of the scheme, only code type and blocks matter.
+ *   codes   scheme->code_type, any shape, any strides
+ *   sums    S32; the shape of the block grid (lq_grid_shape), or a vector of as many elements
+ * The sum of a block without elements is 0. Sums may lie between codes, as parameters may.
+ * Statuses: those of lq_quantize but SCALE and ZERO_POINT. lq_exec has a field that makes calls
+ * which write codes fill their sums, too.
+ */
+LQ_API lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme,
+                              const lq_tensor *sums, const lq_exec *exec);
+
+/*
+ * How an accumulator becomes a code. m is a multiplier, for operands of scales sx and sw and an
+ * output of scale sy their sx * sw / sy; z is the output's zero point.
+ *
+ *   rule                           code                                         after
+ *   LQ_REQUANTIZE_FLOAT            clamp(rne((float)acc * m) + z)               XNNPACK fp32, FBGEMM
+ *   LQ_REQUANTIZE_ONNX             clamp(rne((double)acc * m + z))              ONNX QLinearMatMul
+ *   LQ_REQUANTIZE_DOUBLE_ROUNDING  clamp(div(high(acc << left, M), right) + z)  gemmlowp, TFLite < 2.20
+ *   LQ_REQUANTIZE_SINGLE_ROUNDING  clamp(((acc * M + 2^(t-1)) >> t) + z)        TFLite from 2.20 on
+ *
+ * FLOAT: the accumulator is rounded to float32 first (to nearest even; exact up to 2^24), the
+ * product to float32 once. ONNX: product and sum are rounded to double, once each; the zero point
+ * takes part in the rounding, so that a tie goes to the even code.
+ *
+ * The last two have an integer multiplier M and a shift, together M * 2^(shift - 31), as
+ * lq_quantize_multiplier makes them. M is from 0 to 2^31 - 1, the shift from -31 (towards smaller
+ * values) to 30; left = max(shift, 0), right = max(-shift, 0), t = 31 - shift.
+ *   acc << left  saturates at the limits of int32
+ *   high(a, b)   (a * b + 2^30) >> 31: halves up (SaturatingRoundingDoublingHighMul)
+ *   div(v, n)    v / 2^n, halves away from zero (RoundingDivideByPOT)
+ *   >>           of negative numbers, toward minus infinity: halves up
+ * Nothing else overflows. With LQ_TRUSTED, a shift below -31 or a negative M gives the code of an
+ * accumulator of 0, and a shift above 30 counts as 30.
+ */
+typedef int32_t lq_requantization;
+enum {
+    LQ_REQUANTIZE_FLOAT = 0,
+    LQ_REQUANTIZE_ONNX = 1,
+    LQ_REQUANTIZE_DOUBLE_ROUNDING = 2,
+    LQ_REQUANTIZE_SINGLE_ROUNDING = 3
+};
+
+/*
+ * Accumulators to codes, by one of the rules above.
+ *   acc         S32, any shape, any strides
+ *   scheme      of the output: code type, range, blocks
+ *   multiplier  FLOAT and ONNX: F32, F16 or BF16 (widened exactly), of the sign a scale of the
+ *               scheme may have; else S32. The shape of the grid, a vector of as many elements,
+ *               or one element for all blocks.
+ *   shift       S8, S16 or S32, shaped like a multiplier may be; NULL for FLOAT and ONNX
+ *   zero_point  as in lq_quantize, or one element for all blocks
+ *   codes       scheme->code_type; the shape of acc
+ * Codes may replace the accumulators in place, as the rules of aliasing above say; and with exec's
+ * code_sums their sums are written as well. The report counts no values.
+ *
+ *     lq_tensor a = lq_matrix(accumulators, LQ_S32, tokens, width);
+ *     lq_tensor q = lq_matrix(codes, LQ_U8, tokens, width);
+ *     lq_tensor m = lq_vector(multipliers, LQ_F32, width);
+ *     lq_tensor z = lq_vector(&zero_point, LQ_S32, 1);
+ *     lq_scheme scheme = lq_affine(LQ_U8, lq_per_channel(-1));
+ *     lq_status status = lq_requantize(&a, &scheme, LQ_REQUANTIZE_FLOAT, &m, NULL, &z, &q, NULL);
+ *
+ * Statuses: those of lq_quantize. SCALE stands for a multiplier and for a shift outside its range,
+ * ENUM for an unknown rule too, GRID for a shift where the rule has none.
+ */
+LQ_API lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme,
+                               lq_requantization rule, const lq_tensor *multiplier,
+                               const lq_tensor *shift, const lq_tensor *zero_point,
+                               const lq_tensor *codes, const lq_exec *exec);
+
+/*
+ * A real multiplier as M * 2^(shift - 31) for the fixed-point rules: M is its fraction in
+ * [0.5, 1) times 2^31, rounded to nearest with halves away from zero; where that gives 2^31, M is
+ * 2^30 and the shift one more. A shift below -31 makes both 0: every accumulator then gives 0.
+ * Statuses: NULL; SCALE for a scale that is NaN, infinite, negative or 0, or so large that the
+ * shift is above 30 (2^30 or more). Nothing is written then.
+ *
+ * Source: TFLite's QuantizeMultiplier, which saturates what is too large, or lets the shift grow.
+ */
+LQ_API lq_status lq_quantize_multiplier(double scale, int32_t *multiplier, int32_t *shift);
+
+/*
+ * How a bias is rounded. Its scale is s = sx * sw, rounded to float32.
+ *   LQ_BIAS_EVEN   rne((double)b / s), clamped to [-2^31, 2^31 - 1]: ONNX Runtime's tools (the
+ *                  older ones round the quotient to float32 first, and do not clamp)
+ *   LQ_BIAS_AWAY   round(b * (float)(1 / s)), halves away from zero, the product in float32,
+ *                  clamped to [-2^31 + 1, 2^31 - 1]: TFLite
+ * NaN becomes 0; infinities saturate.
+ */
+typedef int32_t lq_bias_rounding;
+enum { LQ_BIAS_EVEN = 0, LQ_BIAS_AWAY = 1 };
+
+/*
+ * A bias as accumulators, to begin an integer product with.
+ *   bias          F32, F16 or BF16; a vector
+ *   input_scale   sx; positive and finite
+ *   weight_scale  F32, F16 or BF16, positive and finite, as are their products with sx; a vector
+ *                 of as many elements, or one element for all
+ *   codes         S32, the shape of bias; in place of an F32 bias, if wanted
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, GRID, SCALE, OVERLAP,
+ * CPU. The call is too small for threads.
+ */
+LQ_API lq_status lq_quantize_bias(const lq_tensor *bias, float input_scale,
+                                  const lq_tensor *weight_scale, lq_bias_rounding rounding,
+                                  const lq_tensor *codes, const lq_exec *exec);
+
+/*
+ * What the accumulators of a product are made of, for M rows and N columns. Every field may be
+ * NULL; the vectors have an element for each row (or column), or one for all. Later versions may
+ * add fields at the end.
+ */
+typedef struct lq_product {
+    size_t struct_size;
+    int64_t depth;                      /* K: 0 to 2^31 - 1; matters where both zero points are */
+    const lq_tensor *row_scale;         /* F32, F16 or BF16; NULL: 1 */
+    const lq_tensor *column_scale;      /* the same */
+    const lq_tensor *row_zero_point;    /* any integer type, -32768 to 65535; NULL: 0 */
+    const lq_tensor *column_zero_point; /* the same */
+    const lq_tensor *row_sums;          /* S32: needed where column_zero_point is given */
+    const lq_tensor *column_sums;       /* S32: needed where row_zero_point is given */
+    const lq_tensor *bias;              /* F32, F16 or BF16, by column; NULL: none */
+} lq_product;
+
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
+LQ_API lq_status lq_product_init(lq_product *product, size_t struct_size);
+
+/*
+ * Accumulators to real values, with the corrections for zero points:
+ *
+ *     a = acc[m][n] - zx[m] * column_sums[n] - zw[n] * row_sums[m] + K * zx[m] * zw[n]
+ *     x[m][n] = (float)a * (row_scale[m] * column_scale[n]) + bias[n]
+ *
+ * a is exact; then it, the product of the scales, the product with it, and the sum with the bias
+ * are rounded to float32, each once and none fused; F16 and BF16 outputs are rounded once more.
+ * A NaN that comes of a bias is the positive quiet one of no payload.
+ *   acc   S32, a matrix, any strides
+ *   x     F32, F16 or BF16, the shape of acc; in place, as the rules of aliasing above say
+ * The report counts no values, and its argument is 2 for all that stands in `product`.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE (a depth out of range too), OVERFLOW, SIZE, STRIDE,
+ * ENUM, GRID, SCALE (one that is not positive and finite, or a product of the largest ones that is
+ * infinite), ZERO_POINT, OVERLAP, CPU; EXEC with a parallel_for.
+ */
+LQ_API lq_status lq_dequantize_accumulators(const lq_tensor *acc, const lq_product *product,
+                                            const lq_tensor *x, const lq_exec *exec);
+
+/* ------------------------------------------------------------------ errors */
 
 /* Later versions may add fields at the end. */
 typedef struct lq_error {

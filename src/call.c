@@ -1,5 +1,5 @@
 #include "call.h"
-#include "numeric.h"
+#include "fixed_point.h"
 #include <string.h>
 
 lq_status lq_report_init(lq_report *report, size_t struct_size) {
@@ -35,8 +35,9 @@ static lq_status begin_report(lq_call *call, const lq_exec *exec) {
     return LQ_OK;
 }
 
-lq_status lq_begin(lq_call *call, const lq_exec *exec, int position) {
+static lq_status begin(lq_call *call, const lq_exec *exec, int position) {
     call->exec = exec;
+    call->sums = NULL;
     call->report = NULL;
     call->trusted = false;
     call->forward_only = false;
@@ -47,15 +48,30 @@ lq_status lq_begin(lq_call *call, const lq_exec *exec, int position) {
         if (!status && exec->flags & ~(uint32_t)LQ_TRUSTED) status = LQ_ERROR_ENUM;
         if (status) return lq_refuse(call, status, position, -1);
         call->trusted = (exec->flags & LQ_TRUSTED) != 0;
+        call->sums = exec->code_sums;
     }
     call->kernels = lq_kernels_active();
     return call->kernels ? LQ_OK : LQ_ERROR_CPU;
 }
 
-/* Scale and zero point: the block grid's strides for a view of its shape, or for a flat vector. */
-static lq_status grid_strides(const lq_call *call, int64_t blocks, const lq_tensor *t,
-                              int64_t *stride) {
+/* Sums that nobody would write are an error rather than a surprise. */
+static lq_status refuse_sums(const lq_call *call, int position) {
+    return call->sums ? lq_refuse(call, LQ_ERROR_STRUCT, position, -1) : LQ_OK;
+}
+
+lq_status lq_begin(lq_call *call, const lq_exec *exec, int position) {
+    const lq_status status = begin(call, exec, position);
+    return status ? status : refuse_sums(call, position);
+}
+
+/* Parameters: the block grid's strides for a view of its shape, or for a flat vector. */
+static lq_status grid_strides(const lq_call *call, int64_t blocks, bool broadcast,
+                              const lq_tensor *t, int64_t *stride) {
     const int rank = call->geometry.rank;
+    if (broadcast && t->rank <= 1 && lq_elements(t) == 1) {
+        memset(stride, 0, (size_t)rank * sizeof *stride);
+        return LQ_OK;
+    }
     bool same = t->rank == rank;
     for (int i = 0; i < rank && same; ++i) same = t->shape[i] == call->grid[i];
     if (same) {
@@ -74,17 +90,21 @@ static lq_status grid_strides(const lq_call *call, int64_t blocks, const lq_tens
 
 static bool holds_range(const lq_type_info *type, const lq_rule *rule) {
     if (type->kind == LQ_KIND_REAL) return rule->mapping == LQ_AFFINE;
-    return type->min <= rule->qmin && type->max >= rule->qmax;
+    const bool integer = type->kind == LQ_KIND_CODE || type->kind == LQ_KIND_WIDE;
+    return integer && type->min <= rule->qmin && type->max >= rule->qmax;
 }
 
 /* Whether a tensor's type is one its place may have. */
 static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand operand,
                       const lq_type_info *type) {
     if (operand == LQ_CODES && a->codes_are_reals) return type == call->type[LQ_X];
+    /* Between accumulators and codes nothing is real but the multipliers. */
+    if (operand == LQ_ZERO && a->x_is_s32 && type->kind == LQ_KIND_REAL) return false;
     switch (operand) {
-    case LQ_X:
-    case LQ_SCALE: return type->kind == LQ_KIND_REAL;
+    case LQ_X: return type->kind == (a->x_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
+    case LQ_SCALE: return type->kind == (a->scale_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
     case LQ_CODES: return type == call->rule.code;
+    case LQ_SHIFT: return type->kind != LQ_KIND_REAL && type->min <= LQ_LEAST_SHIFT;
     default: return holds_range(type, &call->rule);
     }
 }
@@ -145,10 +165,29 @@ static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_s
     return LQ_OK;
 }
 
+lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
+                        const lq_tensor *out, lq_fits_fn *out_fits) {
+    const lq_tensor *t[] = {in, out};
+    lq_fits_fn *const fits[] = {in_fits, out_fits};
+    lq_span span[2];
+    lq_status status = LQ_OK;
+    for (int i = 0; i < 2; ++i) {
+        status = t[i] ? lq_check_tensor(t[i], i == 1, &span[i]) : LQ_ERROR_NULL;
+        if (status) return lq_refuse(call, status, i + 1, -1);
+        call->type[i] = lq_type_find(t[i]->type);
+        if (!fits[i](call->type[i])) return lq_refuse(call, LQ_ERROR_TYPE, i + 1, -1);
+    }
+    if (!lq_same_shape(in, out)) status = LQ_ERROR_SHAPE;
+    if (!status) status = lq_check_overlap(in, span[0], out, span[1], &call->forward_only);
+    return status ? lq_refuse(call, status, 2, -1) : LQ_OK;
+}
+
 void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
     const lq_tensor *t[] = {x, codes};
     lq_geometry *g = &call->geometry;
     memset(g, 0, sizeof *g);
+    call->tensor[LQ_X] = x;
+    call->tensor[LQ_CODES] = codes;
     g->rank = x->rank;
     g->shape = x->shape;
     g->extent = call->extent;
@@ -190,19 +229,38 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
             memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
             continue;
         }
-        status = grid_strides(call, blocks, t[o], g->stride[o]);
+        status = grid_strides(call, blocks, a->broadcast, t[o], g->stride[o]);
         if (status) return lq_refuse(call, status, a->position[o], -1);
     }
-    return LQ_OK;
+    if (!call->sums) return LQ_OK;
+    status = grid_strides(call, blocks, false, call->sums, call->sums_stride);
+    return status ? lq_refuse(call, status, a->exec_position, -1) : LQ_OK;
+}
+
+/* The sums of codes are one more output; they may lie between codes, as parameters may. */
+static lq_status check_sums(const lq_arguments *a, lq_call *call, const lq_span *span) {
+    lq_span sums;
+    if (!call->sums) return LQ_OK;
+    lq_status status = lq_check_tensor(call->sums, true, &sums);
+    if (!status && call->sums->type != LQ_S32) status = LQ_ERROR_TYPE;
+    for (int o = 0; o < LQ_OPERANDS && !status; ++o) {
+        if (!call->type[o] || !lq_spans_meet(sums, span[o])) continue;
+        if (o == LQ_X || !lq_interleaved(a->tensor[o], call->sums)) status = LQ_ERROR_OVERLAP;
+    }
+    return status ? lq_refuse(call, status, a->exec_position, -1) : LQ_OK;
 }
 
 lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     lq_span span[LQ_OPERANDS] = {{0, 0}};
-    lq_status status = lq_begin(call, arguments->exec, arguments->exec_position);
+    lq_status status = begin(call, arguments->exec, arguments->exec_position);
+    if (!status && !arguments->output[LQ_CODES]) {
+        status = refuse_sums(call, arguments->exec_position);
+    }
     if (status) return status;
     status = lq_check_scheme(arguments->scheme, &call->rule);
     if (status) return lq_refuse(call, status, arguments->scheme_position, -1);
     status = check_views(arguments, call, span);
+    if (!status) status = check_sums(arguments, call, span);
     if (status) return status;
     status = check_shapes(arguments, call);
     if (status) return status;
@@ -270,23 +328,50 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
     return -1;
 }
 
+static int64_t outside(const lq_tensor *t, int64_t at, int64_t step, int64_t n, int32_t low,
+                       int32_t high) {
+    int32_t v[LQ_BATCH];
+    for (int64_t i = 0; i < n; i += LQ_BATCH) {
+        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        int good = 0;
+        lq_load_integers(t->type, t->data, at + i * step, step, m, v);
+        for (int64_t k = 0; k < m; ++k) good += (v[k] >= low) & (v[k] <= high);
+        for (int64_t k = 0; good < m && k < m; ++k) {
+            if (v[k] < low || v[k] > high) return i + k;
+        }
+    }
+    return -1;
+}
+
 static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n) {
     const lq_rule *rule = context;
     const bool any = rule->mapping == LQ_AFFINE || rule->degenerate == LQ_DEGENERATE_RESET;
-    const int32_t low = any ? smaller(rule->qmin, rule->code_min) : rule->zero;
-    const int32_t high = any ? larger(rule->qmax, rule->code_max) : rule->zero;
-    int32_t z[LQ_BATCH];
-    for (int64_t i = 0; i < n; i += LQ_BATCH) {
-        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
-        int good = 0;
-        lq_load_integers(t->type, t->data, at + i * step, step, m, z);
-        for (int64_t k = 0; k < m; ++k) good += (z[k] >= low) & (z[k] <= high);
-        for (int64_t k = 0; good < m && k < m; ++k) {
-            if (z[k] < low || z[k] > high) return i + k;
-        }
-    }
-    return -1;
+    return outside(t, at, step, n, any ? smaller(rule->qmin, rule->code_min) : rule->zero,
+                   any ? larger(rule->qmax, rule->code_max) : rule->zero);
+}
+
+static int64_t bad_multiplier(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                              int64_t n) {
+    (void)context;
+    return outside(t, at, step, n, 0, INT32_MAX);
+}
+
+static int64_t bad_shift(const void *context, const lq_tensor *t, int64_t at, int64_t step,
+                         int64_t n) {
+    (void)context;
+    return outside(t, at, step, n, LQ_LEAST_SHIFT, LQ_MOST_SHIFT);
+}
+
+static lq_status check_scales(const lq_arguments *arguments, const lq_call *call) {
+    const bool fixed_point = call->type[LQ_SHIFT] != NULL;
+    int64_t bad =
+        lq_first_bad(call->tensor[LQ_SCALE], fixed_point ? bad_multiplier : bad_scale, &call->rule);
+    if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SCALE], bad);
+    if (!fixed_point) return LQ_OK;
+    bad = lq_first_bad(call->tensor[LQ_SHIFT], bad_shift, NULL);
+    if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SHIFT], bad);
+    return LQ_OK;
 }
 
 lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call) {
@@ -296,11 +381,10 @@ lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call
         return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], -1);
     }
     if (call->trusted) return LQ_OK;
-    int64_t bad = lq_first_bad(call->tensor[LQ_SCALE], bad_scale, &call->rule);
-    if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SCALE], bad);
-    if (!zero) return LQ_OK;
-    bad = lq_first_bad(call->tensor[LQ_ZERO], zero->kind == LQ_KIND_REAL ? bad_real_zero : bad_zero,
-                       &call->rule);
+    const lq_status status = check_scales(arguments, call);
+    if (status || !zero) return status;
+    const int64_t bad = lq_first_bad(
+        call->tensor[LQ_ZERO], zero->kind == LQ_KIND_REAL ? bad_real_zero : bad_zero, &call->rule);
     if (bad >= 0) return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], bad);
     return LQ_OK;
 }

@@ -14,6 +14,9 @@ typedef struct lq_arguments {
     int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
     bool output[LQ_OPERANDS];
     bool codes_are_reals; /* of x's type: values of codes */
+    bool x_is_s32;        /* accumulators */
+    bool scale_is_s32;    /* multipliers of fixed-point requantization, or sums */
+    bool broadcast;       /* a parameter of one element is that of every block */
     const lq_scheme *scheme;
     int scheme_position;
     const lq_exec *exec;
@@ -32,7 +35,9 @@ typedef struct lq_call {
     int64_t extent[LQ_MAX_RANK];
     int64_t grid[LQ_MAX_RANK];
     lq_geometry geometry;
-    bool forward_only; /* the output overwrites the input from the front */
+    bool forward_only;                /* the output overwrites the input from the front */
+    const lq_tensor *sums;            /* of the codes that the call writes, or NULL */
+    int64_t sums_stride[LQ_MAX_RANK]; /* on the grid */
 } lq_call;
 
 /* Execution options, kernels and report: what comes before any tensor is looked at. */
@@ -55,7 +60,15 @@ typedef int64_t lq_bad_fn(const void *context, const lq_tensor *t, int64_t at, i
                           int64_t n);
 int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context);
 
-/* The geometry of two tensors of one shape without blocks. */
+/*
+ * Two tensors of one shape, the first and second argument of a call that has begun, the second
+ * written. Fills in call->type: LQ_X is the first, LQ_CODES the second.
+ */
+typedef bool lq_fits_fn(const lq_type_info *type);
+lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
+                        const lq_tensor *out, lq_fits_fn *out_fits);
+
+/* The geometry of two tensors of one shape without blocks, and the call's tensors. */
 void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes);
 
 /* x and codes of the same shape, one read, one written. */
@@ -63,12 +76,13 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
                            lq_span out_span, bool *forward_only);
 
 /*
- * The parameters of a batch as codes or values are computed with them; zero points within the code
- * range even if not checked. lq_prepare does the same to scales and zero points that are in place:
- * integer ones in zero, real ones in center.
+ * The parameters of a batch as codes or values are computed with them; zero points, multipliers and
+ * shifts within their ranges even if not checked. lq_prepare does the same to scales and zero points
+ * that are in place: integer ones in zero, real ones in center.
  */
 void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to);
+void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factors, lq_parameters *to);
 
 /* The rule by which kernels compute codes, or values from codes; NULL for the plain one. */

@@ -168,6 +168,7 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
         call->type[o] = lq_type_find(t[o]->type);
     }
     if (call->type[LQ_X]->kind != LQ_KIND_REAL) return lq_refuse(call, LQ_ERROR_TYPE, 1, -1);
+    if (call->type[LQ_CODES]->kind == LQ_KIND_DOUBLE) return lq_refuse(call, LQ_ERROR_TYPE, 2, -1);
     /* Codes mean nothing without their scheme. */
     if (call->type[LQ_CODES]->kind != LQ_KIND_REAL) return lq_refuse(call, LQ_ERROR_NULL, 3, -1);
     if (scale) return lq_refuse(call, LQ_ERROR_GRID, 4, -1);

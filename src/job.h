@@ -17,12 +17,20 @@ typedef struct lq_job {
     bool chosen;    /* the one block's parameters are there, not to be read */
     /* Of the batch at hand. */
     lq_parameters parameters;
-    float lo[LQ_BATCH];
-    float hi[LQ_BATCH];
+    union {
+        struct {
+            float lo[LQ_BATCH];
+            float hi[LQ_BATCH];
+        };
+        int64_t sum[LQ_BATCH];
+    };
     signed char first[LQ_BATCH]; /* sign of the first value of largest magnitude */
 } lq_job;
 
 void lq_start_job(lq_job *job, const lq_call *call, lq_purpose purpose);
+
+/* For calls without parameters, which fill in what the map is between. */
+void lq_start_plain_job(lq_job *job, const lq_call *call);
 
 /* A job for a part of the same work, with nothing counted yet. */
 void lq_copy_job(lq_job *copy, const lq_job *job);
@@ -30,12 +38,19 @@ void lq_copy_job(lq_job *copy, const lq_job *job);
 /* Codes from x, or x from codes, all of it. */
 lq_status lq_map_all(lq_job *job);
 void lq_map_blocks(lq_job *job, lq_batch *batch);
+/* The same without parameters. */
+lq_status lq_map_plain(lq_job *job);
+
+/* What was counted, to the report if there is one. */
+void lq_tell_counts(const lq_job *job);
 
 /* Scales and zero points; and codes, where the job quantizes too. */
 lq_status lq_calibrate_all(lq_job *job);
 
 /* Into the report, where there is one. */
 void lq_tell_counts(const lq_job *job);
+/* The sums of codes that the call was asked for, if it was. */
+lq_status lq_sum_all(lq_job *job);
 
 /* NaN and infinities, where the report wants them. */
 lq_status lq_count_nonfinite(lq_job *job);

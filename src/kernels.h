@@ -12,7 +12,8 @@
 #include "types.h"
 
 /*
- * Real values <-> codes, or real values -> the values of their codes, which then are in `codes`.
+ * Real values <-> codes; or real values -> the values of their codes, or those of another real type,
+ * which then are in `codes`.
  * Rows of codes below 8 bits are whole bytes and begin at one.
  */
 typedef struct lq_map_work {
@@ -35,7 +36,39 @@ typedef struct lq_map_work {
     const lq_element_rule *rule;
     const float *offset;
     const float *center, *back; /* values of codes only */
+    double limit;               /* convert: magnitudes above it become it; infinite for none */
+    /* Fixed-point requantization, instead of scale: multipliers from 0, shifts in [-31, 30]. */
+    const int32_t *multiplier;
+    const int32_t *shift;
 } lq_map_work;
+
+/* Adds codes up. The sign is that of lq_map_work. */
+typedef struct lq_sum_work {
+    const unsigned char *codes;
+    int64_t count;
+    int64_t rows;
+    int64_t codes_step; /* bytes from row to row */
+    uint32_t sign;
+    int64_t *sum;     /* runs: one a row; lanes: one a lane; added to */
+    int64_t sum_step; /* runs: sums from row to row, 0 or 1 */
+} lq_sum_work;
+
+/*
+ * A part of one row of accumulators to real values: with a = acc - row_zero * column_sum +
+ * column_zero * cross, x = a * (row_scale * column_scale) + bias. Column arrays may be NULL.
+ */
+typedef struct lq_product_work {
+    const unsigned char *acc; /* int32 */
+    unsigned char *x;
+    int64_t count;
+    float row_scale;
+    const float *column_scale; /* never NULL */
+    int64_t row_zero;
+    const int32_t *column_sum; /* NULL: no row_zero */
+    int64_t cross;             /* depth * row_zero - row_sum */
+    const int32_t *column_zero;
+    const float *bias;
+} lq_product_work;
 
 /* Widens [lo, hi] to the finite values met. Zeros may come with either sign. */
 typedef struct lq_range_work {
@@ -48,7 +81,7 @@ typedef struct lq_range_work {
 } lq_range_work;
 
 typedef struct lq_counts {
-    int64_t nan, infinite, clipped;
+    int64_t nan, infinite, clipped, overflowed, underflowed;
 } lq_counts;
 
 enum { LQ_SUM_EE, LQ_SUM_XX, LQ_SUM_YY, LQ_SUM_XY, LQ_SUMS, LQ_PIECE = 512 };
@@ -63,13 +96,16 @@ typedef struct lq_error_sums {
 typedef void lq_map_fn(const lq_map_work *work);
 typedef void lq_range_fn(const lq_range_work *work);
 typedef void lq_count_fn(const lq_map_work *work, lq_counts *counts);
+typedef void lq_sum_fn(const lq_sum_work *work);
+typedef void lq_product_fn(const lq_product_work *work);
 typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sums *sums);
 
 /*
- * The list of kernels. REAL rows exist for each real type, CODE rows for each code width,
- * REAL_CODE rows for each pair. From it come the table, every level's instances and the tests.
+ * The list of kernels. REAL rows exist for each real type, CODE rows for each code width up to 8
+ * bits, WIDTH rows for each width, REAL_CODE rows for each pair, REAL_REAL rows for each pair of real
+ * types, double among them. From it come the table, every level's instances and the tests.
  */
-#define LQ_KERNEL_LIST(REAL, CODE, REAL_CODE)                                                      \
+#define LQ_KERNEL_LIST(REAL, CODE, WIDTH, REAL_CODE, REAL_REAL)                                    \
     REAL(range_runs, lq_range_fn)                                                                  \
     REAL(range_lanes, lq_range_fn)                                                                 \
     REAL(count_runs, lq_count_fn)                                                                  \
@@ -78,17 +114,32 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
     REAL(fake_lanes, lq_map_fn)                                                                    \
     CODE(pack, lq_map_fn)                                                                          \
     CODE(unpack, lq_map_fn)                                                                        \
+    REAL(dequantize_products, lq_product_fn)                                                       \
+    WIDTH(sum_runs, lq_sum_fn)                                                                     \
+    WIDTH(sum_lanes, lq_sum_fn)                                                                    \
+    WIDTH(requantize_float_runs, lq_map_fn)                                                        \
+    WIDTH(requantize_float_lanes, lq_map_fn)                                                       \
+    WIDTH(requantize_onnx_runs, lq_map_fn)                                                         \
+    WIDTH(requantize_onnx_lanes, lq_map_fn)                                                        \
+    WIDTH(requantize_double_runs, lq_map_fn)                                                       \
+    WIDTH(requantize_double_lanes, lq_map_fn)                                                      \
+    WIDTH(requantize_single_runs, lq_map_fn)                                                       \
+    WIDTH(requantize_single_lanes, lq_map_fn)                                                      \
     REAL_CODE(quantize_runs, lq_map_fn)                                                            \
     REAL_CODE(quantize_lanes, lq_map_fn)                                                           \
     REAL_CODE(dequantize_runs, lq_map_fn)                                                          \
-    REAL_CODE(dequantize_lanes, lq_map_fn)
+    REAL_CODE(dequantize_lanes, lq_map_fn)                                                         \
+    REAL_REAL(convert, lq_map_fn)                                                                  \
+    REAL_REAL(count_convert, lq_count_fn)
 
 #define LQ_FIELD_REAL(name, fn) fn *name[LQ_REALS];
 #define LQ_FIELD_CODE(name, fn) fn *name[LQ_WIDTHS];
 #define LQ_FIELD_REAL_CODE(name, fn) fn *name[LQ_REALS][LQ_WIDTHS];
+#define LQ_FIELD_REAL_REAL(name, fn) fn *name[LQ_FLOATS][LQ_FLOATS];
 
 typedef struct lq_kernels {
-    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE)
+    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE,
+                   LQ_FIELD_REAL_REAL)
     lq_error_fn *error_sums;
 } lq_kernels;
 

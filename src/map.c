@@ -17,8 +17,11 @@ void lq_gather(void *buffer, const void *data, int size, int64_t at, int64_t ste
     case 2:
         for (int64_t i = 0; i < n; ++i) memcpy(to + i * 2, from + i * step, 2);
         break;
-    default:
+    case 4:
         for (int64_t i = 0; i < n; ++i) memcpy(to + i * 4, from + i * step, 4);
+        break;
+    default:
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i * 8, from + i * step, 8);
         break;
     }
 }
@@ -38,8 +41,11 @@ void lq_scatter(const void *buffer, void *data, int size, int64_t at, int64_t st
     case 2:
         for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 2, 2);
         break;
-    default:
+    case 4:
         for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 4, 4);
+        break;
+    default:
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 8, 8);
         break;
     }
 }
@@ -48,11 +54,11 @@ void lq_gather_codes(void *buffer, const void *codes, const lq_type_info *type, 
                      int64_t step, int64_t n) {
     const unsigned char *from = codes;
     unsigned char *to = buffer;
-    const uint32_t mask = (1u << type->bits) - 1u;
     if (type->bits >= 8) {
         lq_gather(buffer, codes, type->bits / 8, at, step, n);
         return;
     }
+    const uint32_t mask = (1u << type->bits) - 1u;
     for (int64_t i = 0; i < n; ++i) {
         const int64_t bit = (at + i * step) * type->bits;
         to[i] = (unsigned char)((uint32_t)from[bit >> 3] >> (bit & 7) & mask);
@@ -89,10 +95,16 @@ static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *pa
         .qmax = m->qmax,
         .sign = lq_sign_bit(m->code),
         .rule = m->rule,
+        .limit = m->limit,
     };
     if (!m->parameters) return work;
     work.scale = m->parameters->scale + block;
     work.zero = m->parameters->zero + block;
+    if (m->fixed_point) {
+        work.multiplier = m->parameters->multiplier + block;
+        work.shift = m->parameters->shift + block;
+        return work;
+    }
     work.offset = m->parameters->offset + block;
     work.center = m->parameters->center + block;
     work.back = m->parameters->back + block;
@@ -117,8 +129,8 @@ static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) 
 
 /* One row, in pieces; codes below 8 bits are handled as bytes. */
 static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
-    unsigned char x[LQ_PIECE * 4];
-    unsigned char codes[LQ_PIECE * 4];
+    unsigned char x[LQ_PIECE * 8];
+    unsigned char codes[LQ_PIECE * 8];
     const int width = m->code->bits >= 8 ? m->code->index : LQ_WIDTH_8;
     const int64_t end = rest.first + rest.count;
     for (; rest.first < end; rest.first += LQ_PIECE) {
@@ -249,6 +261,10 @@ static void map_repeated(const lq_map *m, const lq_piece *p) {
         repeated.offset[i] = one->offset[i % p->count];
         repeated.center[i] = one->center[i % p->count];
         repeated.back[i] = one->back[i % p->count];
+    }
+    for (int64_t i = 0; m->fixed_point && i < times * p->count; ++i) {
+        repeated.multiplier[i] = one->multiplier[i % p->count];
+        repeated.shift[i] = one->shift[i % p->count];
     }
     wide.parameters = &repeated;
     many.rows = p->rows / times;

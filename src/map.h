@@ -1,6 +1,7 @@
 /*
- * Running map kernels on pieces: straight on the caller's memory where elements are contiguous and
- * codes begin at whole bytes, else through a small buffer on the stack.
+ * Running map kernels on pieces, between real values and codes or two types of either: straight on
+ * the caller's memory where elements are contiguous and codes begin at whole bytes, else through a
+ * small buffer on the stack.
  */
 #ifndef LQ_MAP_H
 #define LQ_MAP_H
@@ -9,18 +10,25 @@
 #include "kernels.h"
 
 /*
- * The parameters of a batch as kernels take them; the last three only where there is a rule. Scales
- * may have become factors, and zero points offsets.
+ * The parameters of a batch as kernels take them; the last three only where there is a rule, or
+ * fixed-point requantization. Scales may have become factors, and zero points offsets.
  */
 typedef struct lq_parameters {
     float scale[LQ_BATCH];
     int32_t zero[LQ_BATCH];
-    float offset[LQ_BATCH];
-    float center[LQ_BATCH], back[LQ_BATCH];
+    union {
+        float offset[LQ_BATCH];
+        int32_t multiplier[LQ_BATCH];
+    };
+    union {
+        float center[LQ_BATCH];
+        int32_t shift[LQ_BATCH];
+    };
+    float back[LQ_BATCH];
 } lq_parameters;
 
 typedef struct lq_map {
-    lq_map_fn *const *runs;  /* by lq_width; by lq_real where what is written is real */
+    lq_map_fn *const *runs;  /* by the code type's index: lq_width, or lq_real of a real type */
     lq_map_fn *const *lanes; /* NULL where there are no parameters */
     lq_map_fn *const *pack;  /* the way between codes of a width and bytes */
     lq_map_fn *const *unpack;
@@ -30,6 +38,8 @@ typedef struct lq_map {
     int x_size;               /* bytes of an element of x */
     const lq_type_info *code; /* or a real type: x becomes the values of its codes */
     int32_t qmin, qmax;
+    double limit;                    /* of a conversion */
+    bool fixed_point;                /* requantization by multipliers and shifts */
     const lq_element_rule *rule;     /* NULL: the plain one */
     const lq_parameters *parameters; /* of the batch at hand; NULL where there are none */
     /* What goes to codes is counted first, where anybody wants to know. */

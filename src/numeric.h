@@ -32,46 +32,121 @@ static inline float lq_from_bits(uint32_t u) {
 }
 
 /*
- * The exponent and mantissa fields moved into place give the value times 2^-112, exactly, for
- * subnormals too. Selects rather than branches, here and below, let compilers vectorize.
+ * To float, a signaling NaN left signaling. f16: the exponent and mantissa fields moved into place
+ * give the value times 2^-112, exactly, for subnormals too; infinities and NaN keep their mantissa
+ * in the product and get the highest exponent. Selects and masks rather than branches, here and
+ * below, let compilers vectorize.
  */
+static inline float lq_widen_f16(uint16_t h) {
+    uint32_t fields = (uint32_t)((int32_t)((uint32_t)h << 16) >> 3) & 0x8fffffffu;
+    uint32_t scaled = lq_bits(lq_from_bits(fields) * 0x1p112f);
+    uint32_t nonfinite = ((fields & 0x7fffffffu) + 0x70800000u) >> 31;
+    return lq_from_bits(scaled | ((0u - nonfinite) & 0x7f800000u));
+}
+
+static inline float lq_widen_bf16(uint16_t h) {
+    return lq_from_bits((uint32_t)h << 16);
+}
+
+static inline float lq_quiet(float f) {
+    return lq_from_bits(lq_bits(f) | (f != f ? 0x00400000u : 0u));
+}
+
 static inline float lq_f16_to_f32(uint16_t h) {
-    uint32_t sign = (uint32_t)(h & 0x8000u) << 16;
-    uint32_t rest = (uint32_t)(h & 0x7fffu) << 13;
-    uint32_t finite = lq_bits(lq_from_bits(rest) * 0x1p112f);
-    uint32_t quiet = rest & 0x007fe000u ? 0x00400000u : 0u;
-    return lq_from_bits(sign | (rest >= 0x0f800000u ? rest | 0x7f800000u | quiet : finite));
+    return lq_quiet(lq_widen_f16(h));
 }
 
 static inline float lq_bf16_to_f32(uint16_t h) {
-    uint32_t u = (uint32_t)h << 16;
-    return lq_from_bits((u & 0x7fffffffu) > 0x7f800000u ? u | 0x00400000u : u);
+    return lq_quiet(lq_widen_bf16(h));
 }
 
-/* To nearest even; subnormals kept, NaN quiet with its sign. */
+/*
+ * To nearest even; subnormals kept, NaN quiet with its sign. The result moves down to its place
+ * at the very end, because every narrowing costs vectors dear.
+ */
 static inline uint16_t lq_f32_to_f16(float f) {
     uint32_t u = lq_bits(f);
-    uint32_t sign = (u >> 16) & 0x8000u;
-    uint32_t magnitude = u & 0x7fffffffu;
+    float size = lq_from_bits(u & 0x7fffffffu);
+    /* Infinity, what rounds to it and NaN: 65536, which becomes infinity's bits. */
+    float capped = size < 65536.0f ? size : 65536.0f;
+    uint32_t bits = lq_bits(capped);
     /* 13 bits are dropped: add just under half, and one more where the kept part is odd. */
-    uint32_t normal = (magnitude - 0x38000000u + 0x0fffu + ((magnitude >> 13) & 1u)) >> 13;
+    uint32_t normal = bits - 0x38000000u + 0x0fffu + ((bits >> 13) & 1u);
     /* 0.5 has the spacing of f16's subnormals, 2^-24, so the addition rounds to it. */
-    uint32_t subnormal = lq_bits(lq_from_bits(magnitude) + 0.5f) - 0x3f000000u;
-    uint32_t h = magnitude < 0x38800000u ? subnormal : normal;
-    h = magnitude >= 0x477ff000u ? 0x7c00u : h;
-    h = magnitude > 0x7f800000u ? 0x7e00u | ((magnitude >> 13) & 0x3ffu) : h;
-    return (uint16_t)(sign | h);
+    uint32_t subnormal = (lq_bits(capped + 0.5f) - 0x3f000000u) << 13;
+    uint32_t small = 0u - (uint32_t)(capped < 0x1p-14f);
+    uint32_t h = (small & subnormal) | (~small & normal);
+    uint32_t nan = f != f ? 0x00400000u | (u & 0x003fe000u) : 0u;
+    return (uint16_t)(((u & 0x80000000u) >> 3 | h | nan) >> 13);
 }
 
 static inline uint16_t lq_f32_to_bf16(float f) {
     uint32_t u = lq_bits(f);
-    uint32_t rounded = (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    return (uint16_t)((u & 0x7fffffffu) > 0x7f800000u ? (u >> 16) | 0x40u : rounded);
+    uint32_t quiet = f != f ? 0x00400000u : 0u;
+    uint32_t up = f != f ? 0u : 0x7fffu + ((u >> 16) & 1u);
+    return (uint16_t)(((u | quiet) + up) >> 16);
 }
 
-/* To nearest even, for magnitudes up to 2^22: beyond 1.5 * 2^23 a float has no fraction bits. */
-static inline float lq_round(float v) {
-    return (v + 0x1.8p23f) - 0x1.8p23f;
+static inline uint64_t lq_bits_of_double(double d) {
+    uint64_t u;
+    memcpy(&u, &d, sizeof u);
+    return u;
+}
+
+static inline double lq_double_from_bits(uint64_t u) {
+    double d;
+    memcpy(&d, &u, sizeof d);
+    return d;
+}
+
+static inline double lq_quiet_double(double d) {
+    uint64_t u = lq_bits_of_double(d);
+    uint64_t quiet = u | 0x0008000000000000u;
+    return lq_double_from_bits((u & 0x7fffffffffffffffu) > 0x7ff0000000000000u ? quiet : u);
+}
+
+/* Processors convert all but NaN alike. */
+static inline double lq_f32_to_f64(float f) {
+    uint32_t u = lq_bits(f);
+    uint64_t sign = (uint64_t)(u & 0x80000000u) << 32;
+    uint64_t nan = sign | 0x7ff8000000000000u | (uint64_t)(u & 0x007fffffu) << 29;
+    return (u & 0x7fffffffu) > 0x7f800000u ? lq_double_from_bits(nan) : (double)f;
+}
+
+static inline float lq_f64_to_f32(double d) {
+    uint64_t u = lq_bits_of_double(d);
+    uint32_t sign = (uint32_t)(u >> 32) & 0x80000000u;
+    uint32_t nan = sign | 0x7fc00000u | ((uint32_t)(u >> 29) & 0x007fffffu);
+    return (u & 0x7fffffffffffffffu) > 0x7ff0000000000000u ? lq_from_bits(nan) : (float)d;
+}
+
+/*
+ * Rounding a double to float and then to 16 bits would round twice. Rounding to odd first (toward
+ * zero, then setting the last bit of an inexact result) keeps what the second rounding needs.
+ */
+static inline float lq_round_to_odd(double d) {
+    /* Magnitudes compare as their bits do, without a branch on the sign. */
+    const uint64_t all = 0x7fffffffffffffffu;
+    float f = lq_f64_to_f32(d);
+    uint64_t magnitude = lq_bits_of_double(d) & all;
+    uint64_t back = lq_bits_of_double((double)f) & all;
+    uint32_t number = magnitude <= 0x7ff0000000000000u;
+    uint32_t away = number & (back > magnitude);
+    uint32_t inexact = number & (back != magnitude);
+    return lq_from_bits((lq_bits(f) - away) | inexact);
+}
+
+static inline uint16_t lq_f64_to_f16(double d) {
+    return lq_f32_to_f16(lq_round_to_odd(d));
+}
+
+static inline uint16_t lq_f64_to_bf16(double d) {
+    return lq_f32_to_bf16(lq_round_to_odd(d));
+}
+
+/* To nearest even, for magnitudes up to 2^22: the low bits of v + 1.5 * 2^23 are the integer. */
+static inline int32_t lq_round(float v) {
+    return (int32_t)(lq_bits(v + 0x1.8p23f) - 0x4b400000u);
 }
 
 static inline bool lq_is_finite(float v) {
@@ -88,7 +163,7 @@ static inline int32_t lq_quantize_one(float x, float scale, float lo, float hi, 
     t = t != t ? 0.0f : t;
     t = t < lo ? lo : t;
     t = t > hi ? hi : t;
-    return (int32_t)lq_round(t) + zero;
+    return lq_round(t) + zero;
 }
 
 /* How a code follows from a value, where that is not as in lq_quantize_one. */
@@ -113,7 +188,7 @@ static inline int32_t lq_round_by(lq_rounding rounding, float v) {
     const int32_t whole = (int32_t)v;
     const float rest = v - (float)whole;
     switch (rounding) {
-    case LQ_ROUND_EVEN: return (int32_t)lq_round(v);
+    case LQ_ROUND_EVEN: return lq_round(v);
     case LQ_ROUND_AWAY: return whole + (rest >= 0.5f) - (rest <= -0.5f);
     default: return whole;
     }

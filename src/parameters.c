@@ -1,5 +1,6 @@
 /* Scales and zero points, as callers give them and as kernels take them. */
 #include "call.h"
+#include "fixed_point.h"
 #include "numeric.h"
 
 static bool has_real_zeros(const lq_call *call) {
@@ -11,8 +12,10 @@ static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) 
     const lq_tensor *s = call->tensor[LQ_SCALE];
     const lq_tensor *z = call->tensor[LQ_ZERO];
     const lq_rule *rule = &call->rule;
-    lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
-                  to->scale);
+    if (call->type[LQ_SCALE]->kind == LQ_KIND_REAL) {
+        lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
+                      to->scale);
+    }
     if (!call->type[LQ_ZERO]) {
         for (int64_t b = 0; b < batch->blocks; ++b) to->zero[b] = rule->zero;
         return;
@@ -39,7 +42,7 @@ static void round_zeros(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     for (int64_t b = 0; b < blocks; ++b) {
         float z = p->center[b] > low ? p->center[b] : low; /* NaN too */
         z = z < high ? z : high;
-        p->zero[b] = (int32_t)lq_round(z);
+        p->zero[b] = lq_round(z);
     }
 }
 
@@ -99,6 +102,26 @@ void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters
     if (!lq_reals_rule(call)) return;
     centers(call, batch->blocks, to);
     for (int64_t b = 0; b < batch->blocks; ++b) to->offset[b] = to->center[b];
+}
+
+/* Nobody has checked them: a shift below the least gives 0, one above the most is the most. */
+static void tame_fixed_point(int64_t n, int32_t *multiplier, int32_t *shift) {
+    for (int64_t b = 0; b < n; ++b) {
+        if (multiplier[b] < 0 || shift[b] < LQ_LEAST_SHIFT) multiplier[b] = 0;
+        shift[b] = lq_clamp_int(shift[b], LQ_LEAST_SHIFT, LQ_MOST_SHIFT);
+    }
+}
+
+void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
+    const lq_tensor *m = call->tensor[LQ_SCALE];
+    const lq_tensor *s = call->tensor[LQ_SHIFT];
+    load(call, batch, to);
+    if (!call->type[LQ_SHIFT]) return;
+    lq_load_integers(m->type, m->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
+                     to->multiplier);
+    lq_load_integers(s->type, s->data, batch->at[LQ_SHIFT], batch->step[LQ_SHIFT], batch->blocks,
+                     to->shift);
+    if (call->trusted) tame_fixed_point(batch->blocks, to->multiplier, to->shift);
 }
 
 const lq_element_rule *lq_codes_rule(const lq_call *call) {

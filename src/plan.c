@@ -15,7 +15,7 @@ static void push_axis(lq_plan *plan, const lq_geometry *g, int axis) {
     if (blocks > 1) {
         lq_loop *cells = push(plan, blocks, true);
         for (int o = 0; o < LQ_OPERANDS; ++o) {
-            const bool parameter = o == LQ_SCALE || o == LQ_ZERO;
+            const bool parameter = o > LQ_CODES;
             cells->step[o] = g->stride[o][axis] * (parameter ? 1 : extent);
         }
     }

@@ -12,7 +12,7 @@
 #include "types.h"
 
 /* The operands of a call; loops have a step in each. */
-typedef enum { LQ_X, LQ_CODES, LQ_SCALE, LQ_ZERO, LQ_OPERANDS } lq_operand;
+typedef enum { LQ_X, LQ_CODES, LQ_SCALE, LQ_ZERO, LQ_SHIFT, LQ_OPERANDS } lq_operand;
 
 enum { LQ_MAX_LOOPS = 2 * LQ_MAX_RANK, LQ_NO_LOOP = -1 };
 

@@ -8,7 +8,7 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
     const bool to_codes = purpose != LQ_TO_REALS;
     const int real = call->type[LQ_X]->index;
     j->call = call;
-    j->counts = (lq_counts){0, 0, 0};
+    j->counts = (lq_counts){.nan = 0};
     j->quantizes = j->chosen = false;
     j->purpose = purpose;
     j->map = (lq_map){
@@ -35,10 +35,18 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
     if (call->type[LQ_CODES]) j->map.codes = call->tensor[LQ_CODES]->data;
 }
 
+void lq_start_plain_job(lq_job *j, const lq_call *call) {
+    j->call = call;
+    j->counts = (lq_counts){.nan = 0};
+    j->quantizes = j->chosen = false;
+    j->purpose = LQ_TO_CODES;
+    j->map = (lq_map){.pack = call->kernels->pack, .unpack = call->kernels->unpack};
+}
+
 void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->call = job->call;
     copy->map = job->map;
-    copy->counts = (lq_counts){0, 0, 0};
+    copy->counts = (lq_counts){.nan = 0};
     copy->quantizes = job->quantizes;
     copy->chosen = job->chosen;
     copy->purpose = job->purpose;
@@ -59,6 +67,8 @@ void lq_tell_counts(const lq_job *j) {
     report->nan = j->counts.nan;
     report->infinite = j->counts.infinite;
     report->clipped = j->counts.clipped;
+    report->overflowed = j->counts.overflowed;
+    report->underflowed = j->counts.underflowed;
 }
 
 static void map_piece(void *context, const lq_piece *piece) {
@@ -80,12 +90,24 @@ static void map_batch(void *context, lq_batch *batch) {
     lq_map_blocks(j, batch);
 }
 
-lq_status lq_map_all(lq_job *j) {
+static void map_batch_plain(void *context, lq_batch *batch) {
+    lq_map_blocks(context, batch);
+}
+
+static lq_status map_with(lq_job *j, lq_batch_fn *visit) {
     lq_plan plan;
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
     const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
-    return lq_walk(j, &cut, map_batch, NULL, NULL);
+    return lq_walk(j, &cut, visit, NULL, NULL);
+}
+
+lq_status lq_map_all(lq_job *j) {
+    return map_with(j, map_batch);
+}
+
+lq_status lq_map_plain(lq_job *j) {
+    return map_with(j, map_batch_plain);
 }
 
 /* -------------------------------------------------------- public functions */
@@ -115,6 +137,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
     lq_tell_counts(&j);
+    if (!status) status = lq_sum_all(&j);
     return status;
 }
 
@@ -189,5 +212,6 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     clear_tail(&call, LQ_CODES);
     clear_tail(&call, LQ_ZERO);
     lq_tell_counts(&j);
+    if (!status) status = lq_sum_all(&j);
     return status;
 }

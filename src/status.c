@@ -20,7 +20,8 @@ static const struct {
      "qmin and qmax are out of order, outside the code type, or leave the mapping no room"},
     {LQ_ERROR_GRID, "the shape of scale or zero point is not that of the block grid"},
     {LQ_ERROR_SCALE,
-     "a scale is NaN, infinite, zero, or negative where the mapping has no negative ones"},
+     "a scale is NaN, infinite, zero, or negative where the mapping has no negative ones; or a "
+     "multiplier or shift is out of range"},
     {LQ_ERROR_ZERO_POINT,
      "a zero point is outside the code range, or not the symmetric mapping's own"},
     {LQ_ERROR_CODE, "a code does not fit into the packed type"},

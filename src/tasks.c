@@ -10,7 +10,7 @@ static int64_t smaller(int64_t a, int64_t b) {
 
 /* ----------------------------------------------------------------- cutting */
 
-static int64_t tasks_wanted(const lq_call *call) {
+int64_t lq_tasks_wanted(const lq_call *call) {
     if (!call->exec || !call->exec->parallel_for || call->forward_only) return 1;
     const lq_tensor *x = call->tensor[LQ_X];
     const int64_t tasks = lq_elements(x) / TASK_ELEMENTS;
@@ -69,7 +69,7 @@ static int64_t codes_per_byte(const lq_map *map) {
 }
 
 lq_cut lq_cut_for_elements(const lq_call *call, const lq_map *map, const lq_plan *plan) {
-    const int64_t tasks = tasks_wanted(call);
+    const int64_t tasks = lq_tasks_wanted(call);
     const int64_t per_byte = codes_per_byte(map);
     if (tasks == 1 || plan->loops == 0) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     int loop = longest_loop(plan, tasks, false);
@@ -83,7 +83,7 @@ lq_cut lq_cut_for_elements(const lq_call *call, const lq_map *map, const lq_plan
 }
 
 lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *plan) {
-    const int64_t tasks = tasks_wanted(call);
+    const int64_t tasks = lq_tasks_wanted(call);
     const bool packed_zeros = call->type[LQ_ZERO] && call->type[LQ_ZERO]->bits < 8;
     if (tasks == 1 || packed_zeros) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     const int loop = longest_loop(plan, tasks, true);
@@ -93,7 +93,7 @@ lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *
 }
 
 lq_cut lq_cut_for_reading(const lq_call *call, const lq_plan *plan) {
-    const int64_t tasks = tasks_wanted(call);
+    const int64_t tasks = lq_tasks_wanted(call);
     if (tasks == 1) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     return cut_loop(plan, longest_loop(plan, tasks, false), tasks, 1);
 }
@@ -107,17 +107,57 @@ bool lq_is_one_block(const lq_plan *plan) {
 
 /* ----------------------------------------------------------------- running */
 
-typedef struct run {
+typedef struct team {
+    int64_t count;
+    lq_part_fn *part;
+    void *context;
+    /* A bit for each task: a second run of one must not touch what the first has written. */
+    _Atomic uint32_t begun[WORDS], ended[WORDS];
+    _Atomic int misused;
+} team;
+
+static void run_task(void *argument, int64_t task) {
+    team *t = argument;
+    if (task < 0 || task >= t->count) {
+        atomic_store(&t->misused, 1);
+        return;
+    }
+    const uint32_t bit = 1u << (task % 32);
+    if (atomic_fetch_or(&t->begun[task / 32], bit) & bit) {
+        atomic_store(&t->misused, 1);
+        return;
+    }
+    t->part(t->context, task);
+    atomic_fetch_or(&t->ended[task / 32], bit);
+}
+
+static bool all_ended(team *t) {
+    for (int64_t task = 0; task < t->count; ++task) {
+        if (!(atomic_load(&t->ended[task / 32]) >> (task % 32) & 1u)) return false;
+    }
+    return !atomic_load(&t->misused);
+}
+
+lq_status lq_each_task(const lq_exec *exec, int64_t count, lq_part_fn *part, void *context) {
+    if (count == 1) {
+        part(context, 0);
+        return LQ_OK;
+    }
+    team t = {.count = count, .part = part, .context = context};
+    const int32_t failed = exec->parallel_for(exec->pool, run_task, &t, count);
+    return failed || !all_ended(&t) ? LQ_ERROR_EXEC : LQ_OK;
+}
+
+/* ----------------------------------------------------------------- walking */
+
+typedef struct walk_state {
     const lq_job *job;
     const lq_cut *cut;
     lq_batch_fn *visit;
     lq_finish_fn *finish;
     void *context;
     lq_counts counts[LQ_MAX_TASKS];
-    /* A bit for each task: a second run of one must not touch what the first has written. */
-    _Atomic uint32_t begun[WORDS], ended[WORDS];
-    _Atomic int misused;
-} run;
+} walk_state;
 
 static void part_of_plan(const lq_cut *cut, int64_t task, lq_plan *part) {
     *part = *cut->plan;
@@ -133,32 +173,15 @@ static void part_of_plan(const lq_cut *cut, int64_t task, lq_plan *part) {
     }
 }
 
-static void run_task(void *argument, int64_t task) {
-    run *r = argument;
-    if (task < 0 || task >= r->cut->count) {
-        atomic_store(&r->misused, 1);
-        return;
-    }
-    const uint32_t bit = 1u << (task % 32);
-    if (atomic_fetch_or(&r->begun[task / 32], bit) & bit) {
-        atomic_store(&r->misused, 1);
-        return;
-    }
+static void walk_part(void *context, int64_t task) {
+    walk_state *w = context;
     lq_job job;
     lq_plan part;
-    lq_copy_job(&job, r->job);
-    part_of_plan(r->cut, task, &part);
-    lq_each_batch(&part, r->visit, &job);
-    r->counts[task] = job.counts;
-    if (r->finish) r->finish(r->context, task, &job);
-    atomic_fetch_or(&r->ended[task / 32], bit);
-}
-
-static bool all_ended(run *r) {
-    for (int64_t task = 0; task < r->cut->count; ++task) {
-        if (!(atomic_load(&r->ended[task / 32]) >> (task % 32) & 1u)) return false;
-    }
-    return !atomic_load(&r->misused);
+    lq_copy_job(&job, w->job);
+    part_of_plan(w->cut, task, &part);
+    lq_each_batch(&part, w->visit, &job);
+    w->counts[task] = job.counts;
+    if (w->finish) w->finish(w->context, task, &job);
 }
 
 lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,
@@ -168,14 +191,15 @@ lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_
         if (finish) finish(context, 0, job);
         return LQ_OK;
     }
-    const lq_exec *exec = job->call->exec;
-    run r = {.job = job, .cut = cut, .visit = visit, .finish = finish, .context = context};
-    const int32_t failed = exec->parallel_for(exec->pool, run_task, &r, cut->count);
-    if (failed || !all_ended(&r)) return LQ_ERROR_EXEC;
+    walk_state w = {.job = job, .cut = cut, .visit = visit, .finish = finish, .context = context};
+    const lq_status status = lq_each_task(job->call->exec, cut->count, walk_part, &w);
+    if (status) return status;
     for (int64_t task = 0; task < cut->count; ++task) {
-        job->counts.nan += r.counts[task].nan;
-        job->counts.infinite += r.counts[task].infinite;
-        job->counts.clipped += r.counts[task].clipped;
+        job->counts.nan += w.counts[task].nan;
+        job->counts.infinite += w.counts[task].infinite;
+        job->counts.clipped += w.counts[task].clipped;
+        job->counts.overflowed += w.counts[task].overflowed;
+        job->counts.underflowed += w.counts[task].underflowed;
     }
     return LQ_OK;
 }

@@ -23,7 +23,14 @@ lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *
 /* For a walk that only reads. */
 lq_cut lq_cut_for_reading(const lq_call *call, const lq_plan *plan);
 
+/* How many tasks x is worth. */
+int64_t lq_tasks_wanted(const lq_call *call);
+
 bool lq_is_one_block(const lq_plan *plan);
+
+/* Runs part(context, task) for every task below `count`, on the caller's threads where there are several. */
+typedef void lq_part_fn(void *context, int64_t task);
+lq_status lq_each_task(const lq_exec *exec, int64_t count, lq_part_fn *part, void *context);
 
 /*
  * Each task walks its part of the plan with a job of its own and then shows it to `finish`, if

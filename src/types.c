@@ -15,6 +15,7 @@ static const lq_type_info types[] = {
     {LQ_S16, "s16", LQ_KIND_CODE, LQ_WIDTH_16, 16, INT16_MIN, INT16_MAX},
     {LQ_U16, "u16", LQ_KIND_CODE, LQ_WIDTH_16, 16, 0, UINT16_MAX},
     {LQ_S32, "s32", LQ_KIND_WIDE, -1, 32, INT32_MIN, INT32_MAX},
+    {LQ_F64, "f64", LQ_KIND_DOUBLE, LQ_REAL_f64, 64, 0, 0},
 };
 
 enum { TYPES = sizeof types / sizeof *types };
@@ -107,6 +108,8 @@ void lq_load_integers(lq_type type, const void *data, int64_t at, int64_t step, 
         for (int64_t i = 0; i < n; ++i) to[i] = p[at + i * step];
     } else if (type == LQ_S8) {
         for (int64_t i = 0; i < n; ++i) to[i] = (signed char)p[at + i * step];
+    } else if (type == LQ_S32) {
+        for (int64_t i = 0; i < n; ++i) memcpy(to + i, p + (at + i * step) * 4, 4);
     } else {
         for (int64_t i = 0; i < n; ++i) to[i] = lq_load_integer(type, data, at + i * step);
     }
@@ -130,28 +133,24 @@ void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value) {
     }
 }
 
-/*
- * Rounding a double to float and then to 16 bits would round twice. Rounding to odd first (toward
- * zero, then setting the last bit of an inexact result) keeps what the second rounding needs.
- */
-static float round_to_odd(double value) {
-    float f = (float)value;
-    double back = (double)f;
-    if (back == value) return f;
-    uint32_t u = lq_bits(f);
-    bool away = value > 0 ? back > value : back < value;
-    return lq_from_bits((away ? u - 1u : u) | 1u);
+double lq_largest(lq_type type) {
+    switch (type) {
+    case LQ_F16: return 65504.0;
+    case LQ_BF16: return 0x1.fep127;
+    case LQ_F32: return FLT_MAX;
+    default: return DBL_MAX;
+    }
 }
 
 float lq_round_real(lq_type type, double value) {
     if (type == LQ_F32) return (float)value;
-    const float odd = round_to_odd(value);
-    return type == LQ_F16 ? lq_f16_to_f32(lq_f32_to_f16(odd)) : lq_bf16_to_f32(lq_f32_to_bf16(odd));
+    return type == LQ_F16 ? lq_f16_to_f32(lq_f64_to_f16(value))
+                          : lq_bf16_to_f32(lq_f64_to_bf16(value));
 }
 
 float lq_round_scale(lq_type type, double value) {
     const float v = lq_round_real(type, value);
-    const float largest = type == LQ_F32 ? FLT_MAX : type == LQ_F16 ? 65504.0f : 0x1.fep127f;
+    const float largest = (float)lq_largest(type);
     if (v > largest) return largest;
     return v < -largest ? -largest : v;
 }

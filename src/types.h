@@ -6,16 +6,23 @@
 #include <stdbool.h>
 
 /* Index of a real type, and of a code width, in the tables of kernels. */
-typedef enum { LQ_REAL_f32, LQ_REAL_f16, LQ_REAL_bf16, LQ_REALS } lq_real;
+typedef enum {
+    LQ_REAL_f32,
+    LQ_REAL_f16,
+    LQ_REAL_bf16,
+    LQ_REAL_f64, /* for conversions only, and so not one of LQ_REALS */
+    LQ_FLOATS,
+    LQ_REALS = LQ_REAL_f64
+} lq_real;
 typedef enum { LQ_WIDTH_2, LQ_WIDTH_4, LQ_WIDTH_8, LQ_WIDTH_16, LQ_WIDTHS } lq_width;
 
-typedef enum { LQ_KIND_REAL, LQ_KIND_CODE, LQ_KIND_WIDE } lq_kind;
+typedef enum { LQ_KIND_REAL, LQ_KIND_CODE, LQ_KIND_WIDE, LQ_KIND_DOUBLE } lq_kind;
 
 typedef struct lq_type_info {
     lq_type type;
     const char *name;
     lq_kind kind;
-    int32_t index; /* lq_real of a real type, lq_width of a code type */
+    int32_t index; /* lq_real of a real type or double, lq_width of a code type */
     int32_t bits;
     int64_t min, max; /* of an integer type */
 } lq_type_info;
@@ -44,6 +51,9 @@ float lq_round_scale(lq_type type, double value);
 float lq_round_real(lq_type type, double value);
 /* The least normal number of a real type. */
 double lq_least_normal(lq_type type);
+/* The largest finite value of a real type or double. */
+double lq_largest(lq_type type);
+
 void lq_store_real(lq_type type, void *data, int64_t index, float value);
 
 #endif

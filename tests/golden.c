@@ -9,7 +9,7 @@
  * nothing but the library and C11. Inputs come from integers alone, and wide elements are
  * hashed from their low byte up, so byte order and C library do not matter.
  */
-#include "libquant.h"
+#include "golden.h"
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -67,16 +67,6 @@ static any_real scales, out_scales, out_reals;
 static unsigned char codes[2 * COUNT], out_codes[2 * COUNT];
 static int32_t zeros[COUNT], out_zeros[COUNT];
 
-static uint64_t state;
-
-/* splitmix64 */
-static uint32_t random_bits(void) {
-    uint64_t z = (state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)((z ^ (z >> 31)) >> 32);
-}
-
 static void put_real(any_real *to, int real, int64_t i, uint32_t bits) {
     if (reals[real] == LQ_F32) {
         memcpy(&to->f32[i], &bits, sizeof bits);
@@ -92,8 +82,8 @@ static const uint32_t signs[] = {0x80000000u, 0x8000u, 0x8000u};
 
 /* Magnitudes from 2^-low on, over `span` powers of two; no sign. */
 static uint32_t moderate(int real, uint32_t low, uint32_t span) {
-    const uint32_t mantissa = random_bits() & ((1u << fractions[real]) - 1u);
-    const uint32_t exponent = random_bits() % span;
+    const uint32_t mantissa = golden_random() & ((1u << fractions[real]) - 1u);
+    const uint32_t exponent = golden_random() % span;
     return ones[real] + (exponent << fractions[real]) - (low << fractions[real]) + mantissa;
 }
 
@@ -107,19 +97,19 @@ static uint32_t special(int real) {
                                    (1u << fractions[real]) - 1u,
                                    1u << fractions[real],
                                    infinite - 1u,
-                                   random_bits() & (signs[real] - 1u)};
-    return magnitudes[random_bits() % 8u];
+                                   golden_random() & (signs[real] - 1u)};
+    return magnitudes[golden_random() % 8u];
 }
 
 static void make_inputs(void) {
-    state = 1;
+    golden_seed(1);
     for (int real = 0; real < REALS; ++real) {
         for (int64_t i = 0; i < COUNT; ++i) {
-            const uint32_t sign = random_bits() & 1u ? signs[real] : 0u;
+            const uint32_t sign = golden_random() & 1u ? signs[real] : 0u;
             const uint32_t bits = moderate(real, 6, 9);
             put_real(&inputs[PLAIN][real], real, i, sign | bits);
-            put_real(&others[real], real, i, sign | (bits + random_bits() % 3u - 1u));
-            const uint32_t other = random_bits() % 8u ? moderate(real, 12, 24) : special(real);
+            put_real(&others[real], real, i, sign | (bits + golden_random() % 3u - 1u));
+            const uint32_t other = golden_random() % 8u ? moderate(real, 12, 24) : special(real);
             put_real(&inputs[SPECIAL][real], real, i, sign | other);
         }
     }
@@ -127,9 +117,9 @@ static void make_inputs(void) {
 
 /* Any bits, the same elements in either byte order. */
 static void make_codes(lq_type type, uint64_t seed) {
-    state = seed;
+    golden_seed(seed);
     for (int64_t i = 0; i < COUNT; ++i) {
-        const uint16_t half = (uint16_t)random_bits();
+        const uint16_t half = (uint16_t)golden_random();
         if ((type & 0xff) == 16) {
             memcpy(codes + 2 * i, &half, sizeof half);
         } else {
@@ -143,44 +133,14 @@ static void make_parameters(const lq_scheme *scheme, int scale_type, int64_t cou
     int32_t qmin = 0;
     int32_t qmax = 0;
     lq_scheme_range(scheme, &qmin, &qmax, NULL);
-    state = (uint64_t)count * 4096u + (uint64_t)scheme->code_type * 4u + (uint64_t)scale_type;
+    golden_seed((uint64_t)count * 4096u + (uint64_t)scheme->code_type * 4u + (uint64_t)scale_type);
     for (int64_t i = 0; i < count; ++i) {
-        const bool far = random_bits() % 16u == 0;
-        const bool negative = random_bits() & 1u && scheme->mapping == LQ_SYMMETRIC_FULL_RANGE;
+        const bool far = golden_random() % 16u == 0;
+        const bool negative = golden_random() & 1u && scheme->mapping == LQ_SYMMETRIC_FULL_RANGE;
         const uint32_t sign = negative ? signs[scale_type] : 0u;
         put_real(&scales, scale_type, i,
                  sign | (far ? moderate(scale_type, 14, 28) : moderate(scale_type, 9, 9)));
-        zeros[i] = qmin + (int32_t)(random_bits() % (uint32_t)(qmax - qmin + 1));
-    }
-}
-
-/* ---------------------------------------------------------------- hashing */
-
-static uint64_t hash; /* FNV-1a */
-
-static void add_value(uint64_t value, int bytes) {
-    for (int i = 0; i < bytes; ++i) {
-        hash = (hash ^ (value & 0xffu)) * UINT64_C(0x100000001b3);
-        value >>= 8;
-    }
-}
-
-/* All bytes of a view, wide elements from their low byte up. */
-static void add_tensor(const lq_tensor *t) {
-    const int width = (t->type & 0xff) < 8 ? 1 : (t->type & 0xff) / 8;
-    const unsigned char *p = t->data;
-    for (int64_t i = 0; i < t->size; i += width) {
-        uint16_t half;
-        uint32_t word;
-        if (width == 1) {
-            add_value(p[i], 1);
-        } else if (width == 2) {
-            memcpy(&half, p + i, sizeof half);
-            add_value(half, 2);
-        } else {
-            memcpy(&word, p + i, sizeof word);
-            add_value(word, 4);
-        }
+        zeros[i] = qmin + (int32_t)(golden_random() % (uint32_t)(qmax - qmin + 1));
     }
 }
 
@@ -223,10 +183,10 @@ static void set_up(const setting *s, operands *o) {
 }
 
 static void finish(lq_status status, const operands *o) {
-    add_value((uint64_t)status, 4);
-    add_value((uint64_t)o->report.nan, 8);
-    add_value((uint64_t)o->report.infinite, 8);
-    add_value((uint64_t)o->report.clipped, 8);
+    golden_add((uint64_t)status, 4);
+    golden_add((uint64_t)o->report.nan, 8);
+    golden_add((uint64_t)o->report.infinite, 8);
+    golden_add((uint64_t)o->report.clipped, 8);
 }
 
 static void run_calibrate(const setting *s) {
@@ -235,8 +195,8 @@ static void run_calibrate(const setting *s) {
     o.scale.data = &out_scales;
     o.zero.data = out_zeros;
     finish(lq_calibrate(&o.x, &o.scheme, &o.scale, &o.zero, &o.exec), &o);
-    add_tensor(&o.scale);
-    add_tensor(&o.zero);
+    golden_add_tensor(&o.scale);
+    golden_add_tensor(&o.zero);
 }
 
 static void run_quantize(const setting *s) {
@@ -244,7 +204,7 @@ static void run_quantize(const setting *s) {
     set_up(s, &o);
     o.codes.data = out_codes;
     finish(lq_quantize(&o.x, &o.scheme, &o.scale, o.zero_or_null, &o.codes, &o.exec), &o);
-    add_tensor(&o.codes);
+    golden_add_tensor(&o.codes);
 }
 
 /* The middle axis fastest, so nothing is contiguous. */
@@ -255,7 +215,7 @@ static void run_view(const setting *s) {
     o.x.stride[1] = 1;
     o.x.stride[2] = COLUMNS;
     finish(lq_quantize(&o.x, &o.scheme, &o.scale, o.zero_or_null, &o.codes, &o.exec), &o);
-    add_tensor(&o.codes);
+    golden_add_tensor(&o.codes);
 }
 
 static void run_dequantize(const setting *s) {
@@ -264,7 +224,7 @@ static void run_dequantize(const setting *s) {
     make_codes(o.scheme.code_type, (uint64_t)s->flavor);
     o.x.data = &out_reals;
     finish(lq_dequantize(&o.codes, &o.scheme, &o.scale, o.zero_or_null, &o.x, &o.exec), &o);
-    add_tensor(&o.x);
+    golden_add_tensor(&o.x);
 }
 
 static void run_dynamic(const setting *s) {
@@ -274,21 +234,21 @@ static void run_dynamic(const setting *s) {
     o.scale.data = &out_scales;
     o.zero.data = out_zeros;
     finish(lq_quantize_dynamic(&o.x, &o.scheme, &o.codes, &o.scale, &o.zero, &o.exec), &o);
-    add_tensor(&o.codes);
-    add_tensor(&o.scale);
-    add_tensor(&o.zero);
+    golden_add_tensor(&o.codes);
+    golden_add_tensor(&o.scale);
+    golden_add_tensor(&o.zero);
 }
 
 static void add_error(lq_status status, const lq_error *e) {
     const int64_t counts[] = {e->count, e->nonfinite, e->clipped};
     const double figures[] = {e->mse,           e->max_abs_error, e->sqnr_db,
                               e->mean_square_x, e->mean_square_y, e->cosine};
-    add_value((uint64_t)status, 4);
-    for (int i = 0; i < 3; ++i) add_value((uint64_t)counts[i], 8);
+    golden_add((uint64_t)status, 4);
+    for (int i = 0; i < 3; ++i) golden_add((uint64_t)counts[i], 8);
     for (int i = 0; i < 6; ++i) {
         uint64_t bits;
         memcpy(&bits, &figures[i], sizeof bits);
-        add_value(bits, 8);
+        golden_add(bits, 8);
     }
 }
 
@@ -326,9 +286,9 @@ static void run_pack(const setting *s) {
     make_codes(LQ_U8, 3);
     exec.flags = LQ_TRUSTED;
     memcpy(out_zeros, codes, COUNT);
-    add_value((uint64_t)lq_pack(&bytes, &packed, NULL), 4);
-    add_value((uint64_t)lq_pack(&bytes, &packed, &exec), 4);
-    add_tensor(&packed);
+    golden_add((uint64_t)lq_pack(&bytes, &packed, NULL), 4);
+    golden_add((uint64_t)lq_pack(&bytes, &packed, &exec), 4);
+    golden_add_tensor(&packed);
 }
 
 static void run_unpack(const setting *s) {
@@ -337,8 +297,8 @@ static void run_unpack(const setting *s) {
     const lq_tensor bytes = lq_contiguous(out_codes, is_signed ? LQ_S8 : LQ_U8, 3, shape);
     const lq_tensor packed = lq_contiguous(codes, type, 3, shape);
     make_codes(LQ_U8, 4);
-    add_value((uint64_t)lq_unpack(&packed, &bytes, NULL), 4);
-    add_tensor(&bytes);
+    golden_add((uint64_t)lq_unpack(&packed, &bytes, NULL), 4);
+    golden_add_tensor(&bytes);
 }
 
 /* -------------------------------------------------------------------- rows */
@@ -368,19 +328,35 @@ static void run_folded(void (*run)(const setting *), setting s, int fold) {
     for (*field[i] = 0; *field[i] < count[i]; ++*field[i]) run_folded(run, s, fold & ~(1 << i));
 }
 
-static void add_row(const char *name, void (*run)(const setting *), const setting *s, int fold) {
+typedef struct folded {
+    void (*run)(const setting *);
+    setting s;
+    int fold;
+} folded;
+
+static void run_all(const void *context) {
+    const folded *f = context;
+    run_folded(f->run, f->s, f->fold);
+}
+
+void golden_row(const char *name, void (*run)(const void *context), const void *context) {
     struct row *const row = &rows[row_count++];
     snprintf(row->name, sizeof row->name, "%s", name);
     for (int i = 0; i < level_count; ++i) {
         if (!getenv("LIBQUANT_CPU")) lq_cpu_use(level_list[i]);
-        hash = UINT64_C(0xcbf29ce484222325);
-        run_folded(run, *s, fold);
-        if (i == 0) row->hash = hash;
-        if (row->hash == hash) continue;
+        golden_begin();
+        run(context);
+        if (i == 0) row->hash = golden_hash();
+        if (row->hash == golden_hash()) continue;
         fprintf(stderr, "%s: level %s differs from %s\n", name, lq_cpu_name(level_list[i]),
                 lq_cpu_name(level_list[0]));
         ++disagreements;
     }
+}
+
+static void add_row(const char *name, void (*run)(const setting *), const setting *s, int fold) {
+    const folded f = {run, *s, fold};
+    golden_row(name, run_all, &f);
 }
 
 static void add_rows_of_real(setting s) {
@@ -435,6 +411,8 @@ static void make_rows(void) {
         snprintf(name, sizeof name, "unpack/%s", c->name);
         add_row(name, run_unpack, &s, 0);
     }
+    golden_conversions();
+    golden_products();
 }
 
 /* ---------------------------------------------------------------- checking */

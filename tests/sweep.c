@@ -1,5 +1,6 @@
 /*
- * Every element-wise function of the kernel list over every float32, on every level of this
+ * Every element-wise function of the kernel list over every float32 (conversions of double over a
+ * sample of theirs), on every level of this
  * machine, against an oracle that shares no code with the library.
  *
  *     sweep [--dense | --full] [--filter TEXT] [--threads N] [--quiet]
@@ -136,8 +137,21 @@ static void add_dequantizing(int scale, int type, int rule) {
     }
 }
 
-/* All scales: what dequantizing does to every float32. */
+/* Every pair of real types. */
 static void add_conversions(void) {
+    for (int pair = 0; pair < LQ_FLOATS * LQ_FLOATS; ++pair) {
+        sweep_job job = {.kind = SWEEP_CONVERT,
+                         .real = (lq_real)(pair / LQ_FLOATS),
+                         .to = (lq_real)(pair % LQ_FLOATS),
+                         .complete = options.full};
+        add(job);
+        job.saturate = true;
+        add(job);
+    }
+}
+
+/* All scales: what dequantizing does to every float32. */
+static void add_products(void) {
     const int32_t differences[] = {3, -127, 255, 65535, -65535, 4097};
     for (int real = LQ_REAL_f32; real < LQ_REALS; ++real) {
         sweep_job job = {.kind = SWEEP_RANGE, .real = (lq_real)real, .complete = options.full};
@@ -177,6 +191,7 @@ static void add_packing(void) {
 static void make_jobs(void) {
     add_packing();
     add_conversions();
+    add_products();
     for (int scale = 0; scale < SCALES; ++scale) {
         for (int type = 0; type < 2 * LQ_WIDTHS; ++type) {
             for (int rule = 0; rule < RULES; ++rule) {

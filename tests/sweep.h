@@ -2,6 +2,7 @@
 #ifndef SWEEP_H
 #define SWEEP_H
 
+#include "float_oracle.h"
 #include "sweep_oracle.h"
 #include "kernels.h"
 
@@ -16,12 +17,15 @@ typedef enum sweep_kind {
     SWEEP_FUNCTION, /* numeric.h's conversions */
     SWEEP_CODES,    /* dequantize: all codes */
     SWEEP_PACK,
-    SWEEP_UNPACK
+    SWEEP_UNPACK,
+    SWEEP_CONVERT
 } sweep_kind;
 
 typedef struct sweep_job {
     sweep_kind kind;
     lq_real real;
+    lq_real to; /* of a conversion */
+    bool saturate;
     lq_width width;
     bool is_signed;
     bool complete; /* all 2^32 inputs; else the sample */
@@ -53,6 +57,7 @@ typedef struct sweep_worker {
     float scale[SWEEP_CHUNK];
     int32_t zero[SWEEP_CHUNK];
     float range[2 * SWEEP_CHUNK];
+    unsigned char source[8 * SWEEP_CHUNK]; /* of conversions */
     /* Elements of several widths: bytes, which may be read as any. */
     unsigned char codes[2 * SWEEP_CHUNK];
     unsigned char out[8 * SWEEP_CHUNK];
@@ -65,6 +70,12 @@ int sweep_rows_of(const sweep_job *job);
 
 /* Fills as many rows as sweep_rows_of says. */
 void sweep_run(sweep_worker *worker, const sweep_job *job, sweep_row *rows);
+
+/* The same for a conversion. */
+void sweep_convert(sweep_worker *worker, const sweep_job *job, sweep_row *row);
+
+/* Seconds of a clock. */
+double sweep_now(void);
 
 /* The names of a job's rows and their parameters. */
 void sweep_describe(const sweep_job *job, int row, sweep_row *to);

@@ -9,7 +9,7 @@ enum { INFINITE = 0x7f800000, RUNS = 0, LANES = 1 };
 static const int width_bits[] = {2, 4, 8, 16};
 static const int fractions[] = {0, SWEEP_F16_FRACTION, SWEEP_BF16_FRACTION};
 
-static double now(void) {
+double sweep_now(void) {
     struct timespec t;
     timespec_get(&t, TIME_UTC);
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
@@ -29,10 +29,9 @@ int sweep_rows_of(const sweep_job *job) {
 }
 
 void sweep_describe(const sweep_job *job, int row, sweep_row *to) {
-    static const char *const reals[] = {"f32", "f16", "bf16"};
     static const char *const ways[] = {"runs", "lanes"};
     const char *const way = ways[row];
-    const char *const real = reals[job->real];
+    const char *const real = float_formats[job->real].name;
     const char sign = job->is_signed ? 's' : 'u';
     const int bits = width_bits[job->width];
     char *const name = to->name;
@@ -47,6 +46,10 @@ void sweep_describe(const sweep_job *job, int row, sweep_row *to) {
     case SWEEP_CODES: snprintf(name, size, "dequantize_%s %c%d %s", way, sign, bits, real); break;
     case SWEEP_PACK: snprintf(name, size, "pack %d", bits); break;
     case SWEEP_UNPACK: snprintf(name, size, "unpack %c%d", sign, bits); break;
+    case SWEEP_CONVERT:
+        snprintf(name, size, "convert %s %s", real, float_formats[job->to].name);
+        snprintf(to->parameters, sizeof to->parameters, job->saturate ? "saturate" : "infinite");
+        return;
     }
     snprintf(to->parameters, sizeof to->parameters,
              "scale %a, zero %" PRId32 ", codes [%" PRId32 ", %" PRId32 "], k %" PRId32,
@@ -172,7 +175,7 @@ static void call_kernel(sweep_worker *w, const sweep_job *job, int way, const lq
         (way == RUNS ? table->quantize_runs : table->quantize_lanes)[r][b](&work);
         return;
     case SWEEP_COUNT: {
-        lq_counts counts = {0, 0, 0};
+        lq_counts counts = {.nan = 0};
         (way == RUNS ? table->count_runs : table->count_lanes)[r](&work, &counts);
         memcpy(w->out, &counts, sizeof counts);
         return;
@@ -244,9 +247,9 @@ static void run_block(sweep_worker *w, const sweep_job *job, sweep_row *rows, in
         for (lq_cpu level = LQ_CPU_SCALAR; level < SWEEP_LEVELS; ++level) {
             const lq_kernels *table = lq_kernels_of(level);
             if (!table || (job->kind == SWEEP_FUNCTION && level != LQ_CPU_SCALAR)) continue;
-            const double begin = now();
+            const double begin = sweep_now();
             call_kernel(w, job, way, table, n);
-            rows[way].seconds[level] += now() - begin;
+            rows[way].seconds[level] += sweep_now() - begin;
             if (nan) excuse_nan(w, job, n);
             compare(w, job, &rows[way], level, n);
         }
@@ -256,7 +259,7 @@ static void run_block(sweep_worker *w, const sweep_job *job, sweep_row *rows, in
 /* ------------------------------------------------------------- expectations */
 
 static void expect_counts(sweep_worker *w, int64_t n) {
-    lq_counts counts = {0, 0, 0};
+    lq_counts counts = {.nan = 0};
     for (int64_t i = 0; i < n; ++i) {
         const uint32_t magnitude = w->x[i] & 0x7fffffffu;
         counts.nan += magnitude > INFINITE;
@@ -460,7 +463,9 @@ void sweep_run(sweep_worker *w, const sweep_job *job, sweep_row *rows) {
                  rows[0].parameters);
         return;
     }
-    if (job->kind == SWEEP_CODES || job->kind == SWEEP_UNPACK) {
+    if (job->kind == SWEEP_CONVERT) {
+        sweep_convert(w, job, rows);
+    } else if (job->kind == SWEEP_CODES || job->kind == SWEEP_UNPACK) {
         sweep_codes(w, job, rows);
     } else if (job->kind == SWEEP_PACK) {
         sweep_pack(w, job, rows);

@@ -36,6 +36,7 @@ static lq_status status_of_operations(void) {
     if (lq_measure_error(&tx, &tc, &scheme, &ts, NULL, &error, NULL) != status) return -1;
     if (lq_unpack(&tp, &tc, NULL) != status) return -1;
     if (lq_pack(&tc, &tp, NULL) != status) return -1;
+    if (lq_convert(&tx, &tx, LQ_OVERFLOW_INFINITE, NULL) != status) return -1;
     return status;
 }
 
@@ -150,8 +151,9 @@ static void test_layouts(void **state) {
     assert_int_equal(offsetof(lq_tensor, shape), 32);
     assert_int_equal(offsetof(lq_tensor, stride), 96);
     assert_int_equal(sizeof(lq_scheme), 168);
-    assert_int_equal(sizeof(lq_report), 48);
-    assert_int_equal(sizeof(lq_exec), 40);
+    assert_int_equal(sizeof(lq_report), 64);
+    assert_int_equal(sizeof(lq_exec), 48);
+    assert_int_equal(sizeof(lq_product), 72);
     assert_int_equal(sizeof(lq_error), 80);
 }
 
@@ -181,6 +183,14 @@ static void test_values(void **state) {
     assert_int_equal(LQ_PER_BLOCK, 2);
     assert_int_equal(LQ_PER_TILE, 3);
     assert_int_equal(LQ_TRUSTED, 1);
+    assert_int_equal(LQ_OVERFLOW_INFINITE, 0);
+    assert_int_equal(LQ_OVERFLOW_SATURATE, 1);
+    assert_int_equal(LQ_REQUANTIZE_FLOAT, 0);
+    assert_int_equal(LQ_REQUANTIZE_ONNX, 1);
+    assert_int_equal(LQ_REQUANTIZE_DOUBLE_ROUNDING, 2);
+    assert_int_equal(LQ_REQUANTIZE_SINGLE_ROUNDING, 3);
+    assert_int_equal(LQ_BIAS_EVEN, 0);
+    assert_int_equal(LQ_BIAS_AWAY, 1);
     assert_int_equal(LQ_MAX_RANK, 8);
     assert_int_equal(LQ_CPU_SCALAR, 0);
     assert_int_equal(LQ_CPU_AVX2, 1);
@@ -198,11 +208,13 @@ static const struct {
     {LQ_S2, 0x1002, "s2"},   {LQ_S4, 0x1004, "s4"},   {LQ_S8, 0x1008, "s8"},
     {LQ_S16, 0x1010, "s16"}, {LQ_S32, 0x1020, "s32"}, {LQ_U2, 0x2002, "u2"},
     {LQ_U4, 0x2004, "u4"},   {LQ_U8, 0x2008, "u8"},   {LQ_U16, 0x2010, "u16"},
+    {LQ_F64, 0x0040, "f64"},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
 static void test_types(void **state) {
-    static const char *const strangers[] = {"", "f", "F32", "f32 ", "f64", "s", "s3", "u32", "s88"};
+    static const char *const strangers[] = {"",  "f",  "F32", "f32 ", "f128",
+                                            "s", "s3", "u32", "s88"};
     (void)state;
     for (int i = 0; i < TYPES; ++i) {
         assert_int_equal(types[i].type, types[i].value);
@@ -284,6 +296,7 @@ static void test_init(void **state) {
     assert_int_equal(lq_report_init(&report, sizeof report), LQ_OK);
     assert_int_equal(report.struct_size, sizeof report);
     assert_int_equal(report.nan | report.infinite | report.clipped | report.argument, 0);
+    assert_int_equal(report.overflowed | report.underflowed, 0);
     assert_int_equal(lq_exec_init(NULL, sizeof exec), LQ_ERROR_NULL);
     assert_int_equal(lq_exec_init(&exec, 1), LQ_ERROR_STRUCT);
     assert_int_equal(lq_exec_init(&exec, sizeof exec), LQ_OK);
@@ -294,6 +307,12 @@ static void test_init(void **state) {
     assert_int_equal(lq_error_init(&error, sizeof error), LQ_OK);
     assert_int_equal(error.struct_size, sizeof error);
     assert_int_equal(error.count, 0);
+    lq_product product;
+    assert_int_equal(lq_product_init(NULL, sizeof product), LQ_ERROR_NULL);
+    assert_int_equal(lq_product_init(&product, sizeof product - 1), LQ_ERROR_STRUCT);
+    assert_int_equal(lq_product_init(&product, sizeof product), LQ_OK);
+    assert_int_equal(product.struct_size, sizeof product);
+    assert_true(product.depth == 0 && product.bias == NULL);
 }
 
 /* A struct of a later version is zeroed to its end and not beyond. */

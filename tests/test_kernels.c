@@ -8,184 +8,58 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include "guarded.h"
-#include "kernels.h"
-#include "numeric.h"
+#include "kernel_cases.h"
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST = 200, ROWS = 3, BUFFER = 8192, CANARY = 0x5a };
 
-typedef enum { FN_lq_map_fn, FN_lq_range_fn, FN_lq_count_fn } fn_kind;
-typedef enum { BY_REAL, BY_WIDTH, BY_BOTH } shape_kind;
-
-typedef struct kernel_row {
-    const char *name;
-    fn_kind kind;
-    shape_kind shape;
-    size_t offset; /* of its pointers in the table */
-} kernel_row;
-
 #define ROW_REAL(name, fn) {#name, FN_##fn, BY_REAL, offsetof(lq_kernels, name)},
-#define ROW_CODE(name, fn) {#name, FN_##fn, BY_WIDTH, offsetof(lq_kernels, name)},
+#define ROW_CODE(name, fn) {#name, FN_##fn, BY_NARROW_WIDTH, offsetof(lq_kernels, name)},
+#define ROW_WIDTH(name, fn) {#name, FN_##fn, BY_WIDTH, offsetof(lq_kernels, name)},
 #define ROW_BOTH(name, fn) {#name, FN_##fn, BY_BOTH, offsetof(lq_kernels, name)},
+#define ROW_PAIR(name, fn) {#name, FN_##fn, BY_PAIR, offsetof(lq_kernels, name)},
 
-static const kernel_row rows[] = {LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_BOTH)};
+static const kernel_row rows[] = {
+    LQ_KERNEL_LIST(ROW_REAL, ROW_CODE, ROW_WIDTH, ROW_BOTH, ROW_PAIR)};
 
-static const char *const real_names[] = {"f32", "f16", "bf16"};
-static const int real_bytes[] = {4, 2, 2};
-static const int width_bits[] = {2, 4, 8, 16};
-
+static const char *const real_names[] = {"f32", "f16", "bf16", "f64"};
 static uint64_t seed;
 static guarded read_side, write_side, expected_side;
-
-/* One case: which kernel, on what. */
-typedef struct situation {
-    const kernel_row *row;
-    lq_cpu level;
-    int real, width;
-    bool is_signed;
-    int64_t count;
-    int64_t gap; /* bytes between rows */
-    int inputs;  /* which kind */
-    float scale[256];
-    int32_t zero[256];
-    int32_t qmin, qmax;
-    bool by_rule;
-    lq_element_rule rule;
-    float offset[256], center[256], back[256];
-} situation;
 
 typedef union any_fn {
     lq_map_fn *map;
     lq_range_fn *range;
     lq_count_fn *count;
+    lq_sum_fn *sum;
+    lq_product_fn *product;
 } any_fn;
 
 static any_fn kernel_of(const lq_kernels *table, const situation *s) {
     any_fn fn;
     size_t index = 0;
     if (s->row->shape == BY_REAL) index = (size_t)s->real;
-    if (s->row->shape == BY_WIDTH) index = (size_t)s->width;
+    if (by_width(s)) index = (size_t)s->width;
     if (s->row->shape == BY_BOTH) index = (size_t)(s->real * LQ_WIDTHS + s->width);
+    if (s->row->shape == BY_PAIR) index = (size_t)(s->real * LQ_FLOATS + s->width);
     memcpy(&fn, (const char *)table + s->row->offset + index * sizeof fn, sizeof fn);
     return fn;
 }
 
-static bool is_lanes(const situation *s) {
-    return strstr(s->row->name, "lanes") != NULL;
-}
-
-/* Writes real values for real values. */
-static bool is_fake(const situation *s) {
-    return strncmp(s->row->name, "fake", 4) == 0;
-}
-
-static bool reads_codes(const situation *s) {
-    return strncmp(s->row->name, "dequantize", 10) == 0 || strcmp(s->row->name, "unpack") == 0;
-}
-
-static const float scales[] = {1.0f,      0.5f,       1.0f / 127,       0.1f,      0.0123f,
-                               3.0f,      1.9999999f, 0x1.fffc02p-112f, 0x1p-126f, 0x1p-149f,
-                               0x1p-101f, 0x1p-100f,  0x1.8p-100f,      0x1p100f,  0x1.8p100f,
-                               0x1p101f,  0x1.fp127f, -0.25f,           -1.0f / 8, 0x1.fffffep-1f,
-                               65504.0f};
-
-/* Half of the time none; every combination of switches, with offsets as the library makes them. */
-static void choose_rule(situation *s) {
-    s->by_rule = random_below(2);
-    s->rule = (lq_element_rule){.multiply = random_below(2),
-                                .precision = (lq_real)random_below(LQ_REALS),
-                                .rounding = (lq_rounding)random_below(LQ_ROUND_HALF_UP + 1),
-                                .nan = (lq_nan_code)random_below(LQ_NAN_CODE_0 + 1),
-                                .divide_back = random_below(2)};
-    if (random_below(2)) s->rule.precision = LQ_REAL_f32;
-    const bool inside = random_below(2);
-    const float fraction = random_below(2) ? 0.0f : (float)random_below(100) / 100.0f;
-    for (int i = 0; i < 256; ++i) {
-        s->back[i] = s->scale[i];
-        s->center[i] = (float)s->zero[i] + fraction;
-        s->offset[i] = inside ? s->center[i] : 0.0f;
-        if (s->rule.multiply && random_below(2)) s->scale[i] = 1.0f / s->scale[i];
-        if (s->by_rule && inside) s->zero[i] = 0;
-        if (s->by_rule && s->rule.rounding == LQ_ROUND_HALF_UP) {
-            s->offset[i] = s->center[i] - (float)s->qmin + 0.5f;
-            s->zero[i] = s->qmin;
-        }
-    }
-}
-
-static void choose_parameters(situation *s) {
-    const int32_t half = 1 << (width_bits[s->width] - 1);
-    s->qmin = s->is_signed ? -half : 0;
-    s->qmax = s->is_signed ? half - 1 : 2 * half - 1;
-    if (random_below(3) == 0) s->qmin += s->qmax - s->qmin > 2;
-    for (int i = 0; i < 256; ++i) {
-        s->scale[i] = scales[random_below(sizeof scales / sizeof *scales)];
-        if (random_below(2)) s->scale[i] = 0.001f + (float)random_below(1000) / 7919.0f;
-        s->zero[i] = s->qmin + (int32_t)random_below((uint32_t)(s->qmax - s->qmin + 1));
-    }
-    /* In runs, ties are ties of the row's scale: often let all rows have the same. */
-    if (random_below(3)) {
-        for (int i = 1; i < 256; ++i) s->scale[i] = s->scale[0];
-    }
-    choose_rule(s);
-}
-
-/* The inputs that matter: random ones hide nearly every difference. */
-static float input_value(const situation *s, int i) {
-    const uint32_t specials[] = {0,           0x80000000u, 0x7fc00000u, 0xffc00001u, 0x7f800001u,
-                                 0x7f800000u, 0xff800000u, 0x7f7fffffu, 0xff7fffffu, 1,
-                                 0x807fffffu, 0x00800000u, 0x3f800000u, 0x33000000u, 0x477ff000u};
-    const float scale = s->scale[i % 256];
-    float v;
-    switch (s->inputs) {
-    case 0: return lq_from_bits((uint32_t)random_bits());
-    case 1: return scale * ((float)(int32_t)(random_below(600)) - 300.0f) / 2.0f;
-    case 2:
-        v = scale * ((float)(int32_t)(random_below(600)) - 300.0f + 0.5f);
-        return lq_from_bits(lq_bits(v) + random_below(3) - 1u);
-    case 3: return lq_from_bits(specials[random_below(sizeof specials / sizeof *specials)]);
-    case 4: return lq_f16_to_f32((uint16_t)random_bits());
-    case 5: return lq_bf16_to_f32((uint16_t)random_bits());
-    case 6: return scale;
-    case 7:
-        if (random_below(40)) return scale * (float)random_below(1000) / 64.0f;
-        return lq_from_bits(specials[random_below(sizeof specials / sizeof *specials)]);
-    default: return i % 2 ? 1.5f : -2.5f;
-    }
-}
-
-enum { INPUT_KINDS = 9 };
-
-static void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
-    if (reads_codes(s) || s->row->shape == BY_WIDTH) {
-        for (int64_t i = 0; i < bytes; ++i) to[i] = (unsigned char)random_bits();
-        return;
-    }
-    const int size = real_bytes[s->real];
-    for (int64_t i = 0; i < bytes / size; ++i) {
-        const float v = input_value(s, (int)i);
-        const uint16_t h = s->inputs == 0           ? (uint16_t)random_bits()
-                           : s->real == LQ_REAL_f16 ? lq_f32_to_f16(v)
-                                                    : lq_f32_to_bf16(v);
-        memcpy(to + i * size, size == 4 ? (const void *)&v : (const void *)&h, (size_t)size);
-    }
-}
-
 /* Bytes of a row on each side. */
 static int64_t x_row(const situation *s) {
-    return s->row->shape == BY_WIDTH ? s->count : s->count * real_bytes[s->real];
+    if (has_accumulators(s)) return s->count * 4;
+    return by_width(s) ? s->count : s->count * real_bytes[s->real];
 }
 static int64_t codes_row(const situation *s) {
-    if (is_fake(s)) return x_row(s);
-    return s->count * width_bits[s->width] / 8;
+    return s->count * codes_bits(s) / 8;
 }
 
 static void describe(const situation *s, const char *what) {
     printf("%s: kernel %s", what, s->row->name);
-    if (s->row->shape != BY_WIDTH) printf(" %s", real_names[s->real]);
-    if (s->row->shape != BY_REAL) printf(" %d bits", width_bits[s->width]);
+    if (!by_width(s)) printf(" %s", real_names[s->real]);
+    if (s->row->shape == BY_PAIR) printf(" to %s, limit %a", real_names[s->width], s->limit);
+    if (s->row->shape != BY_REAL && s->row->shape != BY_PAIR) printf(" %d bits", codes_bits(s));
     printf(", level %s, seed %llu, %lld elements, inputs %d, %s\n", lq_cpu_name(s->level),
            (unsigned long long)seed, (long long)s->count, s->inputs,
            s->is_signed ? "signed" : "unsigned");
@@ -206,15 +80,16 @@ static unsigned long long element_bits(const unsigned char *row, int64_t i, int 
 }
 
 static int x_bits(const situation *s) {
-    return s->row->shape == BY_WIDTH ? 8 : 8 * real_bytes[s->real];
+    if (has_accumulators(s)) return 32;
+    return by_width(s) ? 8 : 8 * real_bytes[s->real];
 }
 
 /* `first` is the first byte that differs, counted from the beginning of the output. */
 static void report_difference(const situation *s, const unsigned char *in,
                               const unsigned char *expected, const unsigned char *got,
                               int64_t first) {
-    const int in_bits = reads_codes(s) ? width_bits[s->width] : x_bits(s);
-    const int out_bits = reads_codes(s) || is_fake(s) ? x_bits(s) : width_bits[s->width];
+    const int in_bits = reads_codes(s) ? codes_bits(s) : x_bits(s);
+    const int out_bits = reads_codes(s) ? x_bits(s) : codes_bits(s);
     const int64_t in_row = s->count * in_bits / 8 + s->gap;
     const int64_t out_row = s->count * out_bits / 8 + s->gap;
     const int64_t r = out_row > 0 && first >= 0 ? first / out_row : -1;
@@ -246,16 +121,19 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
         .rows = ROWS,
         .scale = s->scale,
         .zero = s->zero,
+        .multiplier = s->multiplier,
+        .shift = s->shift,
         .param_step = s->inputs & 1,
         .qmin = s->qmin,
         .qmax = s->qmax,
-        .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
-        .x_step = x_row(s) + s->gap,
-        .codes_step = codes_row(s) + s->gap,
+        .sign = s->is_signed ? 1u << (codes_bits(s) - 1) % 32 : 0u,
         .rule = s->by_rule ? &s->rule : NULL,
         .offset = s->offset,
         .center = s->center,
         .back = s->back,
+        .limit = s->limit,
+        .x_step = x_row(s) + s->gap,
+        .codes_step = codes_row(s) + s->gap,
     };
     w.x = reads_codes(s) ? out : in;
     w.codes = reads_codes(s) ? in : out;
@@ -309,7 +187,7 @@ static void compare_range(const situation *s, const lq_kernels *table, const uns
 }
 
 static void compare_count(const situation *s, const lq_kernels *table, unsigned char *in) {
-    lq_counts counts[2] = {{1, 2, 3}, {1, 2, 3}};
+    lq_counts counts[2] = {{1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}};
     const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
     const lq_map_work w = {.x = in,
                            .count = s->count,
@@ -329,12 +207,67 @@ static void compare_count(const situation *s, const lq_kernels *table, unsigned 
     }
 }
 
+static void compare_sum(const situation *s, const lq_kernels *table, const unsigned char *in) {
+    int64_t sum[2][256];
+    const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
+    for (int t = 0; t < 2; ++t) {
+        for (int i = 0; i < 256; ++i) sum[t][i] = i;
+        const lq_sum_work w = {.codes = in,
+                               .count = s->count,
+                               .rows = ROWS,
+                               .codes_step = codes_row(s) + s->gap,
+                               .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
+                               .sum = sum[t],
+                               .sum_step = s->inputs & 1};
+        kernel_of(tables[t], s).sum(&w);
+    }
+    if (memcmp(sum[0], sum[1], sizeof sum[0]) != 0) {
+        describe(s, "difference in sums");
+        fail();
+    }
+}
+
+/* One row, with corrections of all sizes, or none. */
+static void compare_product(const situation *s, const lq_kernels *table, const unsigned char *in,
+                            unsigned char *out) {
+    const int64_t bytes = write_side.end - write_side.begin;
+    unsigned char *const expected = expected_side.begin + (out - write_side.begin);
+    float bias[256];
+    int32_t sum[256];
+    lq_product_work w = {.acc = in,
+                         .count = s->count,
+                         .row_scale = s->scale[255],
+                         .column_scale = s->scale,
+                         .row_zero = (int64_t)random_below(98304) - 32768,
+                         .column_zero = s->zero,
+                         .cross = (int64_t)random_bits() >> (17 + random_below(40))};
+    for (int i = 0; i < 256; ++i) {
+        sum[i] = (int32_t)(uint32_t)random_bits() >> random_below(32);
+        bias[i] = input_value(s, i);
+    }
+    if (random_below(3)) w.column_sum = sum;
+    if (random_below(2)) w.bias = bias;
+    memset(write_side.begin, CANARY, (size_t)bytes);
+    memset(expected_side.begin, CANARY, (size_t)bytes);
+    w.x = expected;
+    kernel_of(lq_kernels_of(LQ_CPU_SCALAR), s).product(&w);
+    w.x = out;
+    kernel_of(table, s).product(&w);
+    for (int64_t i = 0; i < bytes; ++i) {
+        if (expected_side.begin[i] == write_side.begin[i]) continue;
+        describe(s, "difference in a product");
+        printf("  byte %lld of the output\n", (long long)(i - (out - write_side.begin)));
+        fail();
+    }
+}
+
 static void compare(const situation *s, const lq_kernels *table, int64_t in_shift,
                     int64_t out_shift, bool flush) {
     const int64_t in_row = reads_codes(s) ? codes_row(s) : x_row(s);
     const int64_t out_row = reads_codes(s) ? x_row(s) : codes_row(s);
     const int64_t in_bytes = span(in_row, s->gap);
-    const int64_t out_bytes = span(out_row, s->gap);
+    const bool products = s->row->kind == FN_lq_product_fn;
+    const int64_t out_bytes = products ? s->count * real_bytes[s->real] : span(out_row, s->gap);
     unsigned char *in = flush ? read_side.end - in_bytes : read_side.begin + in_shift;
     unsigned char *out = flush ? write_side.end - out_bytes : write_side.begin + out_shift;
     fill_inputs(s, in, in_bytes);
@@ -342,13 +275,15 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
     case FN_lq_map_fn: compare_map(s, table, in, out); break;
     case FN_lq_range_fn: compare_range(s, table, in); break;
     case FN_lq_count_fn: compare_count(s, table, in); break;
+    case FN_lq_sum_fn: compare_sum(s, table, in); break;
+    case FN_lq_product_fn: compare_product(s, table, in, out); break;
     }
 }
 
 /* All lengths; all alignments over the lengths, and all of them at some. */
 static void check_instance(situation *s, const lq_kernels *table) {
-    const bool packed = s->row->shape != BY_REAL && width_bits[s->width] < 8;
-    const int64_t step = packed ? 8 / width_bits[s->width] : 1;
+    const bool packed = s->row->shape != BY_REAL && codes_bits(s) < 8;
+    const int64_t step = packed ? 8 / codes_bits(s) : 1;
     for (s->count = 0; s->count <= MOST; s->count += step) {
         for (s->inputs = 0; s->inputs < INPUT_KINDS; ++s->inputs) {
             s->is_signed = random_below(2);
@@ -371,9 +306,11 @@ static void check_level(lq_cpu level) {
     const lq_kernels *table = lq_kernels_of(level);
     int instances = 0;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; ++i) {
-        const int reals = rows[i].shape == BY_WIDTH ? 1 : LQ_REALS;
-        int widths = rows[i].shape == BY_REAL ? 1 : LQ_WIDTHS;
-        if (rows[i].shape == BY_WIDTH) widths = LQ_WIDTH_8 + 1;
+        const bool one_real = rows[i].shape == BY_WIDTH || rows[i].shape == BY_NARROW_WIDTH;
+        const bool pairs = rows[i].shape == BY_PAIR;
+        const int reals = one_real ? 1 : pairs ? LQ_FLOATS : LQ_REALS;
+        int widths = rows[i].shape == BY_REAL ? 1 : pairs ? LQ_FLOATS : LQ_WIDTHS;
+        if (rows[i].shape == BY_NARROW_WIDTH) widths = LQ_WIDTH_8 + 1;
         for (int real = 0; real < reals; ++real) {
             for (int width = 0; width < widths; ++width) {
                 situation s = {.row = &rows[i], .level = level, .real = real, .width = width};
@@ -426,6 +363,34 @@ static void test_in_place(void **state) {
     }
 }
 
+/* To a type that is no wider, over its own input. */
+static void test_convert_in_place(void **state) {
+    (void)state;
+    static unsigned char reference[BUFFER], buffer[BUFFER];
+    size_t row = 0;
+    while (strcmp(rows[row].name, "convert") != 0) ++row;
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        const lq_kernels *table = lq_kernels_of(level);
+        for (int round = 0; table && round < 4000; ++round) {
+            situation s = {.row = &rows[row],
+                           .level = level,
+                           .real = (int)random_below(LQ_FLOATS),
+                           .width = (int)random_below(LQ_FLOATS),
+                           .count = random_below(500),
+                           .inputs = (int)random_below(INPUT_KINDS)};
+            if (real_bytes[s.width] > real_bytes[s.real]) continue;
+            choose_parameters(&s);
+            fill_inputs(&s, buffer, x_row(&s));
+            lq_map_work w = {
+                .x = buffer, .codes = reference, .count = s.count, .rows = 1, .limit = s.limit};
+            lq_kernels_of(LQ_CPU_SCALAR)->convert[s.real][s.width](&w);
+            w.codes = buffer;
+            table->convert[s.real][s.width](&w);
+            assert_memory_equal(reference, buffer, (size_t)codes_row(&s));
+        }
+    }
+}
+
 static void test_error_sums(void **state) {
     (void)state;
     static float x[LQ_PIECE], y[LQ_PIECE];
@@ -469,9 +434,8 @@ int main(void) {
     write_side = guarded_new(BUFFER);
     expected_side = guarded_new(BUFFER);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_in_place),
-        cmocka_unit_test(test_error_sums),
+        cmocka_unit_test(test_levels),           cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_convert_in_place), cmocka_unit_test(test_error_sums),
         cmocka_unit_test(test_no_contraction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

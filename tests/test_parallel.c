@@ -270,6 +270,7 @@ static void test_misuse(void **state) {
         exec.parallel_for = bad[i];
         assert_int_equal(lq_quantize(&real, &rows, &s, NULL, &q, &exec), LQ_ERROR_EXEC);
         assert_int_equal(lq_dequantize(&q, &rows, &s, NULL, &y, &exec), LQ_ERROR_EXEC);
+        assert_int_equal(lq_convert(&real, &y, LQ_OVERFLOW_INFINITE, &exec), LQ_ERROR_EXEC);
         assert_int_equal(lq_quantize_dynamic(&real, &rows, &q, &s, NULL, &exec), LQ_ERROR_EXEC);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; ++i) {

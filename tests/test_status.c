@@ -24,16 +24,28 @@ enum {
     MEASURE = 16,
     PACK = 32,
     UNPACK = 64,
+    CONVERT = 128,
     READ_PARAMETERS = QUANTIZE | DEQUANTIZE | MEASURE,
     WRITE_PARAMETERS = CALIBRATE | DYNAMIC,
     WITH_CODES = READ_PARAMETERS | DYNAMIC,
     WITH_SCHEME = CALIBRATE | WITH_CODES,
     PACKING = PACK | UNPACK,
-    ALL = WITH_SCHEME | PACKING
+    PAIRS = PACKING | CONVERT,
+    ALL = WITH_SCHEME | PAIRS
 };
 
 /* Arguments, as bits: which of them a report may blame. */
-enum { X = 1, SCHEME = 2, SCALE = 4, ZERO = 8, CODES = 16, EXEC = 32, ERROR = 64, NOBODY = 128 };
+enum {
+    X = 1,
+    SCHEME = 2,
+    SCALE = 4,
+    ZERO = 8,
+    CODES = 16,
+    EXEC = 32,
+    ERROR = 64,
+    NOBODY = 128,
+    OVERFLOW = 256
+};
 
 /* Which argument of a call has which position; 0 where the call has no such argument. */
 static const struct {
@@ -48,13 +60,14 @@ static const struct {
     {MEASURE, "lq_measure_error", 1, 3, 4, 5, 2, 7, 6},
     {PACK, "lq_pack", 1, 0, 0, 0, 2, 3, 0},
     {UNPACK, "lq_unpack", 2, 0, 0, 0, 1, 3, 0},
+    {CONVERT, "lq_convert", 1, 0, 0, 0, 2, 4, 0},
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
 /* x is 2 x 6, with one scale and zero point for each row. */
 struct memory {
-    uint32_t x[16]; /* float32, or the bytes of lq_pack */
-    uint8_t codes[64];
+    uint32_t x[24]; /* float32, or the bytes of lq_pack */
+    uint8_t codes[96];
     uint32_t scale[16];
     int32_t zero[16];
 };
@@ -88,6 +101,7 @@ struct fixture {
     const lq_tensor *x_argument, *codes_argument, *scale_argument, *zero_argument;
     const lq_scheme *scheme_argument;
     lq_error *error_argument;
+    lq_overflow overflow;
 };
 
 struct row {
@@ -117,6 +131,7 @@ static void set_up(struct fixture *f, int operation) {
         f->x = lq_matrix(f->memory.x, LQ_U8, 2, 6);
         f->codes = lq_matrix(f->memory.codes, LQ_U4, 2, 6);
     }
+    if (operation == CONVERT) f->codes = lq_matrix(f->memory.codes, LQ_F16, 2, 6);
     f->scale = lq_vector(f->memory.scale, LQ_F32, 2);
     f->zero = lq_vector(f->memory.zero, LQ_S32, 2);
     f->scheme.base = lq_affine(LQ_U8, lq_per_channel(0));
@@ -144,6 +159,7 @@ static lq_status call(const struct fixture *f, int operation) {
     case DYNAMIC: return lq_quantize_dynamic(x, scheme, codes, scale, zero, exec);
     case MEASURE: return lq_measure_error(x, codes, scheme, scale, zero, f->error_argument, exec);
     case PACK: return lq_pack(x, codes, exec);
+    case CONVERT: return lq_convert(x, codes, f->overflow, exec);
     default: return lq_unpack(codes, x, exec);
     }
 }
@@ -248,6 +264,13 @@ static void long_error(struct fixture *f) {
 static void roomy(struct fixture *f) {
     f->x.size = sizeof f->memory.x;
     f->codes.size = sizeof f->memory.codes;
+    f->scale.size = sizeof f->memory.scale;
+    f->zero.size = sizeof f->memory.zero;
+}
+
+static void real_y_of_f64(struct fixture *f) {
+    roomy(f);
+    f->codes.type = LQ_F64;
 }
 
 /* Overlaps. */
@@ -313,6 +336,11 @@ static void wider_in_place(struct fixture *f) {
     f->codes.data = f->memory.x;
 }
 
+static void wider_over_x(struct fixture *f) {
+    f->x = lq_matrix(f->memory.x, LQ_BF16, 2, 6);
+    f->codes = lq_matrix(f->memory.x, LQ_F32, 2, 6);
+}
+
 static void gaps_in_place(struct fixture *f) {
     f->x.size = sizeof f->memory.x;
     f->x.stride[0] = 7;
@@ -346,7 +374,7 @@ static int blamed(int which, int who, int argument) {
            ((who & SCALE) && argument == calls[which].scale) ||
            ((who & ZERO) && argument == calls[which].zero) ||
            ((who & CODES) && argument == calls[which].codes) ||
-           ((who & EXEC) && argument == calls[which].exec) ||
+           ((who & EXEC) && argument == calls[which].exec) || ((who & OVERFLOW) && argument == 3) ||
            ((who & ERROR) && argument == calls[which].error);
 }
 
@@ -379,6 +407,7 @@ static int run_row(const struct row *row, int which) {
             if (!blamed(which, row->who, f.report.base.argument)) bad = 5;
             if (f.report.base.index != row->index) bad = 6;
             if (f.report.base.nan || f.report.base.infinite || f.report.base.clipped) bad = 7;
+            if (f.report.base.overflowed || f.report.base.underflowed) bad = 8;
         }
     }
     if (bad)
@@ -458,7 +487,8 @@ static void test_trusted(void **state) {
         memcpy(&before, &f, sizeof f);
         assert_int_equal(call(&f, operation), LQ_OK);
         assert_memory_equal(f.memory.x + 12, before.memory.x + 12, 16);
-        assert_memory_equal(f.memory.codes + 12, before.memory.codes + 12, 52);
+        assert_memory_equal(f.memory.codes + f.codes.size, before.memory.codes + f.codes.size,
+                            sizeof f.memory.codes - (size_t)f.codes.size);
         assert_memory_equal(f.memory.scale + 2, before.memory.scale + 2, 56);
         assert_memory_equal(f.memory.zero + 2, before.memory.zero + 2, 56);
     }

@@ -9,9 +9,6 @@
  * PyTorch (meta.family). PyTorch multiplies by the reciprocal where libquant divides, so its codes
  * are compared only where every scale is a power of two; its reals always.
  */
-#define _POSIX_C_SOURCE 200809L /* scandir */
-
-#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
@@ -24,7 +21,7 @@
 #include <cmocka.h>
 
 #include "libquant.h"
-#include "tensor_file.h"
+#include "vector_files.h"
 
 /* One comparison: parameters, real values and codes, some inputs and one of them expected. */
 struct vector_case {
@@ -67,10 +64,6 @@ static int find_dtype(const char *name) {
     for (size_t i = 0; name && i < sizeof dtypes / sizeof dtypes[0]; ++i)
         if (strcmp(dtypes[i].name, name) == 0) return (int)i;
     return -1;
-}
-
-static const char *text_of(const cJSON *object, const char *key) {
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
 static int64_t number_of(const cJSON *object, const char *key, int64_t otherwise) {
@@ -201,8 +194,8 @@ static void read_operand(const struct vector_case *c, const cJSON *item, struct 
     const cJSON *dimension;
     memset(o, 0, sizeof *o);
     o->item = item;
-    o->key = text_of(item, "key");
-    o->dtype_name = text_of(item, "dtype");
+    o->key = vectors_text(item, "key");
+    o->dtype_name = vectors_text(item, "dtype");
     o->dtype = find_dtype(o->dtype_name);
     if (!o->key || !o->dtype_name) fail_msg("%s: an operand without key or dtype", c->path);
     cJSON_ArrayForEach(dimension, cJSON_GetObjectItemCaseSensitive(item, "shape")) {
@@ -219,7 +212,7 @@ static void read_inputs(const struct vector_case *c, struct operand *x, struct o
     memset(scale, 0, sizeof *scale);
     memset(zero_point, 0, sizeof *zero_point);
     cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(c->meta, "inputs")) {
-        const char *name = text_of(item, "name");
+        const char *name = vectors_text(item, "name");
         if (!name) fail_msg("%s: an input without a name", c->path);
         read_operand(c, item,
                      strstr(name, "scale")        ? scale
@@ -372,7 +365,7 @@ static void run_torch(struct vector_case *c, struct tally *tally) {
     free(narrow);
 }
 
-/* -------------------------------------------------------------- directories */
+/* -------------------------------------------------------------------- files */
 
 static int is_one_of(const char *name, const char *const *list) {
     for (; name && *list; ++list)
@@ -380,22 +373,16 @@ static int is_one_of(const char *name, const char *const *list) {
     return 0;
 }
 
-static void run_file(const char *path, struct tally *tally) {
+static void run_file(const char *path, tf_file *file, const cJSON *meta, void *context) {
     static const char *const torch[] = {"qpt", "qpc", "dq", "muldiv", "tiezp", NULL};
+    struct tally *tally = context;
     struct vector_case c;
-    char message[512] = "", reason[80];
-    const char *op, *family, *text;
-    cJSON *meta;
+    char reason[80];
+    const char *op = vectors_text(meta, "op"), *family = vectors_text(meta, "family");
     memset(&c, 0, sizeof c);
     c.path = path;
-    c.file = tf_open(path, message, sizeof message);
-    if (!c.file) fail_msg("%s: %s", path, message);
-    text = text_of(c.file->metadata, "meta");
-    meta = text ? cJSON_Parse(text) : NULL;
-    if (!meta) fail_msg("%s: no meta", path);
+    c.file = file;
     c.meta = meta;
-    op = text_of(meta, "op");
-    family = text_of(meta, "family");
     if (op && strcmp(op, "QuantizeLinear") == 0) {
         run_onnx(&c, 1, tally);
     } else if (op && strcmp(op, "DequantizeLinear") == 0) {
@@ -406,32 +393,6 @@ static void run_file(const char *path, struct tally *tally) {
         snprintf(reason, sizeof reason, "%s", family ? family : op ? op : "another system's rule");
         count_skipped(tally, reason);
     }
-    cJSON_Delete(meta);
-    tf_close(c.file);
-}
-
-static int ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-/* All files below `path`; returns 0 where it cannot be read. */
-static int run_directory(const char *path, struct tally *tally, int depth) {
-    struct dirent **entries;
-    int count = scandir(path, &entries, NULL, alphasort);
-    if (count < 0) return 0;
-    for (int i = 0; i < count; ++i) {
-        char below[4096];
-        const char *name = entries[i]->d_name;
-        snprintf(below, sizeof below, "%s/%s", path, name);
-        if (ends_with(name, ".safetensors"))
-            run_file(below, tally);
-        else if (name[0] != '.' && depth < 4)
-            run_directory(below, tally, depth + 1);
-        free(entries[i]);
-    }
-    free(entries);
-    return 1;
 }
 
 static void print_tally(const char *path, const struct tally *tally) {
@@ -446,7 +407,7 @@ static void test_own_vectors(void **state) {
     struct tally tally;
     (void)state;
     memset(&tally, 0, sizeof tally);
-    if (!path || !run_directory(path, &tally, 0))
+    if (!path || !vectors_each(path, run_file, &tally))
         fail_msg("LQ_TEST_VECTORS_DIR does not name the project's tests/vectors");
     print_tally(path, &tally);
     assert_true(tally.ran >= 40);
@@ -461,7 +422,7 @@ static void test_more_vectors(void **state) {
         print_message("skipped: no further vectors, LQ_VECTORS is not set\n");
         skip();
     }
-    if (!run_directory(path, &tally, 0)) fail_msg("%s cannot be read", path);
+    if (!vectors_each(path, run_file, &tally)) fail_msg("%s cannot be read", path);
     print_tally(path, &tally);
     print_message("  of ONNX's own node tests, with float32: %d\n", tally.onnx);
     assert_true(tally.ran > 0);

@@ -37,6 +37,12 @@ LQ_INLINE tile tile_of(itile i) {
     return t;
 }
 
+LQ_INLINE itile tile_bits(tile t) {
+    itile i;
+    EACH i.v[k] = vreinterpretq_s32_f32(t.v[k]);
+    return i;
+}
+
 LQ_INLINE tile tile_subtract(tile a, tile b) {
     EACH a.v[k] = vsubq_f32(a.v[k], b.v[k]);
     return a;
@@ -122,6 +128,38 @@ LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, i
     unsigned char buffer[TILE * 4];
     tile_store(real, buffer, 0, t);
     memcpy(x + i * size, buffer, (size_t)(n * size));
+}
+
+LQ_INLINE float64x2_t load_two(const unsigned char *x) {
+    return vreinterpretq_f64_u8(vld1q_u8(x));
+}
+
+LQ_INLINE tile tile_load_doubles(const unsigned char *x, int64_t i, bool odd) {
+    tile t;
+    EACH {
+        const float64x2_t a = load_two(x + (i + k * LANES) * 8);
+        const float64x2_t b = load_two(x + (i + k * LANES) * 8 + 16);
+        t.v[k] =
+            odd ? vcvtx_high_f32_f64(vcvtx_f32_f64(a), b) : vcvt_high_f32_f64(vcvt_f32_f64(a), b);
+    }
+    return t;
+}
+
+/* Comparisons leave NaN as it is. */
+LQ_INLINE uint8x16_t within(float64x2_t v, float64x2_t most, float64x2_t least) {
+    v = vbslq_f64(vcgtq_f64(v, most), most, v);
+    return vreinterpretq_u8_f64(vbslq_f64(vcltq_f64(v, least), least, v));
+}
+
+LQ_INLINE void tile_store_doubles(unsigned char *y, int64_t i, tile t, double limit) {
+    const float64x2_t most = vdupq_n_f64(limit);
+    const float64x2_t least = vdupq_n_f64(-limit);
+    EACH {
+        unsigned char *to = y + (i + k * LANES) * 8;
+        const float64x2_t a = vcvt_f64_f32(vget_low_f32(t.v[k]));
+        vst1q_u8(to, within(a, most, least));
+        vst1q_u8(to + 16, within(vcvt_high_f64_f32(t.v[k]), most, least));
+    }
 }
 
 LQ_INLINE itile itile_load(const int32_t *p) {
@@ -298,6 +336,16 @@ LQ_INLINE tile tile_max(tile x, tile hi) {
 LQ_INLINE tile tile_drop_nonfinite(tile x) {
     EACH x.v[k] = vaddq_f32(x.v[k], vsubq_f32(x.v[k], x.v[k]));
     return x;
+}
+
+LQ_INLINE tile tile_quiet(tile t) {
+    EACH {
+        const uint32x4_t u = vreinterpretq_u32_f32(t.v[k]);
+        const uint32x4_t nan = vmvnq_u32(vceqq_f32(t.v[k], t.v[k]));
+        const uint32x4_t quiet = vandq_u32(nan, vdupq_n_u32(0x00400000));
+        t.v[k] = vreinterpretq_f32_u32(vorrq_u32(u, quiet));
+    }
+    return t;
 }
 
 LQ_INLINE float tile_lowest(tile t) {

@@ -14,7 +14,10 @@
 #define LQ_INLINE static inline
 #endif
 
-/* Elements need no alignment, so they are copied, which compilers turn into plain loads. */
+/*
+ * Elements need no alignment, so they are copied, which compilers turn into plain loads. No kernel
+ * that reads reals passes on a NaN, so that it need not be made quiet.
+ */
 LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
     uint16_t h;
     float v;
@@ -23,7 +26,28 @@ LQ_INLINE float load_one(lq_real real, const unsigned char *x, int64_t i) {
         return v;
     }
     memcpy(&h, x + i * 2, sizeof h);
-    return real == LQ_REAL_f16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
+    return real == LQ_REAL_f16 ? lq_widen_f16(h) : lq_widen_bf16(h);
+}
+
+LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
+    uint16_t h;
+    if (real == LQ_REAL_f32) {
+        memcpy(x + i * 4, &v, sizeof v);
+        return;
+    }
+    h = real == LQ_REAL_f16 ? lq_f32_to_f16(v) : lq_f32_to_bf16(v);
+    memcpy(x + i * 2, &h, sizeof h);
+}
+
+/* A code as its bits. */
+LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) {
+    uint16_t h;
+    switch (width) {
+    case LQ_WIDTH_2: return ((uint32_t)q[i / 4] >> (i % 4 * 2)) & 3u;
+    case LQ_WIDTH_4: return ((uint32_t)q[i / 2] >> (i % 2 * 4)) & 15u;
+    case LQ_WIDTH_8: return q[i];
+    default: memcpy(&h, q + i * 2, sizeof h); return h;
+    }
 }
 
 /* rne(t) is above an integer bound exactly where t is at or above this: a tie goes to even. */
@@ -146,45 +170,196 @@ LQ_INLINE void count_lanes(const lq_map_work *w, lq_counts *counts, lq_real real
     }
 }
 
-/* Bytes to packed codes: the low bits of each byte. At 8 bits, a copy. */
+/* Bytes 2i and 2i + 1 into one: the low `bits` bits of each. */
+LQ_INLINE void join_bytes(const unsigned char *from, unsigned char *to, int64_t n, int bits) {
+    const unsigned mask = (1u << bits) - 1u;
+    for (int64_t i = 0; i < n; ++i) {
+        to[i] = (unsigned char)((from[2 * i] & mask) | (from[2 * i + 1] & mask) << bits);
+    }
+}
+
+/* And back; extended from the bit `sign`, from none where that is 0. */
+LQ_INLINE void split_bytes(const unsigned char *from, unsigned char *to, int64_t n, int bits,
+                           unsigned char sign) {
+    const unsigned mask = (1u << bits) - 1u;
+    for (int64_t i = 0; i < n; ++i) {
+        const unsigned u = from[i];
+        to[2 * i] = (unsigned char)(((u & mask) ^ sign) - sign);
+        to[2 * i + 1] = (unsigned char)((u >> bits ^ sign) - sign);
+    }
+}
+
+/* Codes of 2 bits are joined and split twice, a piece at a time. */
+enum { PACK_PIECE = 128 };
+
+/* One row of bytes to packed codes: the low bits of each byte. At 8 bits, a copy. */
+LQ_INLINE void pack_row(const unsigned char *b, unsigned char *q, int64_t count, lq_width width) {
+    if (width == LQ_WIDTH_2) {
+        const int64_t n = count / 4;
+        unsigned char pairs[2 * PACK_PIECE];
+        for (int64_t i = 0; i < n; i += PACK_PIECE) {
+            const int64_t m = n - i < PACK_PIECE ? n - i : PACK_PIECE;
+            join_bytes(b + 4 * i, pairs, 2 * m, 2);
+            join_bytes(pairs, q + i, m, 4);
+        }
+    } else if (width == LQ_WIDTH_4) {
+        join_bytes(b, q, count / 2, 4);
+    } else {
+        for (int64_t i = 0; i < count; ++i) q[i] = b[i];
+    }
+}
+
+/* One row of packed codes to bytes; `sign` as above. */
+LQ_INLINE void unpack_row(const unsigned char *q, unsigned char *b, int64_t count,
+                          unsigned char sign, lq_width width) {
+    if (width == LQ_WIDTH_2) {
+        const int64_t n = count / 4;
+        unsigned char pairs[2 * PACK_PIECE];
+        for (int64_t i = 0; i < n; i += PACK_PIECE) {
+            const int64_t m = n - i < PACK_PIECE ? n - i : PACK_PIECE;
+            split_bytes(q + i, pairs, m, 4, 0);
+            split_bytes(pairs, b + 4 * i, 2 * m, 2, sign);
+        }
+    } else if (width == LQ_WIDTH_4) {
+        split_bytes(q, b, count / 2, 4, sign);
+    } else {
+        for (int64_t i = 0; i < count; ++i) b[i] = (unsigned char)((q[i] ^ sign) - sign);
+    }
+}
+
 LQ_INLINE void pack(const lq_map_work *w, lq_width width) {
     for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *b = w->x + r * w->x_step;
-        unsigned char *q = w->codes + r * w->codes_step;
-        if (width == LQ_WIDTH_2) {
-            for (int64_t i = 0; i < w->count / 4; ++i) {
-                q[i] = (unsigned char)((b[4 * i] & 3) | (b[4 * i + 1] & 3) << 2 |
-                                       (b[4 * i + 2] & 3) << 4 | (b[4 * i + 3] & 3) << 6);
-            }
-        } else if (width == LQ_WIDTH_4) {
-            for (int64_t i = 0; i < w->count / 2; ++i) {
-                q[i] = (unsigned char)((b[2 * i] & 15) | (b[2 * i + 1] & 15) << 4);
-            }
-        } else {
-            for (int64_t i = 0; i < w->count; ++i) q[i] = b[i];
+        pack_row(w->x + r * w->x_step, w->codes + r * w->codes_step, w->count, width);
+    }
+}
+
+LQ_INLINE void unpack(const lq_map_work *w, lq_width width) {
+    for (int64_t r = 0; r < w->rows; ++r) {
+        unpack_row(w->codes + r * w->codes_step, w->x + r * w->x_step, w->count,
+                   (unsigned char)w->sign, width);
+    }
+}
+
+/* ------------------------------------------------------------- conversions */
+
+LQ_INLINE bool is_double(lq_real real) {
+    return real == LQ_REAL_f64;
+}
+
+LQ_INLINE int real_size(lq_real real) {
+    return is_double(real) ? 8 : real == LQ_REAL_f32 ? 4 : 2;
+}
+
+LQ_INLINE double load_double(lq_real real, const unsigned char *x, int64_t i) {
+    double v;
+    if (!is_double(real)) return lq_f32_to_f64(load_one(real, x, i));
+    memcpy(&v, x + i * 8, sizeof v);
+    return v;
+}
+
+LQ_INLINE void store_double(lq_real real, unsigned char *y, int64_t i, double v) {
+    if (is_double(real)) {
+        v = lq_quiet_double(v);
+        memcpy(y + i * 8, &v, sizeof v);
+    } else {
+        /* Exact for f32 itself: there is no second rounding to come. */
+        store_one(real, y, i, real == LQ_REAL_f32 ? lq_f64_to_f32(v) : lq_round_to_odd(v));
+    }
+}
+
+/* Where either type is double. */
+LQ_INLINE void convert_doubles(const lq_map_work *w, lq_real from, lq_real to) {
+    const double limit = w->limit;
+    for (int64_t r = 0; r < w->rows; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *y = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; ++i) {
+            double v = load_double(from, x, i);
+            v = v > limit ? limit : v;
+            v = v < -limit ? -limit : v;
+            store_double(to, y, i, v);
         }
     }
 }
 
-/* Packed codes to bytes, sign extended. */
-LQ_INLINE void unpack(const lq_map_work *w, lq_width width) {
-    unsigned sign = w->sign;
+/*
+ * From the first magnitude up that rounds to an infinity of the type: its largest finite value and
+ * half a step, a tie that goes to the even one of the two.
+ */
+LQ_INLINE double overflow_from(lq_real to) {
+    switch (to) {
+    case LQ_REAL_f16: return 65520.0;
+    case LQ_REAL_bf16: return 0x1.ffp127;
+    case LQ_REAL_f32: return 0x1.ffffffp127;
+    default: return lq_double_from_bits(0x7ff0000000000000u);
+    }
+}
+
+/* The last magnitude that rounds to zero: half of the smallest subnormal, a tie again. */
+LQ_INLINE double underflow_to(lq_real to) {
+    switch (to) {
+    case LQ_REAL_f16: return 0x1p-25;
+    case LQ_REAL_bf16: return 0x1p-134;
+    case LQ_REAL_f32: return 0x1p-150;
+    default: return 0.0;
+    }
+}
+
+/*
+ * Counters as wide as the values, so that compilers vectorize the loops. Values of 32 bits have no
+ * use for bounds that they do not reach: those of f32 become an infinity and 0.
+ */
+LQ_INLINE void count_converted(const unsigned char *x, int32_t n, lq_real from, lq_real to,
+                               lq_counts *c) {
+    const float over = (float)overflow_from(to);
+    const float under = (float)underflow_to(to);
+    int32_t nan = 0, nonfinite = 0, overflowed = 0, underflowed = 0;
+    for (int32_t i = 0; i < n; ++i) {
+        const float v = load_one(from, x, i);
+        const float magnitude = v < 0 ? -v : v;
+        const int32_t finite = v - v == 0.0f;
+        nan += v != v;
+        nonfinite += !finite;
+        overflowed += finite & (magnitude >= over);
+        underflowed += (magnitude > 0) & (magnitude <= under);
+    }
+    c->nan += nan;
+    c->infinite += nonfinite - nan;
+    c->overflowed += overflowed;
+    c->underflowed += underflowed;
+}
+
+LQ_INLINE void count_converted_doubles(const unsigned char *x, int64_t n, lq_real to,
+                                       lq_counts *c) {
+    const double over = overflow_from(to);
+    const double under = underflow_to(to);
+    int64_t nan = 0, nonfinite = 0, overflowed = 0, underflowed = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const double v = load_double(LQ_REAL_f64, x, i);
+        const double magnitude = v < 0 ? -v : v;
+        const int64_t finite = v - v == 0.0;
+        nan += v != v;
+        nonfinite += !finite;
+        overflowed += finite & (magnitude >= over);
+        underflowed += (magnitude > 0) & (magnitude <= under);
+    }
+    c->nan += nan;
+    c->infinite += nonfinite - nan;
+    c->overflowed += overflowed;
+    c->underflowed += underflowed;
+}
+
+LQ_INLINE void count_convert(const lq_map_work *w, lq_counts *counts, lq_real from, lq_real to) {
     for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *q = w->codes + r * w->codes_step;
-        unsigned char *b = w->x + r * w->x_step;
-        if (width == LQ_WIDTH_2) {
-            for (int64_t i = 0; i < w->count; ++i) {
-                unsigned u = ((unsigned)q[i / 4] >> (i % 4 * 2)) & 3u;
-                b[i] = (unsigned char)((u ^ sign) - sign);
+        const unsigned char *x = w->x + r * w->x_step;
+        for (int64_t i = 0; i < w->count; i += COUNT_PIECE) {
+            const int64_t rest = w->count - i;
+            const int32_t n = (int32_t)(rest < COUNT_PIECE ? rest : COUNT_PIECE);
+            if (is_double(from)) {
+                count_converted_doubles(x + i * 8, n, to, counts);
+            } else {
+                count_converted(x + i * real_size(from), n, from, to, counts);
             }
-        } else if (width == LQ_WIDTH_4) {
-            for (int64_t i = 0; i < w->count / 2; ++i) {
-                unsigned u = q[i];
-                b[2 * i] = (unsigned char)(((u & 15u) ^ sign) - sign);
-                b[2 * i + 1] = (unsigned char)(((u >> 4) ^ sign) - sign);
-            }
-        } else {
-            for (int64_t i = 0; i < w->count; ++i) b[i] = (unsigned char)((q[i] ^ sign) - sign);
         }
     }
 }

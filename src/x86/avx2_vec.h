@@ -37,6 +37,12 @@ LQ_INLINE tile tile_of(itile i) {
     return t;
 }
 
+LQ_INLINE itile tile_bits(tile t) {
+    itile i;
+    EACH i.v[k] = _mm256_castps_si256(t.v[k]);
+    return i;
+}
+
 LQ_INLINE tile tile_subtract(tile a, tile b) {
     EACH a.v[k] = _mm256_sub_ps(a.v[k], b.v[k]);
     return a;
@@ -140,6 +146,45 @@ LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, i
     unsigned char buffer[TILE * 2];
     tile_store(real, buffer, 0, t);
     memcpy(x + i * 2, buffer, (size_t)n * 2);
+}
+
+/* To nearest; or toward zero, and then the last bit set where that was inexact. */
+LQ_INLINE __m128 narrow_doubles(__m256d d, bool odd) {
+    const __m128 f = _mm256_cvtpd_ps(d);
+    if (!odd) return f;
+    const __m256d sign = _mm256_set1_pd(-0.0);
+    const __m256d back = _mm256_cvtps_pd(f);
+    const __m256d away =
+        _mm256_cmp_pd(_mm256_andnot_pd(sign, back), _mm256_andnot_pd(sign, d), _CMP_GT_OQ);
+    const __m256d inexact = _mm256_cmp_pd(back, d, _CMP_NEQ_OQ);
+    /* The masks of 64 bits become -1 or 0 of 32, those of `away` in the lower half. */
+    const __m256 masks = _mm256_shuffle_ps(_mm256_castpd_ps(away), _mm256_castpd_ps(inexact), 0x88);
+    const __m256i both = _mm256_permute4x64_epi64(_mm256_castps_si256(masks), 0xd8);
+    const __m128i u = _mm_add_epi32(_mm_castps_si128(f), _mm256_castsi256_si128(both));
+    const __m128i last = _mm_srli_epi32(_mm256_extracti128_si256(both, 1), 31);
+    return _mm_castsi128_ps(_mm_or_si128(u, last));
+}
+
+LQ_INLINE tile tile_load_doubles(const unsigned char *x, int64_t i, bool odd) {
+    tile t;
+    EACH {
+        const double *from = (const double *)(const void *)(x + (i + k * LANES) * 8);
+        t.v[k] = _mm256_setr_m128(narrow_doubles(_mm256_loadu_pd(from), odd),
+                                  narrow_doubles(_mm256_loadu_pd(from + 4), odd));
+    }
+    return t;
+}
+
+LQ_INLINE void tile_store_doubles(unsigned char *y, int64_t i, tile t, double limit) {
+    const __m256d most = _mm256_set1_pd(limit);
+    const __m256d least = _mm256_set1_pd(-limit);
+    EACH {
+        double *to = (double *)(void *)(y + (i + k * LANES) * 8);
+        const __m256d a = _mm256_cvtps_pd(_mm256_castps256_ps128(t.v[k]));
+        const __m256d b = _mm256_cvtps_pd(_mm256_extractf128_ps(t.v[k], 1));
+        _mm256_storeu_pd(to, _mm256_max_pd(least, _mm256_min_pd(most, a)));
+        _mm256_storeu_pd(to + 4, _mm256_max_pd(least, _mm256_min_pd(most, b)));
+    }
 }
 
 LQ_INLINE itile itile_load(const int32_t *p) {
@@ -333,6 +378,15 @@ LQ_INLINE tile tile_max(tile x, tile hi) {
 LQ_INLINE tile tile_drop_nonfinite(tile x) {
     EACH x.v[k] = _mm256_add_ps(x.v[k], _mm256_sub_ps(x.v[k], x.v[k]));
     return x;
+}
+
+LQ_INLINE tile tile_quiet(tile t) {
+    const __m256 quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x00400000));
+    EACH {
+        const __m256 nan = _mm256_cmp_ps(t.v[k], t.v[k], _CMP_UNORD_Q);
+        t.v[k] = _mm256_or_ps(t.v[k], _mm256_and_ps(nan, quiet));
+    }
+    return t;
 }
 
 LQ_INLINE float tile_lowest(tile t) {

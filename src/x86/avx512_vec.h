@@ -38,6 +38,12 @@ LQ_INLINE tile tile_of(itile i) {
     return t;
 }
 
+LQ_INLINE itile tile_bits(tile t) {
+    itile i;
+    EACH i.v[k] = _mm512_castps_si512(t.v[k]);
+    return i;
+}
+
 LQ_INLINE tile tile_subtract(tile a, tile b) {
     EACH a.v[k] = _mm512_sub_ps(a.v[k], b.v[k]);
     return a;
@@ -126,6 +132,39 @@ LQ_INLINE itile itile_load_n(const int32_t *p, int64_t n) {
     itile t;
     EACH t.v[k] = _mm512_maskz_loadu_epi32(first_n(k, n), p + k * LANES);
     return t;
+}
+
+/* To nearest; or toward zero, and then the last bit set where that was inexact. */
+LQ_INLINE __m256 narrow_doubles(__m512d d, bool odd) {
+    if (!odd) return _mm512_cvtpd_ps(d);
+    const __m256i u =
+        _mm256_castps_si256(_mm512_cvt_roundpd_ps(d, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC));
+    const __m512d back = _mm512_cvtps_pd(_mm256_castsi256_ps(u));
+    const __mmask8 inexact = _mm512_cmp_pd_mask(back, d, _CMP_NEQ_OQ);
+    return _mm256_castsi256_ps(_mm256_mask_or_epi32(u, inexact, u, _mm256_set1_epi32(1)));
+}
+
+LQ_INLINE tile tile_load_doubles(const unsigned char *x, int64_t i, bool odd) {
+    tile t;
+    EACH {
+        const unsigned char *from = x + (i + k * LANES) * 8;
+        const __m256 a = narrow_doubles(_mm512_loadu_pd(from), odd);
+        const __m256 b = narrow_doubles(_mm512_loadu_pd(from + 64), odd);
+        t.v[k] = _mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
+    }
+    return t;
+}
+
+LQ_INLINE void tile_store_doubles(unsigned char *y, int64_t i, tile t, double limit) {
+    const __m512d most = _mm512_set1_pd(limit);
+    const __m512d least = _mm512_set1_pd(-limit);
+    EACH {
+        unsigned char *to = y + (i + k * LANES) * 8;
+        const __m512d a = _mm512_cvtps_pd(_mm512_castps512_ps256(t.v[k]));
+        const __m512d b = _mm512_cvtps_pd(_mm512_extractf32x8_ps(t.v[k], 1));
+        _mm512_storeu_pd(to, _mm512_max_pd(least, _mm512_min_pd(most, a)));
+        _mm512_storeu_pd(to + 64, _mm512_max_pd(least, _mm512_min_pd(most, b)));
+    }
 }
 
 LQ_INLINE itile itile_load(const int32_t *p) {
@@ -308,6 +347,15 @@ LQ_INLINE tile tile_max(tile x, tile hi) {
 LQ_INLINE tile tile_drop_nonfinite(tile x) {
     EACH x.v[k] = _mm512_add_ps(x.v[k], _mm512_sub_ps(x.v[k], x.v[k]));
     return x;
+}
+
+LQ_INLINE tile tile_quiet(tile t) {
+    const __m512 quiet = _mm512_castsi512_ps(_mm512_set1_epi32(0x00400000));
+    EACH {
+        const __mmask16 nan = _mm512_cmp_ps_mask(t.v[k], t.v[k], _CMP_UNORD_Q);
+        t.v[k] = _mm512_mask_or_ps(t.v[k], nan, t.v[k], quiet);
+    }
+    return t;
 }
 
 LQ_INLINE float tile_lowest(tile t) {

@@ -5,11 +5,13 @@ Needs Debian's python3-numpy, python3-torch and python3-onnx, and nothing else:
 
     /usr/bin/python3 tests/vectors/make_vectors.py
 
-  onnx/      the node tests of QuantizeLinear and DequantizeLinear that python3-onnx comes with
-  onnx_ref/  the same operators, computed here with numpy as the operators' text (opset 25) says,
+  onnx/      the node tests of QuantizeLinear, DequantizeLinear, QLinearMatMul and MatMulInteger that
+             python3-onnx comes with, and those of Cast between float32, float16 and float64
+  onnx_ref/  the first three of these operators, computed here with numpy as the operators' text (opset 25) says,
              for what that onnx is too old for: blocks, 16, 4 and 2 bits, precision. Half-width
              results are converted by PyTorch.
   torch/     tensors that PyTorch quantized and dequantized
+  ieee/      conversions between real types by numpy and PyTorch, bit patterns in and out
 
 Each case is a .safetensors file: arrays, and a JSON string under __metadata__.meta. Arrays of 4 and 2
 bits are there twice, one element a byte and packed, first element in the low bits. The
@@ -27,7 +29,8 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 SAFETENSORS = {"float32": "F32", "float16": "F16", "int8": "I8", "uint8": "U8", "int16": "I16",
-               "uint16": "U16", "int32": "I32", "int64": "I64"}
+               "uint16": "U16", "int32": "I32", "int64": "I64", "float64": "F64",
+               "uint32": "U32"}
 
 # name: bits, lowest, highest, numpy type of one element
 CODES = {"int8": (8, -128, 127, np.int8), "uint8": (8, 0, 255, np.uint8),
@@ -207,6 +210,42 @@ def ref_dequantize(random, name, dtype, shape, attrs, with_zero_point=True, real
     case.write("onnx_ref", name, "DequantizeLinear", attrs, source="numpy")
 
 
+def ref_qlinear_matmul(random, name, dtype, shapes, real, powers):
+    """y = saturate(round((a - za) @ (b - zb) * (sa * sb / sy) + zy)), the factor in the type of the
+    scales, the product with it in double, halves to even after the zero point is added."""
+    _, low, high, _ = CODES[dtype]
+    a, b = (random.randint(low, high + 1, shape) for shape in shapes)
+    za, zb, zy = (random.randint(low, high + 1, [1]) for _ in range(3))
+    acc = (a - za) @ (b - zb)
+    spread_of_y = np.float64(max(1, np.abs(acc).max())) / (high - low)
+    sa, sb = (np.exp(random.uniform(-5.0, -2.0, [1])).astype(real) for _ in range(2))
+    sy = (sa.astype(np.float64) * sb * spread_of_y).astype(real)
+    if powers:
+        sa, sb = np.array([2.0 ** -4]).astype(real), np.array([2.0 ** -3]).astype(real)
+        sy = np.array([2.0 ** (np.ceil(np.log2(spread_of_y)) - 7)]).astype(real)
+    factor = sa * sb / sy
+    assert factor.dtype == np.dtype(real) and np.isfinite(factor) and factor > 0
+    exact = acc.astype(np.float64) * factor.astype(np.float64) + zy
+    case = Case()
+    for key, kind, array in (("a", dtype, a), ("a_scale", real, sa), ("a_zero_point", dtype, za),
+                             ("b", dtype, b), ("b_scale", real, sb), ("b_zero_point", dtype, zb),
+                             ("y_scale", real, sy), ("y_zero_point", dtype, zy)):
+        case.input(key, kind, array)
+    case.output("y", dtype, np.clip(np.rint(exact), low, high).astype(np.int64))
+    case.write("onnx_ref", name, "QLinearMatMul", {}, source="numpy")
+
+
+def make_qlinear_matmul():
+    random = np.random.RandomState(3)
+    shapes = {"2d": ([7, 16], [16, 9]), "3d": ([2, 5, 12], [2, 12, 6])}
+    for dtype in ("int8", "uint8"):
+        for real in ("float32", "float16"):
+            for dims, pair in shapes.items():
+                for kind, powers in (("any", False), ("ties", True)):
+                    name = "qmm_%s_%s_%s_%s" % (dtype, real, dims, kind)
+                    ref_qlinear_matmul(random, name, dtype, pair, real, powers)
+
+
 def make_onnx_ref():
     random = np.random.RandomState(1)
     blocks = [{"axis": 0, "block_size": 2}, {"axis": 1, "block_size": 3},
@@ -228,18 +267,24 @@ def make_onnx_ref():
         ref_dequantize(random, "dq_int4_axis1_%s" % real, "int4", [3, 9], {"axis": 1}, real=real)
 
 
+CASTS = ["test_cast_%s_to_%s" % pair for pair in (
+    ("FLOAT", "FLOAT16"), ("FLOAT", "DOUBLE"), ("FLOAT16", "FLOAT"), ("FLOAT16", "DOUBLE"),
+    ("DOUBLE", "FLOAT"), ("DOUBLE", "FLOAT16"))]
+
+
 def make_onnx():
     """The node tests: values from the package, not from here."""
     from onnx.backend.test.case import node as node_tests
     # Importing a module registers its tests; others of this version do not import with this numpy.
-    for module in ("quantizelinear", "dequantizelinear"):
+    for module in ("quantizelinear", "dequantizelinear", "qlinearmatmul", "matmulinteger", "cast"):
         importlib.import_module("onnx.backend.test.case.node." + module)
     for test in sorted(node_tests._NodeTestCases, key=lambda t: t.name):
         graph = test.model.graph if test.model is not None else None
         if graph is None or len(graph.node) != 1:
             continue
         op = graph.node[0].op_type
-        if op not in ("QuantizeLinear", "DequantizeLinear"):
+        operators = ("QuantizeLinear", "DequantizeLinear", "QLinearMatMul", "MatMulInteger")
+        if op not in operators and test.name not in CASTS:
             continue
         inputs, outputs = test.data_sets[0]
         case = Case()
@@ -315,7 +360,82 @@ def make_torch():
             torch_per_channel(random, "any", dtype, axis, False)
 
 
+# ------------------------------------------------------------------------- conversions
+
+def midpoints(random, values, wide, count):
+    """Halfway between finite neighbors of a narrow type, and what lies next to that; both signs."""
+    values = np.unique(values[np.isfinite(values)].astype(np.float64))
+    i = np.sort(random.choice(len(values) - 1, count, replace=False))
+    i[:4], i[-4:] = np.arange(len(values) // 2 - 2, len(values) // 2 + 2), len(values) - 2
+    middle = ((values[i] + values[i + 1]) / 2).astype(wide)
+    up = np.nextafter(middle, wide(np.inf))
+    down = np.nextafter(middle, wide(-np.inf))
+    return np.concatenate([middle, up, down])
+
+
+def bits_of(array):
+    array = np.ascontiguousarray(array)
+    return array.view({2: np.uint16, 4: np.uint32, 8: np.uint64}[array.dtype.itemsize])
+
+
+def torch_bits(array, dtype):
+    rounded = torch.from_numpy(np.array(array)).to(dtype)
+    if dtype == torch.bfloat16:
+        return rounded.view(torch.int16).numpy().view(np.uint16)
+    return bits_of(rounded.numpy())
+
+
+def ieee_case(name, op, arrays):
+    write("ieee", name, arrays, {"name": name, "op": op, "source": "numpy %s, torch %s"
+                                 % (np.__version__, torch.__version__),
+                                 "nan_note": "payloads are implementation defined"})
+
+
+def make_ieee():
+    random = np.random.RandomState(3)
+    every = np.arange(1 << 16).astype(np.uint16)
+    f16 = every.view(np.float16).astype(np.float32)
+    bf16 = (every.astype(np.uint32) << 16).view(np.float32)
+    with np.errstate(all="ignore"):
+        edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 65504, 65519.996, 65520, -65520, 65536,
+                          3.3895314e38, 3.3961775e38, 3.4028235e38, 1e-45, -1e-45, 1.1754944e-38,
+                          5.9604645e-08, 2.9802322e-08, 2.980233e-08, 6.1035156e-05],
+                         np.float32)
+        noise = random.randint(0, 1 << 32, 600, dtype=np.uint64).astype(np.uint32)
+        x = np.concatenate([edges, midpoints(random, f16, np.float32, 400),
+                            midpoints(random, bf16, np.float32, 400), noise.view(np.float32)])
+        ieee_case("f32_to_f16_bf16", "f32 -> f16 / bf16, round to nearest even",
+                  {"x_bits": bits_of(x), "f16_numpy": bits_of(x.astype(np.float16)),
+                   "f16_torch": torch_bits(x, torch.float16),
+                   "bf16_torch": torch_bits(x, torch.bfloat16)})
+        some = np.unique(np.concatenate([random.randint(0, 1 << 16, 700), np.arange(0, 1 << 16, 1023),
+                                         [0x7bff, 0x7c00, 0xfc00, 0x7f7f, 0x7f80, 0xff80]]))
+        some = some.astype(np.uint16)
+        h = some.view(np.float16)
+        ieee_case("f16_to_f32_bf16_f64", "f16 -> f32 / bf16 / f64",
+                  {"x_bits": some, "f32_numpy": bits_of(h.astype(np.float32)),
+                   "bf16_torch": torch_bits(h, torch.bfloat16), "f64_numpy": h.astype(np.float64)})
+        b = (some.astype(np.uint32) << 16).view(np.float32)
+        ieee_case("bf16_to_f32_f16_f64", "bf16 -> f32 / f16 / f64",
+                  {"x_bits": some, "f32_numpy": bits_of(b), "f16_numpy": bits_of(b.astype(np.float16)),
+                   "f64_numpy": b.astype(np.float64)})
+        tiny = np.array([1e300, -1e300, 1e-300, 2.0 ** -25, 2.0 ** -150, 2.0 ** -1074, 2.0 ** 128])
+        floats = random.randint(0, 0x7f800000, 400).astype(np.uint32).view(np.float32)
+        between = np.nextafter(floats, np.float32(np.inf)).astype(np.float64)
+        between = (between + floats.astype(np.float64)) / 2
+        d = np.concatenate([edges.astype(np.float64), tiny, between,
+                            np.nextafter(between, np.inf), np.nextafter(between, -np.inf),
+                            midpoints(random, f16, np.float64, 400)])
+        # PyTorch goes from double to 16 bits through float32, so numpy alone speaks here.
+        ieee_case("f64_to_f16_f32", "f64 -> f16 / f32, directly",
+                  {"x": d, "f16_numpy": bits_of(d.astype(np.float16)),
+                   "f32_numpy": bits_of(d.astype(np.float32)),
+                   "f32_torch": torch_bits(d, torch.float32)})
+
+
 if __name__ == "__main__":
     make_onnx()
     make_onnx_ref()
+    make_qlinear_matmul()
     make_torch()
+    make_ieee()

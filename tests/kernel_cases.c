@@ -1,0 +1,136 @@
+#include "kernel_cases.h"
+#include <math.h>
+#include <string.h>
+
+static const float scales[] = {1.0f,      0.5f,       1.0f / 127,       0.1f,      0.0123f,
+                               3.0f,      1.9999999f, 0x1.fffc02p-112f, 0x1p-126f, 0x1p-149f,
+                               0x1p-101f, 0x1p-100f,  0x1.8p-100f,      0x1p100f,  0x1.8p100f,
+                               0x1p101f,  0x1.fp127f, -0.25f,           -1.0f / 8, 0x1.fffffep-1f,
+                               65504.0f};
+
+/* The largest finite values. */
+static const double largest[] = {FLT_MAX, 65504.0, 0x1.fep127, DBL_MAX};
+
+/* Half of the time none; every combination of switches, with offsets as the library makes them. */
+static void choose_rule(situation *s) {
+    s->by_rule = random_below(2);
+    s->rule = (lq_element_rule){.multiply = random_below(2),
+                                .precision = (lq_real)random_below(LQ_REALS),
+                                .rounding = (lq_rounding)random_below(LQ_ROUND_HALF_UP + 1),
+                                .nan = (lq_nan_code)random_below(LQ_NAN_CODE_0 + 1),
+                                .divide_back = random_below(2)};
+    if (random_below(2)) s->rule.precision = LQ_REAL_f32;
+    const bool inside = random_below(2);
+    const float fraction = random_below(2) ? 0.0f : (float)random_below(100) / 100.0f;
+    for (int i = 0; i < 256; ++i) {
+        s->back[i] = s->scale[i];
+        s->center[i] = (float)s->zero[i] + fraction;
+        s->offset[i] = inside ? s->center[i] : 0.0f;
+        if (s->rule.multiply && random_below(2)) s->scale[i] = 1.0f / s->scale[i];
+        if (s->by_rule && inside) s->zero[i] = 0;
+        if (s->by_rule && s->rule.rounding == LQ_ROUND_HALF_UP) {
+            s->offset[i] = s->center[i] - (float)s->qmin + 0.5f;
+            s->zero[i] = s->qmin;
+        }
+    }
+}
+
+void choose_parameters(situation *s) {
+    const int32_t half = s->row->shape == BY_PAIR ? 128 : 1 << (width_bits[s->width] - 1);
+    s->limit = random_below(2) && s->row->shape == BY_PAIR ? largest[s->width] : HUGE_VAL;
+    s->qmin = s->is_signed ? -half : 0;
+    s->qmax = s->is_signed ? half - 1 : 2 * half - 1;
+    if (random_below(3) == 0) s->qmin += s->qmax - s->qmin > 2;
+    for (int i = 0; i < 256; ++i) {
+        s->scale[i] = scales[random_below(sizeof scales / sizeof *scales)];
+        if (random_below(2)) s->scale[i] = 0.001f + (float)random_below(1000) / 7919.0f;
+        s->zero[i] = s->qmin + (int32_t)random_below((uint32_t)(s->qmax - s->qmin + 1));
+        s->multiplier[i] =
+            (int32_t)(random_bits() >> (random_below(2) ? 33 : 33 + random_below(31)));
+        s->shift[i] = (int32_t)random_below(62) - 31;
+        if (random_below(2)) s->shift[i] = -(int32_t)random_below(10);
+    }
+    /* In runs, ties are ties of the row's scale: often let all rows have the same. */
+    if (random_below(3)) {
+        for (int i = 1; i < 256; ++i) s->scale[i] = s->scale[0];
+        for (int i = 1; i < 256; ++i) s->multiplier[i] = s->multiplier[0];
+        for (int i = 1; i < 256; ++i) s->shift[i] = s->shift[0];
+    }
+    choose_rule(s);
+    /* Requantization has no such rules. */
+    if (has_accumulators(s)) s->by_rule = false;
+}
+
+/* The inputs that matter: random ones hide nearly every difference. */
+float input_value(const situation *s, int i) {
+    const uint32_t specials[] = {0,           0x80000000u, 0x7fc00000u, 0xffc00001u, 0x7f800001u,
+                                 0x7f800000u, 0xff800000u, 0x7f7fffffu, 0xff7fffffu, 1,
+                                 0x807fffffu, 0x00800000u, 0x3f800000u, 0x33000000u, 0x477ff000u};
+    const float scale = s->scale[i % 256];
+    float v;
+    switch (s->inputs) {
+    case 0: return lq_from_bits((uint32_t)random_bits());
+    case 1: return scale * ((float)(int32_t)(random_below(600)) - 300.0f) / 2.0f;
+    case 2:
+        v = scale * ((float)(int32_t)(random_below(600)) - 300.0f + 0.5f);
+        return lq_from_bits(lq_bits(v) + random_below(3) - 1u);
+    case 3: return lq_from_bits(specials[random_below(sizeof specials / sizeof *specials)]);
+    case 4: return lq_f16_to_f32((uint16_t)random_bits());
+    case 5: return lq_bf16_to_f32((uint16_t)random_bits());
+    case 6: return scale;
+    case 7:
+        if (random_below(40)) return scale * (float)random_below(1000) / 64.0f;
+        return lq_from_bits(specials[random_below(sizeof specials / sizeof *specials)]);
+    default: return i % 2 ? 1.5f : -2.5f;
+    }
+}
+
+/* Near what a float has, and that too: a second rounding would show. */
+static double input_double(const situation *s, int i) {
+    const float v = input_value(s, i);
+    const uint16_t half = (uint16_t)random_bits();
+    const uint64_t near = random_below(3) - 1u;
+    double d = lq_f32_to_f64(v);
+    if (random_below(3) == 0) d = lq_double_from_bits(random_bits());
+    if (random_below(3) == 0) d = lq_f32_to_f64(lq_f16_to_f32(half));
+    if (random_below(3) == 0) d = lq_f32_to_f64(lq_bf16_to_f32(half));
+    /* Halfway to the next value of the type, now and then. */
+    if (random_below(2)) d += d / 4096 * (1 << random_below(6));
+    return lq_double_from_bits(lq_bits_of_double(d) + near);
+}
+
+/* Large ones, the limits, small ones, and ties of a power of two. */
+static int32_t accumulator(const situation *s, int i) {
+    const int32_t limits[] = {INT32_MIN, INT32_MAX, INT32_MIN + 1, 1 << 30, -(1 << 30), 0, 1, -1};
+    const int32_t bits = (int32_t)(uint32_t)random_bits();
+    switch (s->inputs % 4) {
+    case 0: return bits;
+    case 1: return bits >> random_below(32);
+    case 2: return limits[random_below(sizeof limits / sizeof *limits)];
+    default: return ((bits >> 20) * 2 + 1) * (1 << (i % 12));
+    }
+}
+
+void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
+    for (int64_t i = 0; has_accumulators(s) && i < bytes / 4; ++i) {
+        const int32_t v = accumulator(s, (int)i);
+        memcpy(to + i * 4, &v, sizeof v);
+    }
+    if (has_accumulators(s)) return;
+    if (reads_codes(s) || by_width(s)) {
+        for (int64_t i = 0; i < bytes; ++i) to[i] = (unsigned char)random_bits();
+        return;
+    }
+    const int size = real_bytes[s->real];
+    for (int64_t i = 0; size == 8 && i < bytes / size; ++i) {
+        const double v = input_double(s, (int)i);
+        memcpy(to + i * size, &v, sizeof v);
+    }
+    for (int64_t i = 0; size < 8 && i < bytes / size; ++i) {
+        const float v = input_value(s, (int)i);
+        const uint16_t h = s->inputs == 0           ? (uint16_t)random_bits()
+                           : s->real == LQ_REAL_f16 ? lq_f32_to_f16(v)
+                                                    : lq_f32_to_bf16(v);
+        memcpy(to + i * size, size == 4 ? (const void *)&v : (const void *)&h, (size_t)size);
+    }
+}
