@@ -3,11 +3,15 @@
  *
  * Draws digits, trains a small network on them, saves its weights, quantizes them to 8, 4 and
  * 2 bits with scales per tensor, per channel and per block, and shows what is left: how many
- * fresh digits are still read correctly, in how many bytes.
+ * fresh digits are still read correctly, in how many bytes. Then runs the network on integers, with
+ * activations quantized as they come and by calibration, after rounding the weights and after
+ * training that knows of the rounding.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "aware.h"
+#include "integer.h"
 #include "quantize.h"
 #include "save.h"
 #include "train.h"
@@ -15,11 +19,14 @@
 struct options {
     const char *out;
     struct training training;
+    struct training aware; /* begins where the other ends */
     int tests;
 };
 
-static const struct options full = {"digits.safetensors", {10, 32768}, 5000};
-static const struct options quick = {"digits.safetensors", {3, 4096}, 1000};
+static const struct options full = {
+    "digits.safetensors", {10, 32768, 0.05f, 1}, {3, 32768, 0.02f, 4}, 5000};
+static const struct options quick = {
+    "digits.safetensors", {3, 4096, 0.05f, 1}, {2, 4096, 0.02f, 4}, 1000};
 
 static const char usage[] =
     "usage: digits [--quick] [--out FILE]\n"
@@ -95,6 +102,53 @@ static int show_table(const struct network *network, int tests) {
     return 0;
 }
 
+/* One row of the second table. */
+static int show_ways(const char *name, const struct network *rounded, const struct network *trained,
+                     const lq_scheme *scheme, int tests) {
+    static struct integer_network integer;
+    const struct network *networks[] = {rounded, trained};
+
+    printf("%-8s", name);
+    for (int n = 0; n < 2; n++) {
+        if (integer_make(networks[n], scheme, &integer)) return -1;
+        for (int way = DYNAMIC; way <= STATIC; way++) {
+            double right = integer_accuracy(&integer, (enum way)way, tests);
+
+            if (right < 0) return -1;
+            printf("  %8.2f %%", 100.0 * right);
+        }
+    }
+    printf("\n");
+    return 0;
+}
+
+static int show_integer_table(const struct network *network, const struct options *options) {
+    /* Bytes hold the codes of all widths; a range makes them narrower. */
+    static const struct {
+        const char *name;
+        int32_t most;
+    } widths[] = {{"int8", 127}, {"int4", 7}, {"int3", 3}, {"int2", 1}};
+    static struct network aware;
+
+    printf("\nThe same on integers, with activations of 8 bits and a scale for each output:\n\n");
+    printf("%-8s  %-22s  %-22s\n", "", "weights rounded", "weights trained for it");
+    printf("%-8s  %10s  %10s  %10s  %10s\n", "weights", "dynamic", "static", "dynamic", "static");
+    for (size_t w = 0; w < sizeof widths / sizeof widths[0]; w++) {
+        lq_scheme scheme = lq_symmetric(LQ_S8, lq_per_channel(0));
+
+        scheme.qmin = -widths[w].most;
+        scheme.qmax = widths[w].most;
+        aware = *network;
+        fflush(stdout);
+        if (train_aware(&aware, &options->aware, &scheme)) return -1;
+        if (show_ways(widths[w].name, network, &aware, &scheme, options->tests)) return -1;
+    }
+    printf(
+        "\nDynamic: each image's activations get a scale of their own. Static: all have the one\n"
+        "that calibration chose, and integers go from layer to layer.\n");
+    return 0;
+}
+
 /* Returns 1 to go on, 0 when there is nothing more to do, -1 for a wrong command line. */
 static int read_options(int argc, char **argv, struct options *options) {
     const char *out = full.out;
@@ -125,11 +179,13 @@ static int run(const struct options *options) {
 
     show_samples();
     fflush(stdout);
-    train(&network, &options->training);
+    network_init(&network, &(struct random){options->training.seed});
+    if (train(&network, &options->training, NULL)) return -1;
     if (network_save(&network, options->out)) return -1;
     printf("\n%d weights and %d biases, saved in %s.\n", WEIGHTS, BIASES, options->out);
     printf("How many of %d fresh digits the network reads correctly:\n\n", options->tests);
-    return show_table(&network, options->tests);
+    if (show_table(&network, options->tests)) return -1;
+    return show_integer_table(&network, options);
 }
 
 int main(int argc, char **argv) {

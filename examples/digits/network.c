@@ -61,14 +61,19 @@ void network_forward(const struct network *network, const float image[IMAGE_PIXE
     layer_forward(network, 2, activations->hidden_2, activations->scores);
 }
 
-int network_classify(const struct network *network, const float image[IMAGE_PIXELS]) {
-    struct activations activations;
+int highest_score(const float scores[CLASSES]) {
     int best = 0;
 
-    network_forward(network, image, &activations);
     for (int i = 1; i < CLASSES; i++)
-        if (activations.scores[i] > activations.scores[best]) best = i;
+        if (scores[i] > scores[best]) best = i;
     return best;
+}
+
+int network_classify(const struct network *network, const float image[IMAGE_PIXELS]) {
+    struct activations activations;
+
+    network_forward(network, image, &activations);
+    return highest_score(activations.scores);
 }
 
 /*

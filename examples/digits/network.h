@@ -47,7 +47,8 @@ void network_init(struct network *network, struct random *random);
 void network_forward(const struct network *network, const float image[IMAGE_PIXELS],
                      struct activations *activations);
 
-/* The digit with the highest score. */
+/* The digit with the highest score; of an image's scores, and for an image. */
+int highest_score(const float scores[CLASSES]);
 int network_classify(const struct network *network, const float image[IMAGE_PIXELS]);
 
 /*
