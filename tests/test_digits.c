@@ -131,6 +131,40 @@ static void test_accuracy(void **state) {
     }
 }
 
+/* Of the second table: dynamic and static, with rounded weights and with trained ones. */
+static void find_ways(const char *type, double right[4]) {
+    const char *table = strstr(output, "weights trained for it");
+    const char *line;
+    char start[16];
+
+    assert_non_null(table);
+    snprintf(start, sizeof start, "\n%s ", type);
+    line = strstr(table, start);
+    assert_non_null(line);
+    assert_int_equal(sscanf(line + strlen(start), " %lf %% %lf %% %lf %% %lf %%", &right[0],
+                            &right[1], &right[2], &right[3]),
+                     4);
+}
+
+static void test_ways(void **state) {
+    static const char *const types[] = {"int8", "int4", "int3", "int2"};
+    struct row real = find_row(output, "float32", "-");
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        double right[4];
+
+        find_ways(types[i], right);
+        /* Activations of 8 bits cost little, wherever their scales come from. */
+        assert_true(fabs(right[0] - right[1]) <= 2.0);
+        assert_true(fabs(right[2] - right[3]) <= 2.0);
+        if (i == 0) assert_true(fabs(right[0] - real.accuracy) <= 1.0);
+        /* Two bits lose nearly everything, and training brings most of it back. */
+        if (i == 3) assert_true(right[3] >= right[1] + 20.0);
+        assert_true(right[3] >= right[1] - 2.0);
+    }
+}
+
 static void test_weights(void **state) {
     tf_file *file = open_weights();
     int64_t inputs = 0;
@@ -274,10 +308,10 @@ static void test_failures(void **state) {
 
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_accuracy), cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_sqnr),
-        cmocka_unit_test(test_progress), cmocka_unit_test(test_same_again),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_accuracy),   cmocka_unit_test(test_weights),
+        cmocka_unit_test(test_sizes),      cmocka_unit_test(test_sqnr),
+        cmocka_unit_test(test_ways),       cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_same_again), cmocka_unit_test(test_failures),
     };
 
     char *program = argc == 2 ? realpath(argv[1], NULL) : NULL;
