@@ -200,16 +200,25 @@ lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
     return status ? lq_refuse(call, status, 2, -1) : LQ_OK;
 }
 
-void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
-    const lq_tensor *t[] = {x, codes};
-    lq_geometry *g = &call->geometry;
-    memset(g, 0, sizeof *g);
-    call->tensor[LQ_X] = x;
-    call->tensor[LQ_CODES] = codes;
+/* Of the strides, only those of the axes there are will be looked at. */
+static void begin_geometry(lq_geometry *g, const lq_call *call, const lq_tensor *x) {
     g->rank = x->rank;
     g->shape = x->shape;
     g->extent = call->extent;
     g->grid = call->grid;
+    g->row_major = false;
+    for (int o = 0; o < LQ_OPERANDS; ++o) {
+        g->origin[o] = 0;
+        for (int i = 0; i < x->rank; ++i) g->stride[o][i] = 0;
+    }
+}
+
+void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
+    const lq_tensor *t[] = {x, codes};
+    lq_geometry *g = &call->geometry;
+    begin_geometry(g, call, x);
+    call->tensor[LQ_X] = x;
+    call->tensor[LQ_CODES] = codes;
     g->leading = LQ_CODES;
     for (int i = 0; i < x->rank; ++i) {
         call->extent[i] = x->shape[i] > 0 ? x->shape[i] : 1;
@@ -235,11 +244,7 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
     lq_status status =
         lq_check_block(t[leading], &a->scheme->block, call->extent, call->grid, &blocks);
     if (status) return lq_refuse(call, status, a->scheme_position, -1);
-    memset(g, 0, sizeof *g);
-    g->rank = t[leading]->rank;
-    g->shape = t[leading]->shape;
-    g->extent = call->extent;
-    g->grid = call->grid;
+    begin_geometry(g, call, t[leading]);
     g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
     const bool empty = lq_elements(t[leading]) == 0;
     const int operands = operands_of(a);

@@ -1,6 +1,8 @@
 #include "scheme.h"
 #include "numeric.h"
 #include "tensor.h"
+#include <stddef.h>
+#include <string.h>
 
 static int32_t smaller(int32_t a, int32_t b) {
     return a < b ? a : b;
@@ -69,8 +71,31 @@ static void apply_clamp(const lq_scheme *scheme, lq_rule *rule) {
     rule->code_max = (int32_t)rule->code->max;
 }
 
+/* Most schemes have none, and a call should cost them little. */
+static bool has_switches(const lq_scheme *s) {
+    enum { FIRST = offsetof(lq_scheme, quotient), WORDS = (sizeof *s - FIRST) / 8 };
+    uint64_t word[WORDS];
+    uint64_t any = 0;
+    memcpy(word, (const char *)s + FIRST, sizeof word);
+    for (int i = 0; i < WORDS; ++i) any |= word[i];
+    return any != 0;
+}
+
 /* After the mapping, which may have narrowed the range. */
 static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
+    if (!has_switches(s)) {
+        *rule = (lq_rule){.mapping = rule->mapping,
+                          .code = rule->code,
+                          .qmin = rule->qmin,
+                          .qmax = rule->qmax,
+                          .code_min = rule->qmin,
+                          .code_max = rule->qmax,
+                          .zero = rule->zero,
+                          .middle = rule->middle,
+                          .steps = rule->steps,
+                          .plain = true};
+        return LQ_OK;
+    }
     const lq_type_info *precision = lq_type_find(s->precision ? s->precision : LQ_F32);
     if (!known_switches(s)) return LQ_ERROR_ENUM;
     if (s->codes_from >= LQ_FROM_MULTIPLIER && s->quotient == LQ_QUOTIENT_DIVIDE) {
