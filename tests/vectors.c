@@ -279,6 +279,38 @@ void check_fake_quantize(struct vector_case *c, const lq_scheme *scheme, const l
     }
 }
 
+/* A matrix for each index before the axis: its rows are the axis, its columns all that follows. */
+static lq_status dequantize_accumulators(const lq_tensor *acc, const lq_tensor *scale, int32_t axis,
+                                         const lq_tensor *x) {
+    const int64_t rows = elements_of(scale), all = elements_of(acc);
+    int64_t matrices = 1;
+    lq_product product;
+    lq_status status = lq_product_init(&product, sizeof product);
+    for (int32_t i = 0; rows > 1 && i < axis; ++i) matrices *= acc->shape[i];
+    product.row_scale = scale;
+    for (int64_t m = 0; m < matrices && !status; ++m) {
+        lq_tensor a = lq_matrix(acc->data, LQ_S32, rows, all / matrices / rows);
+        lq_tensor y = lq_matrix(x->data, x->type, rows, all / matrices / rows);
+        a.offset = y.offset = m * (all / matrices);
+        a.size = acc->size;
+        y.size = x->size;
+        status = lq_dequantize_accumulators(&a, &product, &y, NULL);
+    }
+    return status;
+}
+
+void check_accumulators(struct vector_case *c, const lq_tensor *acc, const lq_tensor *scale,
+                        int32_t axis, const lq_tensor *x) {
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i) {
+        if (!use_level(i)) continue;
+        const lq_tensor out = empty_like(c, x);
+        if (succeeded(c, "lq_dequantize_accumulators",
+                      dequantize_accumulators(acc, scale, axis, &out)))
+            compare(c, "lq_dequantize_accumulators", x, &out);
+    }
+}
+
 void check_pack(struct vector_case *c, const lq_tensor *bytes, const lq_tensor *packed) {
     c->comparisons += 2;
     for (int i = 0; i < LEVELS; ++i) {

@@ -106,6 +106,9 @@ void check_dequantize(struct vector_case *c, const lq_scheme *scheme, const lq_t
                       const lq_tensor *scale, const lq_tensor *zero_point, const lq_tensor *x);
 void check_fake_quantize(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
                          const lq_tensor *scale, const lq_tensor *zero_point, const lq_tensor *y);
+/* `axis` has a scale for each index where there are several. */
+void check_accumulators(struct vector_case *c, const lq_tensor *acc, const lq_tensor *scale,
+                        int32_t axis, const lq_tensor *x);
 void check_pack(struct vector_case *c, const lq_tensor *bytes, const lq_tensor *packed);
 void check_calibrate(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
                      const lq_tensor *scale, const lq_tensor *zero_point);

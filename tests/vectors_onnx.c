@@ -105,6 +105,22 @@ static lq_profile profile_of(const cJSON *attrs, const struct operand *scale) {
                                            : LQ_PROFILE_ONNX;
 }
 
+/* DequantizeLinear of int32, which has no zero point: accumulators, with scales by row. */
+static void run_accumulators(struct vector_case *c, const struct operand *acc,
+                             const struct operand *scale, const struct operand *zero_point,
+                             const struct operand *output) {
+    const cJSON *attrs = cJSON_GetObjectItemCaseSensitive(c->meta, "attrs");
+    int32_t axis = (int32_t)number_of(attrs, "axis", 1);
+    if (zero_point->key || has_key(attrs, "block_size") || !is_real(output) || !is_real(scale)) {
+        vector_fail(c, "int32 with zero points, in blocks, or to another type");
+        return;
+    }
+    const lq_tensor a = view_of(c, acc->key, "", LQ_S32, acc->rank, acc->shape);
+    const lq_tensor s = parameter_of(c, scale, 1), x = tensor_of(c, output, 1);
+    if (axis < 0) axis += acc->rank;
+    check_accumulators(c, &a, &s, axis, &x);
+}
+
 static void run_linear(struct vector_case *c, int quantizes) {
     const cJSON *attrs = cJSON_GetObjectItemCaseSensitive(c->meta, "attrs");
     struct operand input, scale, zero_point, output;
@@ -116,8 +132,8 @@ static void run_linear(struct vector_case *c, int quantizes) {
             !strncmp(codes->dtype_name, "float8", 6) || !strncmp(codes->dtype_name, "float4", 6);
         if (known)
             vector_skip(c, "codes of float8 or float4");
-        else if (strcmp(codes->dtype_name, "int32") == 0)
-            vector_skip(c, "codes of int32");
+        else if (strcmp(codes->dtype_name, "int32") == 0 && !quantizes)
+            run_accumulators(c, codes, &scale, &zero_point, reals);
         else
             vector_fail(c, "codes of %s", codes->dtype_name);
         return;

@@ -213,6 +213,24 @@ def ref_dequantize(random, name, dtype, shape, attrs, with_zero_point=True, real
     case.write("onnx_ref", name, "DequantizeLinear", attrs, source="numpy")
 
 
+def ref_dequantize_int32(random, name, shape, attrs, real="float32"):
+    """Accumulators, which have no zero point; beyond 2^24 they are rounded to float32 first."""
+    attrs = dict(attrs)
+    scale, _ = random_parameters(random, parameter_shape(shape, attrs), "int8")
+    x = random.randint(-2 ** 31, 2 ** 31, shape) >> random.randint(0, 31, shape)
+    case = Case()
+    case.input("x", "int32", x)
+    case.input("x_scale", "float32", scale)
+    y = dequantize(x, scale, np.zeros_like(x), {}) if "axis" not in attrs else \
+        x.astype(np.float32) * spread(scale, x, attrs)
+    if real == "float16":
+        attrs["output_dtype"] = ONNX_TYPES[real]
+        with np.errstate(over="ignore"):
+            y = y.astype(np.float16)
+    case.output("y", real, y)
+    case.write("onnx_ref", name, "DequantizeLinear", attrs, source="numpy")
+
+
 def ref_qlinear_matmul(random, name, dtype, shapes, real, powers):
     """y = saturate(round((a - za) @ (b - zb) * (sa * sb / sy) + zy)), the factor in the type of the
     scales, the product with it in double, halves to even after the zero point is added."""
@@ -268,6 +286,10 @@ def make_onnx_ref():
         ref_quantize(random, "q_%s_uint4_pt_precF32" % real, "uint4", [65], {}, real=real)
         ref_dequantize(random, "dq_uint16_pt_%s" % real, "uint16", [257], {}, real=real)
         ref_dequantize(random, "dq_int4_axis1_%s" % real, "int4", [3, 9], {"axis": 1}, real=real)
+    random = np.random.RandomState(11)
+    ref_dequantize_int32(random, "dq_int32_pt", [101], {})
+    ref_dequantize_int32(random, "dq_int32_axis1", [3, 5, 4], {"axis": 1})
+    ref_dequantize_int32(random, "dq_int32_axis-1_float16", [4, 7], {"axis": -1}, "float16")
 
 
 CASTS = ["test_cast_%s_to_%s" % pair for pair in (
