@@ -53,7 +53,7 @@ static double value_of(const surrogate *f, double scale, double zero) {
 
 static void check_slope(lq_quotient quotient, double s0, int32_t zero, float factor) {
     enum { N = 500 };
-    float x[N], y[N], g[N], scale = (float)s0, grad_scale, grad_zero;
+    float x[N], y[N], g[N], scale = (float)s0, grad_scale = 0, grad_zero = 0;
     lq_scheme scheme = lq_affine(LQ_S8, lq_per_tensor());
     const double step = quotient == LQ_QUOTIENT_MULTIPLIER ? 1 / s0 : s0;
     scheme.quotient = quotient;
@@ -252,7 +252,7 @@ static void test_not_a_number(void **state) {
     enum { N = 8 };
     const float in[N] = {NAN, INFINITY, -INFINITY, 3.0f, 3.0f, 300.0f, 0.0f, -1.25f};
     const float up[N] = {NAN, 1.0f, -2.0f, 0.5f, -INFINITY, 4.0f, 1.0f, -2.0f};
-    float s = 0.5f, out[N], gs, gz;
+    float s = 0.5f, out[N], gs = 0, gz = 0;
     int32_t z = 3;
     (void)state;
     const lq_scheme scheme = lq_affine(LQ_S8, lq_per_tensor());

@@ -133,7 +133,7 @@ static void test_sums_of_large_tensors(void **state) {
 static void test_sums_saturate(void **state) {
     enum { N = 70000 };
     uint16_t *room = malloc(2 * N);
-    int32_t sum[1];
+    int32_t sum[1] = {0};
     (void)state;
     const lq_tensor sums = lq_vector(sum, LQ_S32, 1);
     const lq_scheme high = lq_affine(LQ_U16, lq_per_tensor());
@@ -364,7 +364,7 @@ static void test_large_products(void **state) {
 static void test_far_tie(void **state) {
     enum { N = 99 };
     static const float above = 0x1p60f + 0x1p37f;
-    int32_t acc[N];
+    int32_t acc[N] = {0};
     float got[N];
     const int32_t zero = 1 << 15, row_sum = -(1 << 21), column_sum = 0;
     const lq_tensor a = lq_matrix(acc, LQ_S32, 1, N), x = lq_matrix(got, LQ_F32, 1, N);

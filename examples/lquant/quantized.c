@@ -30,9 +30,10 @@ static const char *integer_dtype(lq_type type) {
 }
 
 static char *joined(const char *name, const char *suffix) {
-    const size_t size = strlen(name) + strlen(suffix) + 1;
-    char *text = need(malloc(size));
-    snprintf(text, size, "%s%s", name, suffix);
+    const size_t length = strlen(name), more = strlen(suffix) + 1;
+    char *text = need(malloc(length + more));
+    memcpy(text, name, length);
+    memcpy(text + length, suffix, more);
     return text;
 }
 

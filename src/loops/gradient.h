@@ -72,7 +72,7 @@ LQ_INLINE void contributions(const lq_grad_work *w, const lq_element_rule *rule,
         const double out = ((double)code - (double)p->center[k]) * p->outside[k];
         piece->term[to + i] = within ? in : out;
         piece->used[to + i] = number ? g : 0.0f;
-        piece->outer[to + i] = number & !within ? g : 0.0f;
+        piece->outer[to + i] = (number & !within) ? g : 0.0f;
         keep(real, grad_y, piece->kept, i, within ? 0xffffffffu : 0u);
     }
 }
