@@ -12,10 +12,10 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <pthread.h>
 
 #include "float_oracle.h"
 #include "naive.h"
+#include "pools.h"
 #include "random_views.h"
 
 static const lq_type types[FLOAT_FORMATS] = {LQ_F32, LQ_F16, LQ_BF16, LQ_F64};
@@ -247,34 +247,6 @@ static void test_refusals(void **state) {
 }
 
 /* ------------------------------------------------------------------ threads */
-
-typedef struct share {
-    lq_task *task;
-    void *argument;
-    int64_t first, tasks, step;
-} share;
-
-static int64_t tasks_seen;
-
-static void *run_share(void *context) {
-    const share *s = context;
-    for (int64_t i = s->tasks - 1 - s->first; i >= 0; i -= s->step) s->task(s->argument, i);
-    return NULL;
-}
-
-/* As many threads as *pool says, each from the end down. */
-static int32_t on_threads(void *pool, lq_task *task, void *argument, int64_t tasks) {
-    const int n = *(const int *)pool;
-    pthread_t threads[8];
-    share shares[8];
-    tasks_seen = tasks;
-    for (int t = 0; t < n; ++t) {
-        shares[t] = (share){task, argument, t, tasks, n};
-        if (pthread_create(&threads[t], NULL, run_share, &shares[t]) != 0) return 1;
-    }
-    for (int t = 0; t < n; ++t) pthread_join(threads[t], NULL);
-    return 0;
-}
 
 enum { MANY = 7 * 40009 };
 

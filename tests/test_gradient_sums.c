@@ -9,8 +9,8 @@
 #include <cmocka.h>
 
 #include "libquant.h"
+#include "pools.h"
 #include <math.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -92,39 +92,6 @@ static void test_finite_differences(void **state) {
 }
 
 /* -------------------------------------------------------------------- tasks */
-
-typedef struct worker {
-    lq_task *task;
-    void *argument;
-    int64_t first, tasks, step;
-} worker;
-
-static int64_t tasks_seen;
-
-static void *work(void *context) {
-    const worker *w = context;
-    for (int64_t i = w->first; i < w->tasks; i += w->step) w->task(w->argument, i);
-    return NULL;
-}
-
-static int32_t on_threads(void *pool, lq_task *task, void *argument, int64_t tasks) {
-    enum { MOST = 8 };
-    const int n = *(const int *)pool;
-    pthread_t threads[MOST];
-    worker workers[MOST];
-    tasks_seen = tasks;
-    for (int t = 0; t < n; ++t) {
-        workers[t] = (worker){task, argument, t, tasks, n};
-        if (pthread_create(&threads[t], NULL, work, &workers[t]) != 0) return 1;
-    }
-    for (int t = 0; t < n; ++t) pthread_join(threads[t], NULL);
-    return 0;
-}
-
-static int32_t none(void *pool, lq_task *task, void *argument, int64_t tasks) {
-    (void)pool, (void)task, (void)argument, (void)tasks;
-    return 0;
-}
 
 enum { DIMS = 3, MOST_ELEMENTS = 1 << 19 };
 

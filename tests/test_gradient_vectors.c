@@ -7,9 +7,6 @@
  * negative. Where its code for an element differs, or its zero point, it is not compared; the test
  * says how often.
  */
-#define _POSIX_C_SOURCE 200809L /* scandir */
-
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +18,7 @@
 #include <cmocka.h>
 
 #include "libquant.h"
-#include "tensor_file.h"
+#include "vector_files.h"
 
 enum { MOST = 4096, BLOCKS = 64 };
 
@@ -199,41 +196,23 @@ static void check_file(const struct fake_file *f) {
     tally.files += 1;
 }
 
-static void run_file(const char *path) {
+static void run_file(const char *path, tf_file *file, const cJSON *meta, void *context) {
     static struct fake_file f;
-    char message[512] = "";
+    const char *family = vectors_text(meta, "family");
+    (void)context;
+    /* Some have the values alone. */
+    if (!family || strncmp(family, "fq_", 3) != 0 || !tf_find(file, "grad_out")) return;
     memset(&f, 0, sizeof f);
     f.path = path;
-    f.file = tf_open(path, message, sizeof message);
-    if (!f.file) fail_msg("%s: %s", path, message);
-    const cJSON *text = cJSON_GetObjectItemCaseSensitive(f.file->metadata, "meta");
-    cJSON *meta = cJSON_Parse(cJSON_GetStringValue(text));
-    const char *family = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(meta, "family"));
-    if (!family) fail_msg("%s has no family", path);
-    /* Some have the values alone. */
-    if (tf_find(f.file, "grad_out")) {
-        read_file(&f, meta, family);
-        check_file(&f);
-    }
-    cJSON_Delete(meta);
-    tf_close(f.file);
+    f.file = file;
+    read_file(&f, meta, family);
+    check_file(&f);
 }
 
-/* Of DIRECTORY/torch all files of these families; returns 0 where there is no such folder. */
+/* Returns 0 where the directory cannot be read. */
 static int run_directory(const char *directory) {
-    char folder[2048];
-    struct dirent **entries;
-    snprintf(folder, sizeof folder, "%s/torch", directory);
-    const int count = scandir(folder, &entries, NULL, alphasort);
     memset(&tally, 0, sizeof tally);
-    if (count < 0) return 0;
-    for (int i = 0; i < count; ++i) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (strncmp(entries[i]->d_name, "fq_", 3) == 0) run_file(path);
-        free(entries[i]);
-    }
-    free(entries);
+    if (!vectors_each(directory, run_file, NULL)) return 0;
     print_message("%s: %d files, %d elements of grad_x equal, %d with another code; %d sums near, "
                   "%d blocks left out\n",
                   directory, tally.files, tally.elements, tally.other_codes, tally.sums,

@@ -6,9 +6,6 @@
  * LQ_TEST_VECTORS_DIR  the project's own set; must be there
  * LQ_VECTORS           a directory of more of the same form; unset or empty: none
  */
-#define _POSIX_C_SOURCE 200809L /* scandir */
-
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,7 +16,7 @@
 #include <cmocka.h>
 
 #include "naive.h"
-#include "tensor_file.h"
+#include "vector_files.h"
 
 enum { MOST = 1 << 16 };
 
@@ -162,7 +159,8 @@ static void run_integer(const struct vector_file *f, struct tally *tally) {
     ++tally->corrected;
 }
 
-static void run_file(const char *path, struct tally *tally) {
+static void run_file(const char *path, void *context) {
+    struct tally *tally = context;
     char message[512] = "";
     struct vector_file f = {.path = path, .file = tf_open(path, message, sizeof message)};
     if (!f.file) fail_msg("%s: %s", path, message);
@@ -175,27 +173,6 @@ static void run_file(const char *path, struct tally *tally) {
     tf_close(f.file);
 }
 
-/* All files below `path`; returns 0 where it cannot be read. */
-static int run_directory(const char *path, struct tally *tally, int depth) {
-    struct dirent **entries;
-    const int count = scandir(path, &entries, NULL, alphasort);
-    if (count < 0) return 0;
-    for (int i = 0; i < count; ++i) {
-        char below[4096];
-        const char *name = entries[i]->d_name, *end = strrchr(name, '.');
-        const int length = snprintf(below, sizeof below, "%s/%s", path, name);
-        assert_true(length > 0 && length < (int)sizeof below);
-        if (end && strcmp(end, ".safetensors") == 0) {
-            run_file(below, tally);
-        } else if (name[0] != '.' && depth < 4) {
-            run_directory(below, tally, depth + 1);
-        }
-        free(entries[i]);
-    }
-    free(entries);
-    return 1;
-}
-
 static void print_tally(const char *path, const struct tally *t) {
     print_message("%s: %d of QLinearMatMul, %d of MatMulInteger, %d left out\n", path,
                   t->requantized, t->corrected, t->left_out);
@@ -205,7 +182,7 @@ static void test_own_vectors(void **state) {
     const char *path = getenv("LQ_TEST_VECTORS_DIR");
     struct tally tally = {0, 0, 0};
     (void)state;
-    if (!path || !run_directory(path, &tally, 0)) {
+    if (!path || !vector_paths_each(path, run_file, &tally)) {
         fail_msg("LQ_TEST_VECTORS_DIR does not name the project's tests/vectors");
     }
     print_tally(path, &tally);
@@ -220,7 +197,7 @@ static void test_more_vectors(void **state) {
         print_message("skipped: no further vectors, LQ_VECTORS is not set\n");
         skip();
     }
-    if (!run_directory(path, &tally, 0)) fail_msg("%s cannot be read", path);
+    if (!vector_paths_each(path, run_file, &tally)) fail_msg("%s cannot be read", path);
     print_tally(path, &tally);
     assert_true(tally.requantized > 0);
 }

@@ -8,9 +8,9 @@
 #include <cmocka.h>
 
 #include "guarded.h"
+#include "pools.h"
 #include "libquant.h"
 #include <math.h>
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,52 +18,12 @@
 
 /* ------------------------------------------------------------------- pools */
 
-static int64_t tasks_seen; /* by the last parallel_for */
-
-static int32_t in_reverse(void *pool, lq_task *task, void *argument, int64_t tasks) {
-    (void)pool;
-    tasks_seen = tasks;
-    for (int64_t i = tasks; i-- > 0;) task(argument, i);
-    return 0;
-}
-
 static int32_t interleaved(void *pool, lq_task *task, void *argument, int64_t tasks) {
     (void)pool;
     tasks_seen = tasks;
     for (int64_t start = 0; start < 7; ++start) {
         for (int64_t i = start; i < tasks; i += 7) task(argument, i);
     }
-    return 0;
-}
-
-typedef struct worker {
-    lq_task *task;
-    void *argument;
-    int64_t first, tasks, step;
-} worker;
-
-static void *work(void *context) {
-    const worker *w = context;
-    for (int64_t i = w->first; i < w->tasks; i += w->step) w->task(w->argument, i);
-    return NULL;
-}
-
-static int32_t on_threads(void *pool, lq_task *task, void *argument, int64_t tasks) {
-    enum { MOST = 8 };
-    const int n = *(const int *)pool;
-    pthread_t threads[MOST];
-    worker workers[MOST];
-    tasks_seen = tasks;
-    for (int t = 0; t < n; ++t) {
-        workers[t] = (worker){task, argument, t, tasks, n};
-        if (pthread_create(&threads[t], NULL, work, &workers[t]) != 0) return 1;
-    }
-    for (int t = 0; t < n; ++t) pthread_join(threads[t], NULL);
-    return 0;
-}
-
-static int32_t none(void *pool, lq_task *task, void *argument, int64_t tasks) {
-    (void)pool, (void)task, (void)argument, (void)tasks;
     return 0;
 }
 

@@ -4,9 +4,6 @@
  *
  * LQ_VECTORS  a directory with a folder `ggml` of such blocks; unset or empty: those are left out
  */
-#define _POSIX_C_SOURCE 200809L /* scandir */
-
-#include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
 #include <setjmp.h>
@@ -20,7 +17,7 @@
 
 #include "naive.h"
 #include "systems.h"
-#include "tensor_file.h"
+#include "vector_files.h"
 
 enum { ROWS = 96, WIDTH = 32, COUNT = ROWS * WIDTH, ROUNDS = 60, MOST = 1 << 19 };
 
@@ -338,46 +335,38 @@ static void check_ggml(const struct format *f, const tf_file *file, const char *
     }
 }
 
-static int check_ggml_file(const char *folder, const char *name) {
+static void check_ggml_file(const char *path, void *context) {
     static const struct format formats[] = {{"q4_0__", 18, LQ_PROFILE_GGML_Q4_0, LQ_U4},
                                             {"q4_0__", 18, LQ_PROFILE_GGML_Q4_0, LQ_S4},
                                             {"q5_0__", 22, LQ_PROFILE_GGML_Q5_0, LQ_U8},
                                             {"q5_0__", 22, LQ_PROFILE_GGML_Q5_0, LQ_S8},
                                             {"q8_0__", 34, LQ_PROFILE_GGML_Q8_0, LQ_S8}};
-    char path[4400], message[512];
-    int checks = 0;
+    const char *name = strrchr(path, '/') + 1;
+    char message[512];
+    int *checks = context;
     for (size_t i = 0; i < sizeof formats / sizeof *formats; ++i) {
         if (strncmp(name, formats[i].prefix, strlen(formats[i].prefix)) != 0) continue;
-        snprintf(path, sizeof path, "%s/%s", folder, name);
         tf_file *file = tf_open(path, message, sizeof message);
         if (!file) fail_msg("%s", message);
         /* Some files are of random blocks, made from no values. */
         if (tf_find(file, "x")) {
             check_ggml(&formats[i], file, name);
-            ++checks;
+            ++*checks;
         }
         tf_close(file);
     }
-    return checks;
 }
 
 static void test_ggml_blocks(void **state) {
     const char *vectors = getenv("LQ_VECTORS");
-    struct dirent **entries;
     char folder[4000];
     int checks = 0;
     (void)state;
     snprintf(folder, sizeof folder, "%s/ggml", vectors ? vectors : "");
-    const int n = vectors && *vectors ? scandir(folder, &entries, NULL, alphasort) : -1;
-    if (n < 0) {
+    if (!vectors || !*vectors || !vector_paths_each(folder, check_ggml_file, &checks)) {
         print_message("no folder of ggml's blocks in LQ_VECTORS\n");
         skip();
     }
-    for (int i = 0; i < n; ++i) {
-        checks += check_ggml_file(folder, entries[i]->d_name);
-        free(entries[i]);
-    }
-    free(entries);
     print_message("%d comparisons with ggml's blocks\n", checks);
     assert_true(checks > 0);
 }

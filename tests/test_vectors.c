@@ -8,9 +8,6 @@
  * A case belongs to the folder that it is in and to a family. Every case is compared, or skipped for
  * a reason that is printed; one that cannot be read, or that no table knows, is a failure.
  */
-#define _POSIX_C_SOURCE 200809L /* scandir */
-
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "vector_files.h"
 #include "vectors.h"
 
 static const struct {
@@ -90,7 +88,8 @@ static void finish(struct vector_case *c) {
     tf_close(c->file);
 }
 
-static void run_file(const char *path, struct vector_tally *tally) {
+static void run_file(const char *path, void *context) {
+    struct vector_tally *tally = context;
     struct vector_case c;
     char message[512] = "", folder[40];
     int origin = 0;
@@ -115,30 +114,6 @@ static void run_file(const char *path, struct vector_tally *tally) {
         run_family(&c, origin);
     finish(&c);
     cJSON_Delete(meta);
-}
-
-static int ends_with(const char *text, const char *end) {
-    size_t n = strlen(text), m = strlen(end);
-    return n >= m && strcmp(text + n - m, end) == 0;
-}
-
-/* All files below `path`; returns 0 where it cannot be read. */
-static int run_directory(const char *path, struct vector_tally *tally, int depth) {
-    struct dirent **entries;
-    int count = scandir(path, &entries, NULL, alphasort);
-    if (count < 0) return 0;
-    for (int i = 0; i < count; ++i) {
-        char below[4096];
-        const char *name = entries[i]->d_name;
-        snprintf(below, sizeof below, "%s/%s", path, name);
-        if (ends_with(name, ".safetensors"))
-            run_file(below, tally);
-        else if (name[0] != '.' && depth < 4)
-            run_directory(below, tally, depth + 1);
-        free(entries[i]);
-    }
-    free(entries);
-    return 1;
 }
 
 /* -------------------------------------------------------------------- tests */
@@ -210,7 +185,7 @@ static void test_own_vectors(void **state) {
     const char *path = getenv("LQ_TEST_VECTORS_DIR");
     struct vector_tally *tally = calloc(1, sizeof *tally);
     (void)state;
-    if (!tally || !path || !run_directory(path, tally, 0))
+    if (!tally || !path || !vector_paths_each(path, run_file, tally))
         fail_msg("LQ_TEST_VECTORS_DIR does not name the project's tests/vectors");
     print_tally(path, tally);
     for (size_t i = 0; i < sizeof least / sizeof least[0]; ++i)
@@ -227,7 +202,7 @@ static void test_more_vectors(void **state) {
         skip();
     }
     struct vector_tally *tally = calloc(1, sizeof *tally);
-    if (!tally || !run_directory(path, tally, 0)) fail_msg("%s cannot be read", path);
+    if (!tally || !vector_paths_each(path, run_file, tally)) fail_msg("%s cannot be read", path);
     print_tally(path, tally);
     assert_true(tally->row_count > 0);
     assert_int_equal(tally->failures, 0);

@@ -17,14 +17,20 @@ const char *vectors_text(const cJSON *object, const char *key) {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static void visit_file(const char *path, vector_fn *visit, void *context) {
+struct opener {
+    vector_fn *visit;
+    void *context;
+};
+
+static void open_file(const char *path, void *context) {
+    const struct opener *o = context;
     char message[512] = "";
     tf_file *file = tf_open(path, message, sizeof message);
     if (!file) fail_msg("%s: %s", path, message);
     const char *text = vectors_text(file->metadata, "meta");
     cJSON *meta = text ? cJSON_Parse(text) : NULL;
     if (!meta) fail_msg("%s: no meta", path);
-    visit(path, file, meta, context);
+    o->visit(path, file, meta, o->context);
     cJSON_Delete(meta);
     tf_close(file);
 }
@@ -34,7 +40,7 @@ static int ends_with(const char *text, const char *end) {
     return n >= m && strcmp(text + n - m, end) == 0;
 }
 
-static int visit_directory(const char *path, vector_fn *visit, void *context, int depth) {
+static int visit_directory(const char *path, path_fn *visit, void *context, int depth) {
     struct dirent **entries;
     int count = scandir(path, &entries, NULL, alphasort);
     if (count < 0) return 0;
@@ -43,7 +49,7 @@ static int visit_directory(const char *path, vector_fn *visit, void *context, in
         const char *name = entries[i]->d_name;
         snprintf(below, sizeof below, "%s/%s", path, name);
         if (ends_with(name, ".safetensors"))
-            visit_file(below, visit, context);
+            visit(below, context);
         else if (name[0] != '.' && depth < 4)
             visit_directory(below, visit, context, depth + 1);
         free(entries[i]);
@@ -52,6 +58,11 @@ static int visit_directory(const char *path, vector_fn *visit, void *context, in
     return 1;
 }
 
+int vector_paths_each(const char *directory, path_fn *visit, void *context) {
+    return visit_directory(directory, visit, context, 0);
+}
+
 int vectors_each(const char *path, vector_fn *visit, void *context) {
-    return visit_directory(path, visit, context, 0);
+    struct opener o = {visit, context};
+    return vector_paths_each(path, open_file, &o);
 }

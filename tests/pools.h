@@ -1,0 +1,19 @@
+/* Pools for parallel_for: honest ones, and one that does nothing. */
+#ifndef POOLS_H
+#define POOLS_H
+
+#include "libquant.h"
+
+/* The tasks that the last call of a pool was given. */
+extern int64_t tasks_seen;
+
+/* *pool threads, at most 8; thread t takes every *pool-th task from the t-th on. */
+int32_t on_threads(void *pool, lq_task *task, void *argument, int64_t tasks);
+
+/* The calling thread, from the last task to the first. */
+int32_t in_reverse(void *pool, lq_task *task, void *argument, int64_t tasks);
+
+/* Claims to be done without having done any. */
+int32_t none(void *pool, lq_task *task, void *argument, int64_t tasks);
+
+#endif
