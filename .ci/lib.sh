@@ -121,10 +121,3 @@ same_tests() {
     test_names "$1" >"$root/build-ci/$1.tests"
     test_names "$2" | diff "$root/build-ci/$1.tests" - && [ -s "$root/build-ci/$1.tests" ]
 }
-
-# built NAME MESON-OPTION...: a build that nothing here can run.
-built() {
-    build=$root/build-ci/$1
-    shift
-    quietly configure "$@" -Dwerror=true && quietly meson compile -C "$build"
-}
