@@ -46,6 +46,13 @@
 #define LQ_API __attribute__((visibility("default")))
 #endif
 
+/* A pointer that is passed on without a look at what it points to, which may not be there yet. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 11
+#define LQ_NOT_READ(position) __attribute__((access(none, position)))
+#else
+#define LQ_NOT_READ(position)
+#endif
+
 /* An all-zero initializer that neither C11 nor C++ warns about. */
 #ifdef __cplusplus
 #define LQ_ZERO_INIT                                                                               \
@@ -130,10 +137,11 @@ LQ_API lq_type lq_type_from_name(const char *name);
  * there are no elements, and data may be NULL. Rank 0 is one element.
  *
  * Elements of 2 or 4 bits are packed densely, the first in the low bits of a byte, so such a view
- * may begin inside a byte. Writing keeps the bits around a view, with one exception: where the view
- * is dense (contiguous, no gaps, one element included), the bits behind its last element in that
- * same byte become 0. So rows of an odd number of such elements that share bytes, written by one
- * call each, must be written in order; one call for the whole matrix has no such order.
+ * may begin inside a byte. Writing keeps the bits around a view, with one exception: where the
+ * view is dense (contiguous, no gaps, one element included), the bits behind its last element
+ * in that same byte become 0. So rows of an odd number of such elements that share bytes,
+ * written by one call each, must be written in order; one call for the whole matrix has no such
+ * order.
  *
  * Elements wider than a byte are in the machine's byte order.
  *
@@ -160,10 +168,12 @@ typedef struct lq_tensor {
  * is out of range, the view is marked and every call refuses it.
  * lq_tensor_init is the same function for callers that cannot use inline ones.
  */
+LQ_NOT_READ(2)
 LQ_API void lq_tensor_init(lq_tensor *tensor, const void *data, lq_type type, int32_t rank,
                            const int64_t *shape);
 
 /* The same by value: lq_contiguous for any rank, lq_matrix, lq_vector (below). */
+LQ_NOT_READ(1)
 static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t rank,
                                       const int64_t *shape) {
     lq_tensor t = LQ_ZERO_INIT;
@@ -194,10 +204,12 @@ static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t ra
     return t;
 }
 
+LQ_NOT_READ(1)
 static inline lq_tensor lq_vector(const void *data, lq_type type, int64_t n) {
     return lq_contiguous(data, type, 1, &n);
 }
 
+LQ_NOT_READ(1)
 static inline lq_tensor lq_matrix(const void *data, lq_type type, int64_t rows, int64_t columns) {
     int64_t shape[2];
     shape[0] = rows;
@@ -209,6 +221,7 @@ static inline lq_tensor lq_matrix(const void *data, lq_type type, int64_t rows, 
  * A view with strides of its own (in elements, one per dimension, any sign) of `size` bytes at
  * `data`; its first element is element 0. For one that begins elsewhere, set `offset`.
  */
+LQ_NOT_READ(1)
 static inline lq_tensor lq_strided(const void *data, int64_t size, lq_type type, int32_t rank,
                                    const int64_t *shape, const int64_t *stride) {
     lq_tensor t = lq_contiguous(data, type, rank, shape);
@@ -290,11 +303,11 @@ static inline lq_block lq_per_tile(int32_t rank, const int64_t *extent) {
  *   LQ_SYMMETRIC_FULL_RANGE     v / (qmin - z0)                    z0                [qmin, qmax]
  *
  * Signed codes: z0 = 0 and L = min(-qmin, qmax). Unsigned codes: z0 =
- * (qmin + qmax + 1) / 2 and L = qmax - z0. A symmetric mapping needs qmin < z0 <= qmax (unsigned
- * codes over half the range do with z0 = qmin), and LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those
- * of ONNX Runtime's tools, TensorRT and ggml's Q8_0 (127), of LQ_SYMMETRIC_HALF_RANGE PyTorch's
- * (127.5), of LQ_SYMMETRIC_FULL_RANGE ggml's Q4_0 (-8): the only mapping whose scales may be
- * negative.
+ * (qmin + qmax + 1) / 2, or as lq_middle says, and L = min(z0 - qmin, qmax - z0). A symmetric
+ * mapping needs qmin < z0 <= qmax (unsigned codes over half the range do with z0 = qmin), and
+ * LQ_SYMMETRIC an L of at least 1. Scales of LQ_SYMMETRIC are those of ONNX Runtime's tools,
+ * TensorRT and ggml's Q8_0 (127), of LQ_SYMMETRIC_HALF_RANGE PyTorch's (127.5), of
+ * LQ_SYMMETRIC_FULL_RANGE ggml's Q4_0 (-8): the only mapping whose scales may be negative.
  *
  * LQ_SYMMETRIC narrows the codes as well. To apply the scales of a model for whose system -128 is
  * a code (ONNX QuantizeLinear, TensorRT), use LQ_AFFINE with a zero point of NULL.
@@ -310,16 +323,20 @@ enum { LQ_AFFINE = 0, LQ_SYMMETRIC = 1, LQ_SYMMETRIC_HALF_RANGE = 2, LQ_SYMMETRI
  *
  *     q = clamp(r(x / s) + z)                      LQ_ZERO_OUTSIDE
  *     q = clamp(r(fl(x / s + z)))                  LQ_ZERO_INSIDE
- *     q = qmin + trunc(fl(x / s + (z - qmin + 1/2)))  LQ_ROUND_HALF_UP, wherever z is added; clamped
+ *     q = qmin + trunc(fl(x / s + (z - qmin + 1/2)))  LQ_ROUND_HALF_UP, wherever z is added;
+ *     clamped
  *
- * and what x / s stands for.
+ * and what x / s stands for. Half up takes for qmin the lowest code that the clamp leaves; what is
+ * less than one step below it truncates to it, and so is not clipped. A quotient that is NaN gets
+ * the code of NaN: that of NaN, of infinity by a scale of 0, of 0 by a reciprocal beyond float32.
  */
 typedef int32_t lq_quotient;
 enum {
     LQ_QUOTIENT_DIVIDE = 0,     /* fl(x / s) */
     LQ_QUOTIENT_RECIPROCAL = 1, /* fl(x * fl(1 / s)) */
-    LQ_QUOTIENT_MULTIPLIER =
-        2 /* fl(x * s): what is called scale is a multiplier; back: (q - z) / s */
+    /* fl(x * s), and back (q - z) / s: what is called scale is a multiplier, and what is chosen */
+    /* for it is fl(1 / scale) */
+    LQ_QUOTIENT_MULTIPLIER = 2
 };
 
 typedef int32_t lq_rounding;
@@ -329,7 +346,10 @@ enum {
     LQ_ROUND_HALF_UP = 2 /* adding one half and truncating, as above */
 };
 
-/* A zero point of a real type is used as it is inside; outside it is rounded to even and clamped. */
+/*
+ * A zero point of a real type is used as it is inside; outside it is rounded to even and
+ * clamped to [qmin, qmax], by lq_dequantize too.
+ */
 typedef int32_t lq_zero_place;
 enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
 
@@ -354,10 +374,13 @@ typedef int32_t lq_scale_source;
 enum {
     LQ_FROM_STORED = 0, /* as it was rounded to its type */
     LQ_FROM_UNROUNDED =
-        1, /* before that, in float32 for codes; see lq_arithmetic for zero points */
-    /* Codes: x * m, with m = fl(steps / range); not with LQ_QUOTIENT_DIVIDE. The scale is as ever, */
+        1, /* before that; in float32 for codes, for zero points see lq_arithmetic */
+    /*
+     * Codes are x * m, m = fl(denominator / numerator) of lq_mapping's scale, at most the largest
+     * float32; not with LQ_QUOTIENT_DIVIDE. The scale stored is as ever, or 1 / m.
+     */
     LQ_FROM_MULTIPLIER = 2,
-    LQ_FROM_MULTIPLIER_AND_BACK = 3 /* or 1 / m */
+    LQ_FROM_MULTIPLIER_AND_BACK = 3
 };
 
 /* In which arithmetic scale and zero point are computed. */
@@ -376,7 +399,7 @@ enum { LQ_RANGE_WITH_ZERO = 0, LQ_RANGE_AS_IS = 1 };
 typedef int32_t lq_degenerate;
 enum {
     LQ_DEGENERATE_ONE = 0,   /* |s| <= f (0: s rounds to 0): the scale is 1 */
-    LQ_DEGENERATE_FLOOR = 1, /* s = max(s, f) */
+    LQ_DEGENERATE_FLOOR = 1, /* |s| < f: s = f */
     LQ_DEGENERATE_RESET = 2, /* s below the least normal of its type: scale 1, zero point 0 */
     LQ_DEGENERATE_WIDEN = 3, /* s or 1/s not finite or 0: 0.1; s < f: s = f and the range widened */
     /* s rounds to 0: 0 is stored, which is a legal scale then; codes are those of 0.0. Of affine */
@@ -423,8 +446,7 @@ typedef struct lq_scheme {
     lq_block block;
     /* Codes. */
     lq_quotient quotient;
-    lq_type
-        precision; /* to which x, s and the quotient are rounded: 0 and F32 alike, F16 or BF16 */
+    lq_type precision; /* x, s, 1 / s and the quotient are rounded to it: 0, F32, F16, BF16 */
     lq_rounding rounding;
     lq_zero_place zero_place;
     lq_clamp clamp;
@@ -486,10 +508,11 @@ enum {
     /* This library's own affine rule: lq_affine. */
     LQ_PROFILE_LIBQUANT = 0,
     /*
-     * ONNX QuantizeLinear and DequantizeLinear, opsets 10 to 25, whose text defines the quotient in
-     * float32, or in float16 or bfloat16 by the attribute `precision` or the type of the operands.
-     * Known to deviate: the reference's result beyond int32 and for NaN is undefined; here both are
-     * defined. ONNX Runtime's CPU kernel gives NaN the code qmin (LQ_NAN_QMIN).
+     * ONNX QuantizeLinear and DequantizeLinear, opsets 10 to 25, whose text defines the
+     * quotient in float32, or in float16 or bfloat16 by the attribute `precision` or the type
+     * of the operands. Known to deviate: the reference's result beyond int32 and for NaN is
+     * undefined; here both are defined. ONNX Runtime's CPU kernel gives NaN the code qmin
+     * (LQ_NAN_QMIN).
      */
     LQ_PROFILE_ONNX = 1,
     LQ_PROFILE_ONNX_F16 = 2,
@@ -500,21 +523,21 @@ enum {
      */
     LQ_PROFILE_ONNX_DYNAMIC = 4,
     /*
-     * ONNX Runtime's Python quantization tools, 1.20: compute_scale_zp and quantize_data, asymmetric
-     * (activations) and symmetric (weights). Codes of 8 and 16 signed bits never reach the lowest one.
-     * The tools up to 1.16 had int8 symmetric over [-128, 127].
-     * reduce_range: set qmin and qmax; codes stay clamped to the type. Known to deviate: where hi - lo
-     * overflows, the tools' scale is infinite.
+     * ONNX Runtime's Python quantization tools, 1.20: compute_scale_zp and quantize_data,
+     * asymmetric (activations) and symmetric (weights). Codes of 8 and 16 signed bits never
+     * reach the lowest one. The tools up to 1.16 had int8 symmetric over [-128, 127].
+     * reduce_range: set qmin and qmax; codes stay clamped to the type. Known to deviate: where
+     * hi - lo overflows, the tools' scale is infinite.
      */
     LQ_PROFILE_ONNXRUNTIME = 5,
     LQ_PROFILE_ONNXRUNTIME_SYMMETRIC = 6,
-    /* The tools' blocks for 4-bit weights (DefaultWeightOnlyQuantizer): symmetric for S4, not for U4. */
+    /* The tools' blocks of 4-bit weights (DefaultWeightOnlyQuantizer): symmetric S4, affine U4. */
     LQ_PROFILE_ONNXRUNTIME_BLOCKS = 7,
     LQ_PROFILE_ONNXRUNTIME_BLOCKS_AFFINE = 8,
     /*
-     * PyTorch's MinMaxObserver family (eps 2^-23), quantize_per_tensor and quantize_per_channel and
-     * fake_quantize of 1.13 and later; symmetric with the type's range, and with a quant_min and
-     * quant_max of one's own, whose middle PyTorch rounds down.
+     * PyTorch's MinMaxObserver family (eps 2^-23), quantize_per_tensor and quantize_per_channel
+     * and fake_quantize of 1.13 and later; symmetric with the type's range, and with a
+     * quant_min and quant_max of one's own, whose middle PyTorch rounds down.
      * reduce_range: set qmin and qmax, and for codes clamp to LQ_CLAMP_TYPE.
      * Known to deviate: NaN and infinities, undefined there; a scale that overflows.
      */
@@ -526,46 +549,47 @@ enum {
     /* PyTorch's float_qparams (embeddings): real zero points, the range not widened to 0. */
     LQ_PROFILE_PYTORCH_FLOAT_ZERO = 13,
     /*
-     * PyTorch's dynamic activations: choose_qparams of FBGEMM as PyTorch has it, codes saturating at
-     * the whole type. reduce_range: set qmin and qmax to half the type's.
+     * PyTorch's dynamic activations: choose_qparams of FBGEMM as PyTorch has it, codes
+     * saturating at the whole type. reduce_range: set qmin and qmax to half the type's.
      */
     LQ_PROFILE_PYTORCH_DYNAMIC = 14,
-    /* TensorRT's explicit quantization: amax / 127, codes in [-128, 127]; and in [-127, 127], as its
+    /* TensorRT's explicit quantization: amax / 127, codes in [-128, 127]; or in [-127, 127], as its
      * documentation of weights and of older versions has it. */
     LQ_PROFILE_TENSORRT = 15,
     LQ_PROFILE_TENSORRT_NARROW = 16,
     /*
      * TensorFlow Lite: ChooseQuantizationParams in double and AffineQuantize; symmetric weights by
-     * the multiplier 127 / absmax. Halves away from zero (TfLiteRound). A range of zeros has scale 0
-     * and zero point 0; of weights scale 1, as SymmetricQuantizeFloats stores.
+     * the multiplier 127 / absmax. Halves away from zero (TfLiteRound). A range of zeros has
+     * scale 0 and zero point 0; of weights scale 1, as SymmetricQuantizeFloats stores.
      */
     LQ_PROFILE_TFLITE = 17,
     LQ_PROFILE_TFLITE_WEIGHTS = 18,
     /*
-     * Core ML Tools' linear quantization of weights, in the weights' own type: that of the scale here;
-     * for F16 weights set `precision` to LQ_F16 too. Symmetric unsigned codes are [0, 254] around
-     * 127. A tensor of zeros is 0/0 there, and ranges whose products overflow are undefined.
+     * Core ML Tools' linear quantization of weights, in the weights' own type: that of the
+     * scale here; for F16 weights set `precision` to LQ_F16 too. Symmetric unsigned codes are
+     * [0, 254] around 127. A tensor of zeros is 0/0 there, and ranges whose products overflow
+     * are undefined.
      */
     LQ_PROFILE_COREML = 19,
     LQ_PROFILE_COREML_SYMMETRIC = 20,
     /*
-     * ONNX Neural Compressor: z inside the rounding, the range not widened to 0. Its zero points are
-     * not clamped but wrap in their type, which shows where a range does not contain 0.
+     * ONNX Neural Compressor: z inside the rounding, the range not widened to 0. Its zero
+     * points are not clamped but wrap in their type, which shows where a range does not contain 0.
      */
     LQ_PROFILE_NEURAL_COMPRESSOR = 21,
     LQ_PROFILE_NEURAL_COMPRESSOR_SYMMETRIC = 22,
     /*
-     * XNNPACK: its reference conversion to qs8 and qu8 (vectors of some processors give NaN qmax), and
-     * the parameters and codes of dynamic activations (qd8). KleidiAI's are the same with
-     * LQ_ROUND_AWAY.
+     * XNNPACK: its reference conversion to qs8 and qu8 (vectors of some processors give NaN
+     * qmax), and the parameters and codes of dynamic activations (qd8). KleidiAI's are the same
+     * with LQ_ROUND_AWAY.
      */
     LQ_PROFILE_XNNPACK = 23,
     LQ_PROFILE_XNNPACK_DYNAMIC = 24,
     /*
      * The numbers of ggml's blocks by its reference quantizers, to be used with blocks of 32 and
-     * scales of F16: Q4_0 (S4 or U4), Q5_0 (S8 or U8 with a range of 32 codes), Q8_0. Codes come from the
-     * scale before it is rounded. For Q8_0 on x86, ggml rounds x * (127 / absmax) to even:
-     * LQ_FROM_MULTIPLIER and LQ_ROUND_EVEN.
+     * scales of F16: Q4_0 (S4 or U4), Q5_0 (S8 or U8 with a range of 32 codes), Q8_0. Codes
+     * come from the scale before it is rounded. For Q8_0 on x86, ggml rounds x * (127 / absmax)
+     * to even: LQ_FROM_MULTIPLIER and LQ_ROUND_EVEN.
      */
     LQ_PROFILE_GGML_Q4_0 = 25,
     LQ_PROFILE_GGML_Q5_0 = 26,
@@ -629,7 +653,7 @@ typedef struct lq_report {
 enum {
     /*
      * The caller vouches for the values of scales, zero points and codes: they
-     * are not looked at before use. A bad one gives unspecified codes, never
+     * are not looked at before use. A bad one gives unspecified codes or values, never
      * undefined behavior.
      */
     LQ_TRUSTED = 1
@@ -651,9 +675,9 @@ typedef struct lq_exec {
     lq_report *report; /* NULL: nothing is counted, which is faster */
     /*
      * NULL: the calling thread does it all. Otherwise large calls are cut into up to 256 tasks of
-     * some ten thousand elements or more. The bytes are the same for any number of threads. Narrowing
-     * in place and lq_measure_error stay on the calling thread, and so do gradient sums of a single
-     * block whose elements do not follow each other at even steps.
+     * some ten thousand elements or more. The bytes are the same for any number of threads.
+     * Narrowing in place and lq_measure_error stay on the calling thread, and so do gradient
+     * sums of a single block whose elements do not follow each other at even steps.
      */
     lq_parallel_for *parallel_for;
     void *pool; /* passed to it */
@@ -680,9 +704,10 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  *   scale       F32, F16 or BF16; the shape of the block grid (lq_grid_shape), or a
  *               vector of as many elements in row-major order of the grid.
  *   zero_point  any integer type that holds the code range, or a real type (see
- *               lq_zero_place); the shape of the grid or a vector, or NULL. Read as NULL it means z0 (lq_scheme_range); given to
- *               a symmetric scheme it must hold z0 throughout. Written, NULL means
- *               that nobody wants it, which only symmetric schemes allow.
+ *               lq_zero_place); the shape of the grid or a vector, or NULL. Read as NULL it
+ *               means z0 (lq_scheme_range); given to a symmetric scheme it must hold z0
+ *               throughout. Written, NULL means that nobody wants it, which only symmetric
+ *               schemes allow.
  *   exec        see lq_exec.
  *
  * Aliasing: an output may be an input's own memory where both have the same
@@ -693,7 +718,8 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  *
  * Statuses of all of them: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE,
  * AXIS, BLOCK, ENUM, RANGE, GRID, OVERLAP, CPU; and SCALE and ZERO_POINT where
- * parameters are read; EXEC with a parallel_for. Where several arguments are wrong, any one of them is reported.
+ * parameters are read; EXEC with a parallel_for. Where several arguments are wrong, any one of
+ * them is reported.
  */
 
 /*
@@ -706,7 +732,8 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  * the code range. A block whose range is empty or 0, or whose scale rounds to 0, gets
  * scale 1.
  *
- * Source: min-max parameters as ONNX Runtime's quantization tools choose them, in double throughout.
+ * Source: min-max parameters as ONNX Runtime's quantization tools choose them, in double
+ * throughout.
  */
 LQ_API lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
                               const lq_tensor *zero_point, const lq_exec *exec);
@@ -718,18 +745,18 @@ LQ_API lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const
  *   lo, hi      F32, F16 or BF16; of one shape. lo above hi is an empty range.
  *   scale       of the same shape; zero_point too, or NULL as in lq_calibrate.
  *
- * The scheme's block is not looked at. Where a full-range mapping meets -lo = hi it takes lo if tie
- * is LQ_TIE_NEGATIVE, else hi. Outputs must not share memory with inputs or with each other.
- * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, RANGE (also: lo or hi is
- * NaN, or infinite and not an empty range), OVERLAP, CPU.
+ * The scheme's block is not looked at. Where a full-range mapping meets -lo = hi it takes lo if
+ * tie is LQ_TIE_NEGATIVE, else hi. Outputs must not share memory with inputs or with each other.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, RANGE (also: lo or
+ * hi is NaN, or infinite and not an empty range), OVERLAP, CPU.
  */
 LQ_API lq_status lq_choose_parameters(const lq_tensor *lo, const lq_tensor *hi,
                                       const lq_scheme *scheme, const lq_tensor *scale,
                                       const lq_tensor *zero_point, const lq_exec *exec);
 
 /*
- * q = clamp(rne(x / s) + z, qmin, qmax), the quotient rounded once to float32; by other rules where
- * the scheme's switches say so.
+ * q = clamp(rne(x / s) + z, qmin, qmax), the quotient rounded once to float32; by other rules
+ * where the scheme's switches say so.
  *
  * NaN becomes the code of 0.0, which is z; infinities saturate. The report counts
  * NaN, infinities and clipped values.
@@ -754,7 +781,9 @@ LQ_API lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme,
 
 /*
  * lq_calibrate followed by lq_quantize, the same bytes, but blocks and rows that fit
- * the cache are quantized while their values are in it. What an engine calls for activations:
+ * the cache are quantized while their values are in it. The same but for schemes
+ * whose codes_from is not LQ_FROM_STORED; those do not narrow x in place (OVERLAP). What an
+ * engine calls for activations:
  *
  *     lq_tensor x = lq_matrix(activations, LQ_F32, tokens, width);
  *     lq_tensor q = lq_matrix(codes, LQ_S8, tokens, width);
@@ -772,8 +801,9 @@ LQ_API lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme
  *   y           x's type and shape; any strides. May be x's own memory where the strides agree.
  *
  * The code is the scheme's, as lq_quantize computes it from the scale given; its value is rounded
- * as lq_dequantize does. The report counts NaN, infinities and clipped values. With a zero point of a
- * real type and LQ_ZERO_OUTSIDE it is PyTorch's learnable form, which rounds and clamps it first.
+ * as lq_dequantize does. The report counts NaN, infinities and clipped values. With a zero
+ * point of a real type and LQ_ZERO_OUTSIDE it is PyTorch's learnable form, which rounds and
+ * clamps it first.
  *
  * Source: PyTorch's fake_quantize_per_tensor_affine, fake_quantize_per_channel_affine and
  * _fake_quantize_learnable_*, with the profiles of those names.
@@ -784,11 +814,11 @@ LQ_API lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme,
 
 /*
  * Gradients of lq_fake_quantize for training: straight-through for x, and those of a learned scale
- * and zero point. With q' the code before it is clamped to [qmin, qmax] (lq_scheme_range), n = qmin
- * below the range, qmax above it, and y what lq_fake_quantize gives:
+ * and zero point. With q' the code before it is clamped to [qmin, qmax] (lq_scheme_range), n =
+ * qmin below the range, qmax above it, and y what lq_fake_quantize gives:
  *
- *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included; else 0 * sign of grad_y
- *     grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
+ *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included; else 0 * sign of
+ *     grad_y grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
  *     grad_zero_point = grad_factor * sum of grad_y * (0 inside, -s outside)
  *
  * With LQ_QUOTIENT_MULTIPLIER s is 1 / scale here, and grad_scale the gradient of the scale given,
@@ -801,10 +831,10 @@ LQ_API lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme,
  *   grad_factor                  1, or LSQ's 1 / sqrt(elements of a block * qmax); finite.
  *
  * NaN in x has no gradient: it counts as outside, with a contribution of 0. Infinities in x lie
- * outside. NaN and infinities in grad_y reach their own element of grad_x where that is inside, and
- * the sums to which they contribute other than by the 0 above. Sums are in double, in an order that
- * only the shape fixes, and rounded once: the same bytes for any number of threads; a sum that is
- * NaN is always 0x7fc00000. The report counts as that of lq_fake_quantize does.
+ * outside. NaN and infinities in grad_y reach their own element of grad_x where that is inside,
+ * and the sums to which they contribute other than by the 0 above. Sums are in double, in an
+ * order that only the shape fixes, and rounded once: the same bytes for any number of threads;
+ * a sum that is NaN is always 0x7fc00000. The report counts as that of lq_fake_quantize does.
  *
  * Statuses: RANGE too for grad_factor; SCALE for a scale of 0 even where the scheme has such.
  *
@@ -822,7 +852,8 @@ LQ_API lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *sche
  * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4 or U2;
  * the shapes agree; any strides. lq_pack refuses a value that the packed type does
  * not hold (LQ_ERROR_CODE; with LQ_TRUSTED its low bits are kept). In place as above.
- * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU, EXEC.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU,
+ * EXEC.
  *
  * Source: ONNX's INT4 and INT2 tensors.
  */
@@ -837,13 +868,13 @@ enum {
 };
 
 /*
- * y = x in another type: any two of F64, F32, F16 and BF16, or one and the same. y has the shape of
- * x; any strides.
+ * y = x in another type: any two of F64, F32, F16 and BF16, or one and the same. y has the
+ * shape of x; any strides.
  *
  * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
  * large is a magnitude from the largest finite value and half a step on. A NaN stays a NaN of its
- * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below where
- * it has more.
+ * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below
+ * where it has more.
  *
  * The report counts NaN and infinities in x, finite values too large (`overflowed`, the same for
  * either `overflow`), and values other than 0 that became 0 (`underflowed`).
@@ -860,9 +891,10 @@ LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow 
 /* -------------------------------------------------------- integer products */
 
 /*
- * What an engine needs around an int8 matrix product with int32 accumulators: the sums of codes that
- * zero points call for, biases as accumulators, and the way from accumulators to codes or to real
- * values. With zx[m], zw[n] the zero points of the operands and K the depth of the product,
+ * What an engine needs around an int8 matrix product with int32 accumulators: the sums of codes
+ * that zero points call for, biases as accumulators, and the way from accumulators to codes or
+ * to real values. With zx[m], zw[n] the zero points of the operands and K the depth of the
+ * product,
  *
  *     sum over k of (x[m][k] - zx[m]) * (w[k][n] - zw[n])
  *         = acc[m][n] - zx[m] * sum_k w[k][n] - zw[n] * sum_k x[m][k] + K * zx[m] * zw[n]
@@ -885,10 +917,11 @@ LQ_API lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme,
  * output of scale sy their sx * sw / sy; z is the output's zero point.
  *
  *   rule                           code                                         after
- *   LQ_REQUANTIZE_FLOAT            clamp(rne((float)acc * m) + z)               XNNPACK fp32, FBGEMM
- *   LQ_REQUANTIZE_ONNX             clamp(rne((double)acc * m + z))              ONNX QLinearMatMul
- *   LQ_REQUANTIZE_DOUBLE_ROUNDING  clamp(div(high(acc << left, M), right) + z)  gemmlowp, TFLite < 2.20
- *   LQ_REQUANTIZE_SINGLE_ROUNDING  clamp(((acc * M + 2^(t-1)) >> t) + z)        TFLite from 2.20 on
+ *   LQ_REQUANTIZE_FLOAT            clamp(rne((float)acc * m) + z)               XNNPACK fp32,
+ *   FBGEMM LQ_REQUANTIZE_ONNX             clamp(rne((double)acc * m + z))              ONNX
+ *   QLinearMatMul LQ_REQUANTIZE_DOUBLE_ROUNDING  clamp(div(high(acc << left, M), right) + z) 
+ *   gemmlowp, TFLite < 2.20 LQ_REQUANTIZE_SINGLE_ROUNDING  clamp(((acc * M + 2^(t-1)) >> t) +
+ *   z)        TFLite from 2.20 on
  *
  * FLOAT: the accumulator is rounded to float32 first (to nearest even; exact up to 2^24), the
  * product to float32 once. ONNX: product and sum are rounded to double, once each; the zero point
@@ -945,7 +978,7 @@ LQ_API lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme,
  * [0.5, 1) times 2^31, rounded to nearest with halves away from zero; where that gives 2^31, M is
  * 2^30 and the shift one more. A shift below -31 makes both 0: every accumulator then gives 0.
  * Statuses: NULL; SCALE for a scale that is NaN, infinite, negative or 0, or so large that the
- * shift is above 30 (2^30 or more). Nothing is written then.
+ * shift is above 30 (2^30 or more once it is rounded). Nothing is written then.
  *
  * Source: TFLite's QuantizeMultiplier, which saturates what is too large, or lets the shift grow.
  */

@@ -52,7 +52,7 @@ static void widen(choice *c) {
     const double least = (double)r->scale_floor;
     const float single = (float)c->scale;
     if (single == 0.0f || !lq_is_finite(1.0f / single)) c->scale = 0.1;
-    if (c->scale >= least) return;
+    if (c->scale >= least || c->scale <= -least) return;
     const float amplifier = r->scale_floor / (float)c->scale;
     c->scale = least;
     if (c->lo == 0) {
@@ -127,19 +127,36 @@ static int32_t affine_zero(const choice *c, double s) {
     return (int32_t)rounded(r->zero_rounding, clamp(z, r->qmin, r->qmax));
 }
 
+/* The multiplier only for the rules that have one: a second division costs as much as the rest. */
+static void find_scale(choice *c, bool negative_first) {
+    const lq_rule *r = c->rule;
+    const double n = numerator(c, negative_first);
+    c->scale = held(c, n / r->steps);
+    c->multiplier = 1;
+    const bool multiplies = r->codes_from >= LQ_FROM_MULTIPLIER ||
+                            r->quotient == LQ_QUOTIENT_MULTIPLIER ||
+                            r->zero_rule == LQ_ZERO_MULTIPLIED;
+    if (multiplies && n != 0) c->multiplier = (double)lq_round_scale(LQ_F32, r->steps / n);
+    if (r->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) c->scale = n == 0 ? 0 : 1 / c->multiplier;
+    const double found = c->scale;
+    mend_scale(c);
+    if (multiplies && c->scale != found && c->scale != 0) {
+        c->multiplier = (double)lq_round_scale(LQ_F32, 1 / c->scale);
+    }
+}
+
 lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
                     bool negative_first) {
     choice c = {.rule = rule, .type = scale_type, .lo = (double)lo, .hi = (double)hi};
-    /* An empty range (lo above hi, both infinite) becomes [0, 0] too. */
-    if (rule->range_rule == LQ_RANGE_WITH_ZERO || lo > hi) {
+    if (rule->range_rule == LQ_RANGE_WITH_ZERO) {
         c.lo = lo < 0 ? (double)lo : 0.0;
         c.hi = hi > 0 ? (double)hi : 0.0;
     }
-    const double n = numerator(&c, negative_first);
-    c.scale = held(&c, n / rule->steps);
-    c.multiplier = n == 0 ? 1 : (double)lq_round_scale(LQ_F32, rule->steps / n);
-    if (rule->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) c.scale = n == 0 ? 0 : 1 / c.multiplier;
-    mend_scale(&c);
+    if (lo > hi) c.lo = c.hi = 0;
+    /* Which zero an end is depends on the order in which a range was found. */
+    c.lo += 0.0;
+    c.hi += 0.0;
+    find_scale(&c, negative_first);
     lq_choice out = {.stored = lq_round_scale(scale_type, c.scale), .zero = rule->zero};
     if (out.stored == 0.0f && !rule->zero_scales) {
         out.stored = 1.0f;
@@ -147,6 +164,8 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
     }
     if (rule->quotient == LQ_QUOTIENT_MULTIPLIER) {
         out.stored = lq_round_scale(scale_type, c.multiplier);
+        if (out.stored == 0.0f) out.stored = 1.0f;
+        c.scale = 1 / (double)out.stored;
     }
     switch (rule->codes_from) {
     case LQ_FROM_STORED: out.used = out.stored; break;
@@ -158,9 +177,11 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
         return out;
     }
     if (rule->mapping != LQ_AFFINE) return out;
-    const double s = rule->zero_from == LQ_FROM_STORED ? (double)out.stored : c.scale;
+    const bool from_stored =
+        rule->zero_from == LQ_FROM_STORED && rule->quotient != LQ_QUOTIENT_MULTIPLIER;
+    const double s = from_stored ? (double)out.stored : c.scale;
     if (rule->zero_rule == LQ_ZERO_REAL) {
-        out.real_zero = s == 0 ? 0.0f : (float)held(&c, -c.lo / s);
+        out.real_zero = s == 0 ? 0.0f : lq_round_scale(LQ_F32, held(&c, -c.lo / s));
         return out;
     }
     if (out.stored != 0.0f) {
@@ -179,5 +200,6 @@ void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
         return;
     }
     const float z = rule->zero_rule == LQ_ZERO_REAL ? chosen->real_zero : (float)chosen->zero;
-    lq_store_real(zero_point->type, zero_point->data, at, z);
+    lq_store_real(zero_point->type, zero_point->data, at,
+                  lq_round_scale(zero_point->type, (double)z));
 }

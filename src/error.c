@@ -213,7 +213,7 @@ lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_sche
     m.y_type = scheme ? NULL : call.type[LQ_CODES];
     call.geometry.row_major = true;
     lq_make_plan(&call.geometry, LQ_ORDER_STRICT, &plan);
-    lq_each_batch(&plan, measure_batch, &m);
+    if (!plan.empty) lq_each_batch(&plan, measure_batch, &m);
     finish(&m, error);
     if (call.report) {
         call.report->nan = m.counts.nan;

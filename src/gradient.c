@@ -285,7 +285,9 @@ static lq_status run_slices(lq_job *j, const lq_cut *cut) {
 /* From the shape of a full block alone; slices begin at whole groups of sums. */
 static void set_slices(const lq_call *call, lq_gradient *gradient) {
     int64_t elements = 1;
-    for (int i = 0; i < call->geometry.rank; ++i) elements *= call->extent[i];
+    /* Where there are none, the other extents may be of any size. */
+    const bool empty = lq_elements(call->tensor[LQ_X]) == 0;
+    for (int i = 0; i < call->geometry.rank && !empty; ++i) elements *= call->extent[i];
     const int64_t slices = elements / SLICE_ELEMENTS;
     gradient->slices = slices < 1 ? 1 : slices > LQ_MAX_TASKS ? LQ_MAX_TASKS : slices;
     gradient->slice_length = elements / gradient->slices / 64 * 64;

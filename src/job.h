@@ -42,6 +42,8 @@ void lq_copy_job(lq_job *copy, const lq_job *job);
 
 /* Codes from x, or x from codes, all of it. */
 lq_status lq_map_all(lq_job *job);
+/* The same with a visit that gets each batch ready and maps it. */
+lq_status lq_map_with(lq_job *job, lq_batch_fn *visit);
 void lq_map_blocks(lq_job *job, lq_batch *batch);
 /* The same without parameters. */
 lq_status lq_map_plain(lq_job *job);

@@ -41,6 +41,7 @@ void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->counts = (lq_counts){.nan = 0};
     j->quantizes = j->chosen = false;
     j->purpose = LQ_TO_CODES;
+    j->gradient = NULL;
     j->map = (lq_map){.pack = call->kernels->pack, .unpack = call->kernels->unpack};
 }
 
@@ -96,20 +97,21 @@ static void map_batch_plain(void *context, lq_batch *batch) {
     lq_map_blocks(context, batch);
 }
 
-static lq_status map_with(lq_job *j, lq_batch_fn *visit) {
+lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
     lq_plan plan;
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
+    if (plan.empty) return LQ_OK;
     const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
     return lq_walk(j, &cut, visit, NULL, NULL);
 }
 
 lq_status lq_map_all(lq_job *j) {
-    return map_with(j, map_batch);
+    return lq_map_with(j, map_batch);
 }
 
 lq_status lq_map_plain(lq_job *j) {
-    return map_with(j, map_batch_plain);
+    return lq_map_with(j, map_batch_plain);
 }
 
 /* -------------------------------------------------------- public functions */

@@ -36,6 +36,7 @@ static void start_job(lq_job *j, const lq_call *call, lq_requantization rule) {
     j->counts = (lq_counts){.nan = 0};
     j->quantizes = j->chosen = false;
     j->purpose = LQ_TO_CODES;
+    j->gradient = NULL;
     j->map = (lq_map){
         .pack = call->kernels->pack,
         .unpack = call->kernels->unpack,
@@ -56,14 +57,6 @@ static void requantize_batch(void *context, lq_batch *batch) {
     lq_job *j = context;
     lq_load_for_requantization(j->call, batch, &j->parameters);
     lq_map_blocks(j, batch);
-}
-
-static lq_status requantize_all(lq_job *j) {
-    lq_plan plan;
-    lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
-                 &plan);
-    const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
-    return lq_walk(j, &cut, requantize_batch, NULL, NULL);
 }
 
 /* What the rule asks of `shift` comes before what any tensor holds. */
@@ -103,7 +96,7 @@ lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme, lq_requan
     if (!status) status = lq_check_parameters(&arguments, &call);
     if (status) return status;
     start_job(&j, &call, rule);
-    status = requantize_all(&j);
+    status = lq_map_with(&j, requantize_batch);
     lq_clear_tail(codes);
     return status ? status : lq_sum_all(&j);
 }

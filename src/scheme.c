@@ -25,7 +25,7 @@ static lq_status apply_mapping(const lq_scheme *scheme, lq_rule *rule) {
     const int32_t qmax = rule->qmax;
     const bool is_signed = rule->code->min < 0;
     const int32_t middle = middle_of(scheme, rule);
-    const int32_t limit = is_signed ? smaller(-qmin, qmax) : qmax - middle;
+    const int32_t limit = smaller(middle - qmin, qmax - middle);
     rule->middle = middle;
     rule->zero = rule->mapping == LQ_AFFINE ? 0 : middle;
     switch (rule->mapping) {

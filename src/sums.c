@@ -162,6 +162,7 @@ lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq
     j.counts = (lq_counts){.nan = 0};
     j.quantizes = j.chosen = false;
     j.purpose = LQ_TO_CODES;
+    j.gradient = NULL;
     j.map = (lq_map){.codes = codes->data, .code = call.rule.code};
     return lq_sum_all(&j);
 }
