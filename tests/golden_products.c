@@ -68,7 +68,9 @@ static void make_parameters(lq_type code, int64_t count) {
     const int32_t half = (int32_t)(1u << ((code & 0xff) - 1));
     for (int64_t i = 0; i < count; ++i) {
         scales[i] = positive(97, 32);
-        multipliers[i] = (int32_t)(golden_random() >> (1u + golden_random() % 8u));
+        /* One call to a statement: operands have no order. */
+        const uint32_t multiplier = golden_random();
+        multipliers[i] = (int32_t)(multiplier >> (1u + golden_random() % 8u));
         shifts[i] = (int8_t)(golden_random() % 62u) - 31;
         zeros[i] = (int32_t)(golden_random() % (uint32_t)(2 * half)) - (is_signed ? half : 0);
     }
@@ -117,7 +119,8 @@ static void run_products(const void *context) {
     for (int i = 0; i < COUNT; ++i) {
         sums[i] = accumulators[COUNT - 1 - i];
         rows[i] = accumulators[COUNT / 2 + (i & 1023)];
-        biases[i] = positive(110, 32) * (golden_random() & 1u ? 1.0f : -1.0f);
+        biases[i] = positive(110, 32);
+        if (!(golden_random() & 1u)) biases[i] = -biases[i];
     }
     for (int with = 0; with < 32; ++with) {
         lq_product p;
@@ -142,7 +145,8 @@ static void run_bias(const void *context) {
     const lq_tensor q = lq_vector(accumulators, LQ_S32, COUNT);
     golden_seed(5);
     for (int i = 0; i < COUNT; ++i) {
-        biases[i] = positive(100, 40) * (golden_random() & 1u ? 1.0f : -1.0f);
+        biases[i] = positive(100, 40);
+        if (!(golden_random() & 1u)) biases[i] = -biases[i];
         scales[i] = positive(97, 32);
     }
     golden_add((uint64_t)lq_quantize_bias(&bias, 0.375f, &weight_scale, v->rule, &q, NULL), 4);
@@ -154,7 +158,8 @@ static void run_multiplier(const void *context) {
     (void)context;
     golden_seed(6);
     for (int i = 0; i < 100000; ++i) {
-        uint64_t bits = (uint64_t)golden_random() << 32 | golden_random();
+        uint64_t bits = (uint64_t)golden_random() << 32;
+        bits |= golden_random();
         if (i % 4) bits = (bits & UINT64_C(0x000fffffffffffff)) | (uint64_t)(980 + i % 90) << 52;
         double scale;
         int32_t multiplier = 0, shift = 0;
