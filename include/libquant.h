@@ -356,7 +356,7 @@ enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
 typedef int32_t lq_clamp;
 enum {
     LQ_CLAMP_RANGE = 0,  /* to [qmin, qmax], or the mapping's part of it */
-    LQ_CLAMP_NARROW = 1, /* as LQ_CLAMP_TYPE, but for the lowest code of signed types */
+    LQ_CLAMP_NARROW = 1, /* to the whole range without the lowest code of signed types */
     LQ_CLAMP_TYPE = 2    /* to the whole range of code_type, though parameters use [qmin, qmax] */
 };
 
@@ -372,9 +372,8 @@ enum {
 /* From which scale a dynamic call computes codes, and from which a zero point is computed. */
 typedef int32_t lq_scale_source;
 enum {
-    LQ_FROM_STORED = 0, /* as it was rounded to its type */
-    LQ_FROM_UNROUNDED =
-        1, /* before that; in float32 for codes, for zero points see lq_arithmetic */
+    LQ_FROM_STORED = 0,    /* as it was rounded to its type */
+    LQ_FROM_UNROUNDED = 1, /* before that: for codes in float32, for zero points by lq_arithmetic */
     /*
      * Codes are x * m, m = fl(denominator / numerator) of lq_mapping's scale, at most the largest
      * float32; not with LQ_QUOTIENT_DIVIDE. The scale stored is as ever, or 1 / m.
