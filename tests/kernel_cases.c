@@ -56,9 +56,9 @@ void choose_parameters(situation *s) {
         for (int i = 1; i < 256; ++i) s->multiplier[i] = s->multiplier[0];
         for (int i = 1; i < 256; ++i) s->shift[i] = s->shift[0];
     }
-    choose_rule(s);
-    /* Requantization has no such rules. */
-    if (has_accumulators(s)) s->by_rule = false;
+    /* Requantization has no such rules, and no scales that are not finite. */
+    s->by_rule = false;
+    if (!has_accumulators(s)) choose_rule(s);
 }
 
 /* The inputs that matter: random ones hide nearly every difference. */
