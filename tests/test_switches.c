@@ -50,7 +50,7 @@ static void test_ranges_within_types(void **state) {
 }
 
 static void test_low_middle_keeps_signs(void **state) {
-    float x[] = {-10.0f, 10.0f, 0.0f}, back[3], scale;
+    float x[] = {-10.0f, 10.0f, 0.0f}, back[3], scale = 0;
     uint8_t q[3];
     const lq_tensor tx = lq_vector(x, LQ_F32, 3), tq = lq_vector(q, LQ_U8, 3);
     const lq_tensor ts = lq_vector(&scale, LQ_F32, 1), tb = lq_vector(back, LQ_F32, 3);
@@ -93,8 +93,8 @@ static void test_zeros_have_no_sign(void **state) {
 
 /* A multiplier belongs to the same zero point as the scale that it is the inverse of. */
 static void test_multiplier_has_the_zero_point(void **state) {
-    float x[] = {-1.0f, 3.0f, 0.0f, 0.5f}, back[4], m;
-    uint8_t q[4], z;
+    float x[] = {-1.0f, 3.0f, 0.0f, 0.5f}, back[4], m = 0;
+    uint8_t q[4], z = 0;
     const lq_tensor tx = lq_vector(x, LQ_F32, 4), tq = lq_vector(q, LQ_U8, 4);
     const lq_tensor ts = lq_vector(&m, LQ_F32, 1), tz = lq_vector(&z, LQ_U8, 1);
     const lq_tensor tb = lq_vector(back, LQ_F32, 4);
@@ -115,7 +115,7 @@ static void test_multiplier_has_the_zero_point(void **state) {
 
 /* What a floor makes of a scale it makes of the multiplier, too. */
 static void test_multiplier_has_the_floor(void **state) {
-    float x[] = {1e-9f, 0.0f}, scale;
+    float x[] = {1e-9f, 0.0f}, scale = 0;
     int8_t q[2];
     const lq_tensor tx = lq_vector(x, LQ_F32, 2), tq = lq_vector(q, LQ_S8, 2);
     const lq_tensor ts = lq_vector(&scale, LQ_F32, 1);
@@ -148,7 +148,7 @@ static void test_empty_ranges(void **state) {
 static void test_narrow_parameters_are_legal(void **state) {
     float far[] = {-1e30f, 1e30f}, near[] = {1000.0f, 1001.0f}, back[2];
     int8_t q[2];
-    uint16_t scale, zero;
+    uint16_t scale = 0, zero = 0;
     const lq_tensor tq = lq_vector(q, LQ_S8, 2), tb = lq_vector(back, LQ_F32, 2);
     const lq_tensor ts = lq_vector(&scale, LQ_F16, 1), tz = lq_vector(&zero, LQ_F16, 1);
     lq_tensor tx = lq_vector(far, LQ_F32, 2);
@@ -164,7 +164,7 @@ static void test_narrow_parameters_are_legal(void **state) {
 }
 
 static void test_widening_keeps_the_sign(void **state) {
-    float x[] = {3.0f, -1.0f}, scale;
+    float x[] = {3.0f, -1.0f}, scale = 0;
     const lq_tensor tx = lq_vector(x, LQ_F32, 2), ts = lq_vector(&scale, LQ_F32, 1);
     lq_scheme s = lq_symmetric_full_range(LQ_S8, lq_per_tensor());
     (void)state;
