@@ -167,7 +167,8 @@ static lq_status check_matrices(lq_call *call, const lq_tensor *acc, const lq_te
 }
 
 static bool has_kind(lq_type type, bool real) {
-    return (lq_type_find(type)->kind == LQ_KIND_REAL) == real;
+    const lq_kind kind = lq_type_find(type)->kind;
+    return real ? kind == LQ_KIND_REAL : kind == LQ_KIND_CODE || kind == LQ_KIND_WIDE;
 }
 
 /* `s32` asks for that type and no other. */

@@ -379,6 +379,8 @@ static void test_refused_factors(void **state) {
 }
 
 static void test_refused_products(void **state) {
+    double zeros[1] = {0};
+    const lq_tensor doubles = lq_vector(zeros, LQ_F64, 1);
     const lq_exec exec = reporting();
     (void)state;
     reset_six();
@@ -389,6 +391,11 @@ static void test_refused_products(void **state) {
     six.p.bias = &six.over;
     expect_six(LQ_ERROR_OVERLAP, 2);
     six.p.bias = &six.row_sums;
+    expect_six(LQ_ERROR_TYPE, 2);
+    six.p.row_zero_point = &doubles;
+    six.p.column_sums = &six.column_zero;
+    expect_six(LQ_ERROR_TYPE, 2);
+    six.p.column_scale = &doubles;
     expect_six(LQ_ERROR_TYPE, 2);
     six.p.bias = &six.y;
     expect_six(LQ_ERROR_RANK, 2);
