@@ -86,8 +86,16 @@ enum {
     LQ_ERROR_ZERO_POINT = 15, /* a zero point is outside the code range, or not the mapping's own */
     LQ_ERROR_CODE = 16,       /* a code does not fit into the packed type */
     LQ_ERROR_OVERLAP = 17,    /* an output overlaps another argument in a way that is not allowed */
-    LQ_ERROR_CPU = 18, /* LIBQUANT_CPU, or the level asked for, is not one of this machine's */
-    LQ_ERROR_EXEC = 19 /* parallel_for failed; outputs may have been written in part */
+    LQ_ERROR_CPU = 18,  /* LIBQUANT_CPU, or the level asked for, is not one of this machine's */
+    LQ_ERROR_EXEC = 19, /* parallel_for failed; outputs may have been written in part */
+    /* Of calibrators. */
+    LQ_ERROR_ALIGNMENT = 20, /* memory for a calibrator is not aligned to 8 bytes */
+    LQ_ERROR_STATE = 21,     /* what should be a calibrator is none of this version's */
+    LQ_ERROR_METHOD = 22,    /* a statistic cannot serve what is asked of it */
+    LQ_ERROR_EMPTY = 23,     /* no finite value was observed */
+    LQ_ERROR_MISMATCH = 24,  /* two calibrators were made with different options */
+    LQ_ERROR_DATA = 25,      /* a serialized calibrator is truncated or damaged */
+    LQ_ERROR_VERSION = 26    /* a serialized calibrator is of an unknown version */
 };
 
 /* A sentence for a status, in English; never NULL. */
@@ -887,6 +895,325 @@ enum {
  */
 LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflow,
                             const lq_exec *exec);
+/* --------------------------------------------------- calibration over batches */
+
+/*
+ * Scales and zero points from the values of many batches. A calibrator is a statistic in one flat
+ * block of the caller's memory: it is shown batch after batch, may be merged with those of other
+ * threads and machines, kept in a file, and asked for parameters by any of the methods below.
+ *
+ *     lq_calibrator_options options = lq_calibrate_per_tensor();
+ *     size_t size;
+ *     lq_calibrator_size(&options, &size);
+ *     lq_calibrator *calibrator = malloc(size);
+ *     lq_calibrator_init(calibrator, size, &options);
+ *     for (...) lq_calibrator_observe(calibrator, &batch, NULL);
+ *     lq_calibration mse = lq_calibration_by(LQ_METHOD_MSE);
+ *     lq_calibrator_parameters(calibrator, &mse, &scheme, &scale, &zero_point, NULL);
+ *
+ * The block may be copied and moved, but not to a machine of another byte order or library
+ * version: lq_calibrator_serialize is for that. It must be aligned to 8 bytes, as malloc does.
+ *
+ * Threads: init, observe, merge and deserialize write a calibrator, and need it for themselves;
+ * all others only read. So each thread observes with its own, and they are merged afterwards.
+ */
+typedef struct lq_calibrator lq_calibrator;
+
+typedef int32_t lq_statistic;
+enum {
+    /*
+     * A histogram whose bins are the floats that agree in sign, exponent and the upper k bits of
+     * the mantissa, so that no range has to be guessed: 2^(9 + k) bins, each wider than its
+     * values by at most 2^-k of them. NaN, infinities and zeros have counters of their own. Where
+     * all dropped bits were 0, as those of BF16 are with k = 7 and those of F16 with k = 10, it
+     * holds every value exactly; what follows from it is then what would follow from the values.
+     *
+     * What it holds depends on the values alone, not on order, batches or merges. A counter stays
+     * at 2^40 - 1 when it gets there; lq_summary says so.
+     *
+     * Memory: 9 bytes a bin (576 KiB with k = 7), 17 with bin sums.
+     */
+    LQ_STATISTIC_HISTOGRAM = 0,
+    /* The least and the greatest finite value: 8 bytes a channel. */
+    LQ_STATISTIC_RANGE = 1,
+    /*
+     * The same, and moving averages of those of the batches, m += c * (batch - m) in float32, the
+     * first batch taken as it is. The order of batches matters and two such cannot be merged.
+     * Batches without finite values are passed over. Source: PyTorch's MovingAverageMinMaxObserver.
+     */
+    LQ_STATISTIC_MOVING_AVERAGE = 2
+};
+
+/* Later versions may add fields at the end; a field of 0 means what this version does. */
+typedef struct lq_calibrator_options {
+    size_t struct_size;
+    lq_statistic statistic;
+    int32_t mantissa_bits; /* histogram: k, from 1 to 10; 0 is 7 */
+    int32_t bin_sums;      /* histogram: 1 keeps the sum of the values of each bin, exactly */
+    int32_t axis;          /* of every batch, along which channels lie; negative from the end */
+    int64_t channels;      /* 0: the whole tensor is one; else the size of that axis */
+    float averaging;       /* moving average: c, in (0, 1]; 0 is 0.01 */
+    int32_t reserved;
+} lq_calibrator_options;
+
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
+LQ_API lq_status lq_calibrator_options_init(lq_calibrator_options *options, size_t struct_size);
+
+/* A histogram with k = 7 for whole tensors. */
+static inline lq_calibrator_options lq_calibrate_per_tensor(void) {
+    lq_calibrator_options o = LQ_ZERO_INIT;
+    o.struct_size = sizeof o;
+    return o;
+}
+
+/* A histogram with k = 2 for each of `channels` channels, 18 KiB each. */
+static inline lq_calibrator_options lq_calibrate_per_channel(int32_t axis, int64_t channels) {
+    lq_calibrator_options o = LQ_ZERO_INIT;
+    o.struct_size = sizeof o;
+    o.mantissa_bits = 2;
+    o.axis = axis;
+    o.channels = channels;
+    return o;
+}
+
+/*
+ * The bytes that a calibrator takes. Statuses: NULL, STRUCT, ENUM (an unknown statistic), RANGE (a
+ * field outside its range, or one that the statistic does not have), OVERFLOW.
+ */
+LQ_API lq_status lq_calibrator_size(const lq_calibrator_options *options, size_t *size);
+
+/*
+ * Makes an empty calibrator of `size` bytes at `calibrator`. Statuses: those of lq_calibrator_size;
+ * ALIGNMENT; SIZE (too few bytes).
+ */
+LQ_NOT_READ(1)
+LQ_API lq_status lq_calibrator_init(lq_calibrator *calibrator, size_t size,
+                                    const lq_calibrator_options *options);
+
+/* The options that a calibrator was made with, defaults filled in. Statuses: NULL, STRUCT, STATE. */
+LQ_API lq_status lq_calibrator_get_options(const lq_calibrator *calibrator,
+                                           lq_calibrator_options *options);
+
+/*
+ * Adds the values of a batch.
+ *   x   F32, F16 or BF16, any shape and strides; its size along the calibrator's axis is
+ *       `channels`. A batch without elements changes nothing.
+ * With a parallel_for, channels are shared out among tasks; one tensor's histogram stays on the
+ * calling thread. The report counts NaN and infinities in x.
+ * Statuses: NULL, STATE, STRUCT, TYPE, RANK, SHAPE (channels), OVERFLOW, SIZE, ENUM, AXIS, OVERLAP
+ * (x lies in the calibrator), CPU; EXEC with a parallel_for.
+ */
+LQ_API lq_status lq_calibrator_observe(lq_calibrator *calibrator, const lq_tensor *x,
+                                       const lq_exec *exec);
+
+/*
+ * Adds what `from` has observed: exact, in any order and grouping. The two may be one, which doubles
+ * its counts. Statuses: NULL, STATE, METHOD (moving averages), MISMATCH (made with other options),
+ * OVERLAP (they share a part of their memory).
+ */
+LQ_API lq_status lq_calibrator_merge(lq_calibrator *to, const lq_calibrator *from);
+
+/*
+ * A calibrator as bytes to keep or send: the same wherever the same values were observed, however
+ * they were split. src/calibration.md has the format (version 1; little-endian; a checksum). `size` says
+ * how much room there is at `bytes`; `written` gets what is needed, also where `bytes` is NULL.
+ * Statuses: NULL, STATE, SIZE (too little room), OVERLAP.
+ */
+LQ_API lq_status lq_calibrator_serialize(const lq_calibrator *calibrator, void *bytes, size_t size,
+                                         size_t *written);
+
+/*
+ * Back from bytes. lq_serialized_options says what the calibrator will be, for lq_calibrator_size;
+ * lq_calibrator_deserialize makes it, from nothing but checked data. Bytes may come from anywhere.
+ * Statuses: NULL, STRUCT, VERSION, DATA (truncated, damaged or not such bytes); OVERFLOW; and of
+ * lq_calibrator_deserialize ALIGNMENT, SIZE, OVERLAP. Where it refuses, what stands at `calibrator`
+ * is as before.
+ */
+LQ_API lq_status lq_serialized_options(const void *bytes, size_t size,
+                                       lq_calibrator_options *options);
+LQ_API lq_status lq_calibrator_deserialize(lq_calibrator *calibrator, size_t calibrator_size,
+                                           const void *bytes, size_t size);
+
+/* What a channel has seen. Later versions may add fields at the end. */
+typedef struct lq_summary {
+    size_t struct_size;
+    /* Numbers of values; -1 where the statistic does not count. */
+    int64_t count; /* finite ones, zeros among them */
+    int64_t zeros;
+    int64_t nan;
+    int64_t positive_infinite;
+    int64_t negative_infinite;
+    int64_t saturated; /* counters that are at their limit: the numbers are too low then */
+    int64_t exact;     /* 1: every value is held exactly (see LQ_STATISTIC_HISTOGRAM) */
+    /* Of the finite values; NaN where there is none, and the last two without a histogram. */
+    float min;   /* a zero is +0 */
+    float max;   /* the same */
+    double mean; /* from the middles of bins, or their sums; population variance */
+    double variance;
+} lq_summary;
+
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
+LQ_API lq_status lq_summary_init(lq_summary *summary, size_t struct_size);
+
+/* `channel` is 0 for a whole tensor. Statuses: NULL, STATE, STRUCT, RANGE (no such channel). */
+LQ_API lq_status lq_calibrator_summarize(const lq_calibrator *calibrator, int64_t channel,
+                                         lq_summary *summary);
+
+/*
+ * Quantiles of a channel's finite values: the value of rank ceil(p * count) in ascending order, for
+ * p from 0 (the least) to 1 (the greatest). Where the histogram is exact, so are they; otherwise
+ * ranks are spread evenly over a bin, and a quantile is off by at most the width of its bin.
+ * Statuses: NULL, STATE, METHOD (no histogram), RANGE (no such channel; a p outside [0, 1] or NaN),
+ * EMPTY (no finite value).
+ */
+LQ_API lq_status lq_calibrator_quantiles(const lq_calibrator *calibrator, int64_t channel,
+                                         const double *p, int64_t n, float *quantiles);
+
+/* `count` values from `low` to below `high`; where both are one, all are that one. */
+typedef struct lq_bin {
+    float low, high;
+    int64_t count;
+} lq_bin;
+
+/*
+ * The bins of a channel's histogram that have values, in ascending order, for plots: the first
+ * `most` of those from the cursor on, which begins at 0 and is moved behind them. `n` gets their
+ * number, 0 at the end. Statuses: NULL, STATE, METHOD (no histogram), RANGE (no such channel,
+ * negative cursor or `most`).
+ */
+LQ_API lq_status lq_calibrator_bins(const lq_calibrator *calibrator, int64_t channel,
+                                    int64_t *cursor, lq_bin *bins, int64_t most, int64_t *n);
+
+/* ---------------------------------------------------- calibration: methods */
+
+/*
+ * How a range [lo, hi] follows from a statistic; scale and zero point then follow from the range as
+ * for lq_calibrate. Every range lies within the least and greatest value observed. The first group
+ * is this library's; the others are the rules of other systems by name, which are defined on linear
+ * histograms alone (lq_histogram_range).
+ */
+typedef int32_t lq_method;
+enum {
+    /* [min, max]. Any statistic. */
+    LQ_METHOD_MIN_MAX = 0,
+    /* The moving averages. LQ_STATISTIC_MOVING_AVERAGE. */
+    LQ_METHOD_MOVING_AVERAGE = 1,
+    /* From here on LQ_STATISTIC_HISTOGRAM or a linear histogram. */
+    /* Of values: the quantiles (100 - percentile) / 200 and 1 - (100 - percentile) / 200. */
+    LQ_METHOD_PERCENTILE = 2,
+    /* Of magnitudes: t, the quantile percentile / 100 of |x|, makes [max(min, -t), min(max, t)]. */
+    LQ_METHOD_PERCENTILE_MAGNITUDE = 3,
+    /*
+     * The threshold t whose quantized distribution of magnitudes diverges least (Kullback-Leibler)
+     * from that of the values, clipped ones counted at t; [max(min, -t), min(max, t)].
+     * src/calibration.md has the search.
+     */
+    LQ_METHOD_ENTROPY = 4,
+    /*
+     * The range with the least expected squared error when values are quantized by the scheme, with
+     * its code range, mapping and type of scale. [min, max] is always among those compared.
+     */
+    LQ_METHOD_MSE = 5,
+    /* mean -+ deviations * standard deviation, within [min, max]. */
+    LQ_METHOD_MEAN_DEVIATION = 6,
+    /*
+     * ONNX Runtime's Python tools, 1.20, on the histograms that its HistogramCollector makes: of x
+     * (PERCENTILE, ENTROPY, DISTRIBUTION), or of |x| (PERCENTILE_SYMMETRIC).
+     */
+    LQ_METHOD_ONNXRUNTIME_PERCENTILE = 16,
+    LQ_METHOD_ONNXRUNTIME_PERCENTILE_SYMMETRIC = 17,
+    LQ_METHOD_ONNXRUNTIME_ENTROPY = 18,
+    LQ_METHOD_ONNXRUNTIME_DISTRIBUTION = 19,
+    /* NVIDIA TensorRT Model Optimizer's histogram calibrators (HistogramCalibrator), of |x|. */
+    LQ_METHOD_MODELOPT_PERCENTILE = 32,
+    LQ_METHOD_MODELOPT_ENTROPY = 33,
+    LQ_METHOD_MODELOPT_MSE = 34,
+    /* PyTorch 1.13's HistogramObserver: its search for the least L2 error on its histogram. */
+    LQ_METHOD_PYTORCH_HISTOGRAM = 48
+};
+
+/* The name of a method in lower case ("min-max", "mse"), or NULL; and back, or -1. */
+LQ_API const char *lq_method_name(lq_method method);
+LQ_API lq_method lq_method_from_name(const char *name);
+
+/*
+ * A method with its parameters; each belongs to the methods named, and is not looked at by others.
+ * Later versions may add fields at the end; a field of 0 means the default.
+ */
+typedef struct lq_calibration {
+    size_t struct_size;
+    lq_method method;
+    int32_t quantized_bins; /* onnxruntime-entropy: default 128 */
+    double percentile;      /* all percentiles: in (0, 100], default 99.99 */
+    double deviations;      /* mean-deviation: above 0, default 3 */
+    int32_t start_bin;      /* modelopt-entropy, modelopt-mse: default 128 */
+    int32_t stride;         /* the same: default 1 */
+} lq_calibration;
+
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
+LQ_API lq_status lq_calibration_init(lq_calibration *calibration, size_t struct_size);
+
+static inline lq_calibration lq_calibration_by(lq_method method) {
+    lq_calibration c = LQ_ZERO_INIT;
+    c.struct_size = sizeof c;
+    c.method = method;
+    return c;
+}
+
+/*
+ * The range of each channel by a method.
+ *   lo, hi   F32, F16 or BF16; one element for a whole tensor, or as many as there are channels, in
+ *            row-major order. Ranges are rounded to the type, to nearest even.
+ *   scheme   whose codes the ranges are for. Its block is not looked at. LQ_METHOD_MSE takes scales
+ *            as F32.
+ * With a parallel_for, channels are shared out. Statuses: NULL, STATE, STRUCT, ENUM (no such
+ * method), METHOD (one that this statistic cannot serve), RANGE (a parameter out of range, or the
+ * scheme's), TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, EMPTY (a channel has no finite value; the
+ * report's index says which), OVERLAP, CPU; EXEC.
+ */
+LQ_API lq_status lq_calibrator_ranges(const lq_calibrator *calibrator,
+                                      const lq_calibration *calibration, const lq_scheme *scheme,
+                                      const lq_tensor *lo, const lq_tensor *hi,
+                                      const lq_exec *exec);
+
+/*
+ * Scale and zero point of each channel by a method: lq_choose_parameters of the ranges, which are
+ * not rounded in between.
+ *   scale, zero_point   as many elements as lo above; types as in lq_calibrate.
+ * Statuses: those of lq_calibrator_ranges.
+ */
+LQ_API lq_status lq_calibrator_parameters(const lq_calibrator *calibrator,
+                                          const lq_calibration *calibration,
+                                          const lq_scheme *scheme, const lq_tensor *scale,
+                                          const lq_tensor *zero_point, const lq_exec *exec);
+
+/*
+ * An ordinary histogram: counts[i] values from edges[i] to edges[i + 1]. `bins` from 1 to 2^24;
+ * edges finite and ascending; counts finite, at least 0, not all 0. [min, max] are the true ends of
+ * the data; both 0 stand for the outermost edges. Later versions may add fields at the end.
+ */
+typedef struct lq_histogram {
+    size_t struct_size;
+    const double *counts;
+    const float *edges; /* bins + 1 of them */
+    int64_t bins;
+    float min, max;
+} lq_histogram;
+
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
+LQ_API lq_status lq_histogram_init(lq_histogram *histogram, size_t struct_size);
+
+/*
+ * The range by a method, from such a histogram, for codes of `scheme`. A histogram of magnitudes
+ * gives a range of magnitudes to the methods of the first group, and to those that are defined on
+ * magnitudes a symmetric one. Statuses: NULL, STRUCT, ENUM, METHOD (moving average), RANGE (a
+ * parameter, bins, edges, min or max), EMPTY (no counts), SHAPE (too few bins for the method), and
+ * the scheme's.
+ */
+LQ_API lq_status lq_histogram_range(const lq_histogram *histogram,
+                                    const lq_calibration *calibration, const lq_scheme *scheme,
+                                    float *lo, float *hi);
+
 /* -------------------------------------------------------- integer products */
 
 /*

@@ -32,21 +32,11 @@ enum { LO, HI, SCALE, ZERO, TENSORS };
 
 static const int positions[TENSORS] = {1, 2, 4, 5};
 
-static bool type_fits(int which, const lq_type_info *type, const lq_rule *rule) {
-    const bool affine = rule->mapping == LQ_AFFINE;
-    if (which != ZERO) return type->kind == LQ_KIND_REAL;
-    if (type->kind == LQ_KIND_REAL) return affine;
-    if (affine && rule->zero_rule == LQ_ZERO_REAL) return false;
-    return type->min <= rule->qmin && type->max >= rule->qmax;
-}
-
 static lq_status check_views(lq_call *call, const lq_tensor *const *t, lq_span *span) {
     for (int i = 0; i < TENSORS; ++i) {
         if (!t[i] && i == ZERO && call->rule.mapping != LQ_AFFINE) continue;
         lq_status status = t[i] ? lq_check_tensor(t[i], i >= SCALE, &span[i]) : LQ_ERROR_NULL;
-        if (!status && !type_fits(i, lq_type_find(t[i]->type), &call->rule)) {
-            status = LQ_ERROR_TYPE;
-        }
+        if (!status && !lq_parameter_fits(t[i], i == ZERO, &call->rule)) status = LQ_ERROR_TYPE;
         if (!status && !lq_same_shape(t[LO], t[i])) status = LQ_ERROR_SHAPE;
         for (int k = 0; !status && i >= SCALE && k < i; ++k) {
             if (lq_spans_meet(span[k], span[i])) status = LQ_ERROR_OVERLAP;
@@ -56,16 +46,6 @@ static lq_status check_views(lq_call *call, const lq_tensor *const *t, lq_span *
     return LQ_OK;
 }
 
-/* Where each tensor has its element of that row-major index. */
-static void find_elements(const lq_tensor *const *t, int64_t index, int64_t *at) {
-    for (int i = 0; i < TENSORS; ++i) at[i] = t[i] ? t[i]->offset : 0;
-    for (int axis = t[LO]->rank - 1; axis >= 0; --axis) {
-        const int64_t k = index % t[LO]->shape[axis];
-        index /= t[LO]->shape[axis];
-        for (int i = 0; i < TENSORS; ++i) at[i] += t[i] ? k * t[i]->stride[axis] : 0;
-    }
-}
-
 static bool is_range(float lo, float hi) {
     return lo > hi || (lq_is_finite(lo) && lq_is_finite(hi));
 }
@@ -73,10 +53,8 @@ static bool is_range(float lo, float hi) {
 /* All ranges are looked at before the first choice is stored. */
 static lq_status check_ranges(const lq_call *call, const lq_tensor *const *t, int64_t count) {
     for (int64_t k = 0; k < count && !call->trusted; ++k) {
-        int64_t at[TENSORS];
-        find_elements(t, k, at);
-        const float lo = lq_load_real(t[LO]->type, t[LO]->data, at[LO]);
-        const float hi = lq_load_real(t[HI]->type, t[HI]->data, at[HI]);
+        const float lo = lq_load_real(t[LO]->type, t[LO]->data, lq_element_at(t[LO], k));
+        const float hi = lq_load_real(t[HI]->type, t[HI]->data, lq_element_at(t[HI], k));
         if (!is_range(lo, hi)) return lq_refuse(call, LQ_ERROR_RANGE, lq_is_finite(lo) ? 2 : 1, k);
     }
     return LQ_OK;
@@ -84,15 +62,12 @@ static lq_status check_ranges(const lq_call *call, const lq_tensor *const *t, in
 
 static void choose_all(const lq_rule *rule, const lq_tensor *const *t, int64_t count) {
     for (int64_t k = 0; k < count; ++k) {
-        int64_t at[TENSORS];
-        find_elements(t, k, at);
-        const float lo = lq_load_real(t[LO]->type, t[LO]->data, at[LO]);
-        const float hi = lq_load_real(t[HI]->type, t[HI]->data, at[HI]);
+        const float lo = lq_load_real(t[LO]->type, t[LO]->data, lq_element_at(t[LO], k));
+        const float hi = lq_load_real(t[HI]->type, t[HI]->data, lq_element_at(t[HI], k));
         const bool usable = is_range(lo, hi);
         const lq_choice choice = lq_choose(rule, t[SCALE]->type, usable ? lo : 0.0f,
                                            usable ? hi : 0.0f, rule->tie == LQ_TIE_NEGATIVE);
-        lq_store_real(t[SCALE]->type, t[SCALE]->data, at[SCALE], choice.stored);
-        if (t[ZERO]) lq_store_zero(rule, t[ZERO], at[ZERO], &choice);
+        lq_store_choice(rule, &choice, k, t[SCALE], t[ZERO]);
     }
 }
 

@@ -203,3 +203,19 @@ void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
     lq_store_real(zero_point->type, zero_point->data, at,
                   lq_round_scale(zero_point->type, (double)z));
 }
+
+bool lq_parameter_fits(const lq_tensor *t, bool is_zero_point, const lq_rule *rule) {
+    const lq_type_info *type = lq_type_find(t->type);
+    const bool affine = rule->mapping == LQ_AFFINE;
+    if (!is_zero_point) return type->kind == LQ_KIND_REAL;
+    if (type->kind == LQ_KIND_REAL) return affine;
+    if (affine && rule->zero_rule == LQ_ZERO_REAL) return false;
+    return type->min <= rule->qmin && type->max >= rule->qmax;
+}
+
+void lq_store_choice(const lq_rule *rule, const lq_choice *chosen, int64_t index,
+                     const lq_tensor *scale, const lq_tensor *zero_point) {
+    lq_store_real(scale->type, scale->data, lq_element_at(scale, index), chosen->stored);
+    if (!zero_point) return;
+    lq_store_zero(rule, zero_point, lq_element_at(zero_point, index), chosen);
+}

@@ -3,6 +3,7 @@
 #define LQ_CHOOSE_H
 
 #include "scheme.h"
+#include "tensor.h"
 
 typedef struct lq_choice {
     float stored; /* the scale as its type holds it */
@@ -21,5 +22,12 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
 /* A zero point into a tensor of any type, element `at`. */
 void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
                    const lq_choice *chosen);
+
+/* Whether a tensor's type is one that a scale, or a zero point, of the rule can be written to. */
+bool lq_parameter_fits(const lq_tensor *t, bool is_zero_point, const lq_rule *rule);
+
+/* A choice as element `index`, in row-major order; the zero point may be NULL. */
+void lq_store_choice(const lq_rule *rule, const lq_choice *chosen, int64_t index,
+                     const lq_tensor *scale, const lq_tensor *zero_point);
 
 #endif

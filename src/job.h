@@ -19,6 +19,7 @@ typedef struct lq_job {
     bool quantizes;              /* calibrated blocks are quantized at once */
     bool chosen;                 /* the one block's parameters are there, not to be read */
     const lq_gradient *gradient; /* or NULL */
+    lq_calibrator *calibrator;   /* that observes, or NULL */
     double slice[2]; /* the sums of a slice of the one block, for scale and zero point */
     /* Of the batch at hand. */
     lq_parameters parameters;
@@ -58,6 +59,14 @@ lq_status lq_calibrate_all(lq_job *job);
 void lq_tell_counts(const lq_job *job);
 /* The sums of codes that the call was asked for, if it was. */
 lq_status lq_sum_all(lq_job *job);
+
+/* Into lo and hi: the ranges of a batch's blocks. */
+void lq_find_ranges(lq_job *job, lq_batch *batch);
+
+/* The rows of a piece through a buffer, some contiguous elements of x at a time. */
+typedef void lq_gathered_fn(lq_job *job, const lq_piece *piece, const unsigned char *x, int64_t row,
+                            int64_t first, int64_t n);
+void lq_each_gathered(lq_job *job, const lq_piece *piece, lq_gathered_fn *visit);
 
 /* NaN and infinities, where the report wants them. */
 lq_status lq_count_nonfinite(lq_job *job);

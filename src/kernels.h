@@ -80,6 +80,31 @@ typedef struct lq_range_work {
     int64_t range_step; /* runs: ranges from row to row, 0 or 1 */
 } lq_range_work;
 
+/*
+ * The bin of a value in a calibrator's histogram is the upper bits of its key. That is the float
+ * itself, but all NaN share one, and zeros have one of the bins that are then left over.
+ */
+#define LQ_BITS_OF_NAN 0x7fc00000u
+#define LQ_BITS_OF_ZERO 0xffc00000u
+
+/*
+ * Adds values to the histograms of a calibrator (calibrator.h) and widens [lo, hi]. In a run a row
+ * is of one channel, in lanes element i of every row is of channel i.
+ */
+typedef struct lq_tally_work {
+    const unsigned char *x;
+    int64_t count;
+    int64_t rows;
+    int64_t x_step;
+    int64_t channel_step; /* runs: from row to row, 0 or 1 */
+    float *lo, *hi;       /* by channel */
+    uint32_t *low_bits;   /* by channel; only those below `shift` mean anything */
+    uint32_t *counters;   /* two for each bin, `bins` bins for each channel */
+    uint64_t *sums;       /* of the bits below `shift`, one for each bin; or NULL */
+    int64_t bins;
+    int shift;
+} lq_tally_work;
+
 typedef struct lq_counts {
     int64_t nan, infinite, clipped, overflowed, underflowed;
 } lq_counts;
@@ -121,6 +146,7 @@ enum { LQ_GRAD_SUMS = 8 };
 typedef void lq_map_fn(const lq_map_work *work);
 typedef void lq_grad_fn(const lq_grad_work *work);
 typedef void lq_range_fn(const lq_range_work *work);
+typedef void lq_tally_fn(const lq_tally_work *work);
 typedef void lq_count_fn(const lq_map_work *work, lq_counts *counts);
 typedef void lq_sum_fn(const lq_sum_work *work);
 typedef void lq_product_fn(const lq_product_work *work);
@@ -134,6 +160,8 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
 #define LQ_KERNEL_LIST(REAL, CODE, WIDTH, REAL_CODE, REAL_REAL)                                    \
     REAL(range_runs, lq_range_fn)                                                                  \
     REAL(range_lanes, lq_range_fn)                                                                 \
+    REAL(tally_runs, lq_tally_fn)                                                                  \
+    REAL(tally_lanes, lq_tally_fn)                                                                 \
     REAL(count_runs, lq_count_fn)                                                                  \
     REAL(count_lanes, lq_count_fn)                                                                 \
     REAL(fake_runs, lq_map_fn)                                                                     \

@@ -11,6 +11,7 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
     j->counts = (lq_counts){.nan = 0};
     j->quantizes = j->chosen = false;
     j->gradient = NULL;
+    j->calibrator = NULL;
     j->purpose = purpose;
     j->map = (lq_map){
         .runs = fakes      ? k->fake_runs
@@ -42,6 +43,7 @@ void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->quantizes = j->chosen = false;
     j->purpose = LQ_TO_CODES;
     j->gradient = NULL;
+    j->calibrator = NULL;
     j->map = (lq_map){.pack = call->kernels->pack, .unpack = call->kernels->unpack};
 }
 
@@ -53,6 +55,7 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->chosen = job->chosen;
     copy->purpose = job->purpose;
     copy->gradient = job->gradient;
+    copy->calibrator = job->calibrator;
     if (job->map.parameters) copy->map.parameters = &copy->parameters;
     if (job->chosen) {
         const lq_parameters *from = &job->parameters;

@@ -49,11 +49,7 @@ static void range_repeated(lq_job *j, const lq_piece *p, int64_t times) {
     range_rows(j, p, x + rows * work.x_step, 0, p->rows % times, 0, p->count);
 }
 
-/* The rows of a piece through a buffer, some contiguous elements at a time. */
-typedef void gathered_fn(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
-                         int64_t first, int64_t n);
-
-static void each_gathered(lq_job *j, const lq_piece *p, gathered_fn *visit) {
+void lq_each_gathered(lq_job *j, const lq_piece *p, lq_gathered_fn *visit) {
     unsigned char buffer[LQ_PIECE * 4];
     for (int64_t r = 0; r < p->rows; ++r) {
         for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
@@ -83,7 +79,7 @@ static void range_piece(void *context, const lq_piece *p) {
         range_rows(j, p, j->map.x + p->at[LQ_X] * j->map.x_size, 0, p->rows, 0, p->count);
         return;
     }
-    each_gathered(j, p, range_gathered);
+    lq_each_gathered(j, p, range_gathered);
 }
 
 static bool is_tie(const lq_job *j, int64_t block) {
@@ -149,13 +145,16 @@ static void store_parameters(lq_job *j, const lq_batch *batch) {
     lq_prepare_for_codes(j->call, batch->blocks, rule->codes_from >= LQ_FROM_MULTIPLIER, p);
 }
 
-static void find_ranges(void *context, lq_batch *batch) {
-    lq_job *j = context;
+void lq_find_ranges(lq_job *j, lq_batch *batch) {
     for (int64_t b = 0; b < batch->blocks; ++b) {
         j->lo[b] = lq_from_bits(0x7f800000u);
         j->hi[b] = lq_from_bits(0xff800000u);
     }
     lq_each_piece(batch, range_piece, j);
+}
+
+static void find_ranges(void *context, lq_batch *batch) {
+    lq_find_ranges(context, batch);
 }
 
 static void choose_batch(void *context, lq_batch *batch) {
@@ -166,7 +165,7 @@ static void choose_batch(void *context, lq_batch *batch) {
 
 static void calibrate_batch(void *context, lq_batch *batch) {
     lq_job *j = context;
-    find_ranges(j, batch);
+    lq_find_ranges(j, batch);
     choose_batch(j, batch);
     if (j->quantizes) lq_map_blocks(j, batch);
 }
@@ -227,7 +226,7 @@ static void count_gathered(lq_job *j, const lq_piece *p, const unsigned char *x,
 }
 
 static void count_piece(void *context, const lq_piece *p) {
-    each_gathered(context, p, count_gathered);
+    lq_each_gathered(context, p, count_gathered);
 }
 
 static void count_batch(void *context, lq_batch *batch) {

@@ -30,6 +30,13 @@ static const struct {
      "LIBQUANT_CPU, or the level asked for, is not one this machine and build can have"},
     {LQ_ERROR_EXEC,
      "parallel_for failed, left out a task or ran one twice; outputs are incomplete"},
+    {LQ_ERROR_ALIGNMENT, "memory for a calibrator is not aligned to 8 bytes"},
+    {LQ_ERROR_STATE, "this is no calibrator, or one of another version of the library"},
+    {LQ_ERROR_METHOD, "the calibrator's statistic cannot serve this method or call"},
+    {LQ_ERROR_EMPTY, "no finite value has been observed"},
+    {LQ_ERROR_MISMATCH, "the calibrators were made with different options"},
+    {LQ_ERROR_DATA, "the serialized calibrator is truncated or damaged"},
+    {LQ_ERROR_VERSION, "the serialized calibrator is of a version that this library does not know"},
 };
 
 const char *lq_status_string(lq_status status) {

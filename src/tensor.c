@@ -116,6 +116,15 @@ lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span) {
     return LQ_OK;
 }
 
+int64_t lq_element_at(const lq_tensor *t, int64_t index) {
+    int64_t at = t->offset;
+    for (int axis = t->rank - 1; axis >= 0; --axis) {
+        at += index % t->shape[axis] * t->stride[axis];
+        index /= t->shape[axis];
+    }
+    return at;
+}
+
 bool lq_is_contiguous(const lq_tensor *t) {
     int64_t step = 1;
     for (int i = t->rank - 1; i >= 0; --i) {

@@ -14,6 +14,8 @@ lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span);
 
 /* Of a checked view. */
 int64_t lq_elements(const lq_tensor *t);
+/* Where the element of a row-major index stands, counted from data. */
+int64_t lq_element_at(const lq_tensor *t, int64_t index);
 bool lq_is_contiguous(const lq_tensor *t);
 bool lq_same_shape(const lq_tensor *a, const lq_tensor *b);
 

@@ -134,3 +134,51 @@ void fill_inputs(const situation *s, unsigned char *to, int64_t bytes) {
         memcpy(to + i * size, size == 4 ? (const void *)&v : (const void *)&h, (size_t)size);
     }
 }
+
+enum { TALLY_CHANNELS = 200, TALLY_SHIFT = 22, TALLY_BINS = 1 << (32 - TALLY_SHIFT) };
+
+/* All that a tally kernel writes. */
+typedef struct tallies {
+    float lo[TALLY_CHANNELS], hi[TALLY_CHANNELS];
+    uint32_t low_bits[TALLY_CHANNELS];
+    uint32_t counters[TALLY_CHANNELS][TALLY_BINS][2];
+    uint64_t sums[TALLY_CHANNELS][TALLY_BINS];
+} tallies;
+
+bool same_tallies(const situation *s, lq_tally_fn *scalar, lq_tally_fn *other,
+                  const unsigned char *in, int64_t rows, int64_t step) {
+    static tallies both[2];
+    lq_tally_fn *const fn[] = {scalar, other};
+    const int64_t channels = is_lanes(s) ? s->count : rows;
+    for (int t = 0; t < 2; ++t) {
+        tallies *to = &both[t];
+        memset(to->low_bits, 0, sizeof to->low_bits);
+        memset(to->counters, 0, (size_t)channels * sizeof *to->counters);
+        memset(to->sums, 0, (size_t)channels * sizeof *to->sums);
+        for (int i = 0; i < TALLY_CHANNELS; ++i) {
+            to->lo[i] = lq_from_bits(0x7f800000u);
+            to->hi[i] = lq_from_bits(0xff800000u);
+        }
+        const lq_tally_work w = {.x = in,
+                                 .count = s->count,
+                                 .rows = rows,
+                                 .x_step = step,
+                                 .channel_step = s->inputs & 1,
+                                 .lo = to->lo,
+                                 .hi = to->hi,
+                                 .low_bits = to->low_bits,
+                                 .counters = to->counters[0][0],
+                                 .sums = s->inputs & 2 ? to->sums[0] : NULL,
+                                 .bins = TALLY_BINS,
+                                 .shift = TALLY_SHIFT};
+        fn[t](&w);
+    }
+    for (int i = 0; i < TALLY_CHANNELS; ++i) {
+        const uint32_t differ = both[0].low_bits[i] ^ both[1].low_bits[i];
+        if (differ << (32 - TALLY_SHIFT)) return false;
+        if (both[0].lo[i] != both[1].lo[i] || both[0].hi[i] != both[1].hi[i]) return false;
+    }
+    const size_t n = (size_t)channels;
+    return memcmp(both[0].counters, both[1].counters, n * sizeof *both[0].counters) == 0 &&
+           memcmp(both[0].sums, both[1].sums, n * sizeof *both[0].sums) == 0;
+}

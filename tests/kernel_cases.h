@@ -17,7 +17,8 @@ typedef enum {
     FN_lq_count_fn,
     FN_lq_sum_fn,
     FN_lq_product_fn,
-    FN_lq_grad_fn
+    FN_lq_grad_fn,
+    FN_lq_tally_fn
 } fn_kind;
 /* Of the bytes that pack and unpack take, there are no 16-bit ones. */
 typedef enum { BY_REAL, BY_NARROW_WIDTH, BY_WIDTH, BY_BOTH, BY_PAIR } shape_kind;
@@ -84,5 +85,9 @@ void choose_parameters(situation *s);
 /* Value i of the kind that the situation asks for. */
 float input_value(const situation *s, int i);
 void fill_inputs(const situation *s, unsigned char *to, int64_t bytes);
+
+/* Whether two tally kernels count `rows` rows from `in` alike, into channels of 1024 bins. */
+bool same_tallies(const situation *s, lq_tally_fn *scalar, lq_tally_fn *other,
+                  const unsigned char *in, int64_t rows, int64_t step);
 
 #endif

@@ -35,6 +35,7 @@ typedef union any_fn {
     lq_sum_fn *sum;
     lq_product_fn *product;
     lq_grad_fn *grad;
+    lq_tally_fn *tally;
 } any_fn;
 
 static any_fn kernel_of(const lq_kernels *table, const situation *s) {
@@ -339,6 +340,18 @@ static void compare_grad(const situation *s, const lq_kernels *table, const unsi
     }
 }
 
+/* Clearing so many counters takes long: not for all lengths. */
+static void compare_tally(const situation *s, const lq_kernels *table, const unsigned char *in) {
+    const lq_kernels *scalar = lq_kernels_of(LQ_CPU_SCALAR);
+    if (s->count > 70 && s->count % 16) return;
+    if (same_tallies(s, kernel_of(scalar, s).tally, kernel_of(table, s).tally, in, ROWS,
+                     x_row(s) + s->gap)) {
+        return;
+    }
+    describe(s, "difference in a tally");
+    fail();
+}
+
 static void compare(const situation *s, const lq_kernels *table, int64_t in_shift,
                     int64_t out_shift, bool flush) {
     const int64_t in_row = reads_codes(s) ? codes_row(s) : x_row(s);
@@ -354,6 +367,7 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
     case FN_lq_range_fn: compare_range(s, table, in); break;
     case FN_lq_count_fn: compare_count(s, table, in); break;
     case FN_lq_sum_fn: compare_sum(s, table, in); break;
+    case FN_lq_tally_fn: compare_tally(s, table, in); break;
     case FN_lq_product_fn: compare_product(s, table, in, out); break;
     case FN_lq_grad_fn: {
         situation another = *s;

@@ -375,4 +375,5 @@ LQ_INLINE void fake_lanes(const lq_map_work *w, lq_real real) {
 }
 
 #include "loops/simd_ranges.h"
+#include "loops/tally.h"
 #include "loops/simd_reals.h"

@@ -6,12 +6,14 @@
  */
 #define LQ_ARGS_lq_map_fn const lq_map_work *work
 #define LQ_ARGS_lq_range_fn const lq_range_work *work
+#define LQ_ARGS_lq_tally_fn const lq_tally_work *work
 #define LQ_ARGS_lq_count_fn const lq_map_work *work, lq_counts *counts
 #define LQ_ARGS_lq_sum_fn const lq_sum_work *work
 #define LQ_ARGS_lq_product_fn const lq_product_work *work
 #define LQ_ARGS_lq_grad_fn const lq_grad_work *work
 #define LQ_PASS_lq_map_fn work
 #define LQ_PASS_lq_range_fn work
+#define LQ_PASS_lq_tally_fn work
 #define LQ_PASS_lq_count_fn work, counts
 #define LQ_PASS_lq_sum_fn work
 #define LQ_PASS_lq_product_fn work

@@ -260,6 +260,8 @@ LQ_INLINE void range_lanes(const lq_range_work *w, lq_real real) {
     }
 }
 
+#include "loops/tally.h"
+
 LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
     const float limit = (float)w->limit;
     if (is_double(from) || is_double(to)) {

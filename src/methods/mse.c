@@ -1,0 +1,6 @@
+#include "methods.h"
+
+lq_status lq_find_mse(const lq_method_call *call, lq_range *range) {
+    (void)call, (void)range;
+    return LQ_ERROR_METHOD;
+}

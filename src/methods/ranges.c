@@ -1,0 +1,12 @@
+/* Methods that need no more than the ends of the range. */
+#include "methods.h"
+
+lq_status lq_find_min_max(const lq_method_call *call, lq_range *range) {
+    *range = (lq_range){call->values->lo, call->values->hi};
+    return LQ_OK;
+}
+
+lq_status lq_find_moving_average(const lq_method_call *call, lq_range *range) {
+    *range = (lq_range){call->values->moving_lo, call->values->moving_hi};
+    return LQ_OK;
+}
