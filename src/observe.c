@@ -75,14 +75,21 @@ static void widen(const lq_job *j, int64_t block, int64_t channel) {
     *hi = j->hi[block] > *hi ? j->hi[block] : *hi;
 }
 
+/* m + c * (v - m); the difference of two floats may be infinite. */
+static float moved(float m, float c, float v) {
+    const float moved_in_float = m + c * (v - m);
+    if (lq_is_finite(moved_in_float)) return moved_in_float;
+    return (float)((double)m + (double)c * ((double)v - (double)m));
+}
+
 static void average(const lq_job *j, int64_t block, int64_t channel) {
     const float c = j->calibrator->averaging;
     float *lo = lq_moving_los(j->calibrator) + channel;
     float *hi = lq_moving_his(j->calibrator) + channel;
     const bool first = !(*lo <= *hi);
     if (!(j->lo[block] <= j->hi[block])) return;
-    *lo = first ? j->lo[block] : *lo + c * (j->lo[block] - *lo);
-    *hi = first ? j->hi[block] : *hi + c * (j->hi[block] - *hi);
+    *lo = first ? j->lo[block] : moved(*lo, c, j->lo[block]);
+    *hi = first ? j->hi[block] : moved(*hi, c, j->hi[block]);
 }
 
 static void observe_batch(void *context, lq_batch *batch) {

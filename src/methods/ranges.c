@@ -7,6 +7,9 @@ lq_status lq_find_min_max(const lq_method_call *call, lq_range *range) {
 }
 
 lq_status lq_find_moving_average(const lq_method_call *call, lq_range *range) {
-    *range = (lq_range){call->values->moving_lo, call->values->moving_hi};
+    const float lo = call->values->moving_lo;
+    const float hi = call->values->moving_hi;
+    /* Averages that are one but for their rounding may have passed each other. */
+    *range = lo <= hi ? (lq_range){lo, hi} : (lq_range){hi, lo};
     return LQ_OK;
 }
