@@ -143,6 +143,21 @@ typedef struct lq_grad_work {
 
 enum { LQ_GRAD_SUMS = 8 };
 
+/*
+ * Values of a histogram, some at points, some spread evenly from low to high (above it), each with
+ * a weight; the arrays filled up with weights of 0 to multiples of 8. `error` is added to.
+ */
+typedef struct lq_expectation {
+    const double *point, *point_weight;
+    int64_t points;
+    const double *low, *high, *span_weight;
+    int64_t spans;
+    const double *scale, *center; /* of each candidate; no scale is 0 */
+    double *error;
+    int64_t candidates;
+    double code_min, code_max;
+} lq_expectation;
+
 typedef void lq_map_fn(const lq_map_work *work);
 typedef void lq_grad_fn(const lq_grad_work *work);
 typedef void lq_range_fn(const lq_range_work *work);
@@ -150,6 +165,7 @@ typedef void lq_tally_fn(const lq_tally_work *work);
 typedef void lq_count_fn(const lq_map_work *work, lq_counts *counts);
 typedef void lq_sum_fn(const lq_sum_work *work);
 typedef void lq_product_fn(const lq_product_work *work);
+typedef void lq_expect_fn(const lq_expectation *expectation);
 typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sums *sums);
 
 /*
@@ -197,6 +213,7 @@ typedef struct lq_kernels {
     LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE,
                    LQ_FIELD_REAL_REAL)
     lq_error_fn *error_sums;
+    lq_expect_fn *expected_errors;
 } lq_kernels;
 
 /* The table in use; NULL where LIBQUANT_CPU asked for a level that this machine cannot have. */

@@ -76,4 +76,5 @@ LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_WIDTH, LQ_MAKE_REAL_CODE, LQ_
 extern const lq_kernels LQ_TABLE;
 const lq_kernels LQ_TABLE = {
     LQ_KERNEL_LIST(LQ_SET_REAL, LQ_SET_CODE, LQ_SET_WIDTH, LQ_SET_REAL_CODE, LQ_SET_REAL_REAL)
-        .error_sums = error_sums};
+        .error_sums = error_sums,
+    .expected_errors = expected_errors};
