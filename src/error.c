@@ -4,10 +4,10 @@
  * alone, however the plan cuts the tensor.
  */
 #include "call.h"
+#include "logarithm.h"
 #include "map.h"
 #include "numeric.h"
 #include <math.h>
-#include <string.h>
 
 enum { SECTION_PIECES = 128 };
 
@@ -112,25 +112,9 @@ static void measure_batch(void *context, lq_batch *batch) {
     lq_each_piece(batch, measure_piece, m);
 }
 
-/*
- * log10 of a positive normal double, from additions, multiplications and divisions alone: the C
- * library's may differ in the last bit from system to system. log r = e log 2 + 2 atanh((m-1)/(m+1)).
- */
+/* Of a positive normal double. */
 static double log10_of(double r) {
-    uint64_t u;
-    double m, series = 0;
-    memcpy(&u, &r, sizeof u);
-    int exponent = (int)(u >> 52) - 1023;
-    u = (u & 0x000fffffffffffffu) | 0x3ff0000000000000u;
-    memcpy(&m, &u, sizeof m);
-    if (m > 0x1.6a09e667f3bcdp0) {
-        m /= 2;
-        ++exponent;
-    }
-    const double z = (m - 1) / (m + 1);
-    for (int k = 27; k > 1; k -= 2) series = (series + 1.0 / k) * (z * z);
-    const double natural = exponent * 0x1.62e42fefa39efp-1 + 2 * (z + z * series);
-    return natural * 0x1.bcb7b1526e50ep-2;
+    return lq_log(r) * 0x1.bcb7b1526e50ep-2;
 }
 
 static void finish(measure *m, lq_error *error) {
