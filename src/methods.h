@@ -49,4 +49,13 @@ static inline lq_range lq_within_magnitude(const lq_distribution *d, double t) {
     return lq_within(d, -t, t);
 }
 
+/* Parts of a range to try: from 1 down to 2^-12, in steps that become wider. */
+static inline double lq_part(int k, int steps) {
+    const double octave = 12.0 * k * k / ((double)steps * steps);
+    const int whole = (int)octave;
+    double part = 1;
+    for (int i = 0; i < whole; ++i) part /= 2;
+    return part * (1 - (octave - whole) / 2);
+}
+
 #endif

@@ -13,7 +13,7 @@
 enum { AT_ONCE = 256, BEST = 4 };
 
 /* The work that the dense grid may take, in candidates times bins; and its most candidates. */
-enum { DENSE_WORK = 3000000, MOST_DENSE = 10000 };
+enum { DENSE_WORK = 2000000, MOST_DENSE = 10000 };
 
 /*
  * A candidate: the ends of the range in parts of what they could be. For symmetric mappings both
@@ -191,23 +191,14 @@ static void try(search *s, double lo, double hi, int side) {
     if (s->waits == AT_ONCE) compare_waiting(s);
 }
 
-/* Parts from 1 down to 2^-12, in steps that become wider. */
-static double coarse_part(int k, int steps) {
-    const double octave = 12.0 * k * k / ((double)steps * steps);
-    const int whole = (int)octave;
-    double part = 1;
-    for (int i = 0; i < whole; ++i) part /= 2;
-    return part * (1 - (octave - whole) / 2);
-}
-
 static void try_coarse(search *s, int side) {
     enum { LINE = 320, SQUARE = 28 };
     const bool both = s->moves_lo && s->moves_hi;
     const bool tied = s->call->rule->mapping != LQ_AFFINE;
     const int steps = both ? SQUARE : LINE;
     for (int i = 0; i < steps; ++i) {
-        const double part = coarse_part(i, steps);
-        for (int k = 0; both && k < steps; ++k) try(s, part, coarse_part(k, steps), side);
+        const double part = lq_part(i, steps);
+        for (int k = 0; both && k < steps; ++k) try(s, part, lq_part(k, steps), side);
         if (!both) try(s, tied || s->moves_lo ? part : 1, tied || s->moves_hi ? part : 1, side);
     }
 }
@@ -243,9 +234,9 @@ static void search_side(search *s, int side) {
     s->ratio = 1.001;
     for (int round = 0; round < 5; ++round, reach /= 4) {
         const point best[BEST] = {s->found[0], s->found[1], s->found[2], s->found[3]};
-        const int starts = s->count;
+        const int starts = round == 0 || s->count < 2 ? s->count : 2;
         if (round == 0) try_around(s, &best[0], reach, dense);
-        for (int i = 0; i < starts; ++i) try_around(s, &best[i], reach / 4, 80);
+        for (int i = 0; i < starts; ++i) try_around(s, &best[i], reach / 4, 64);
         compare_waiting(s);
         s->ratio = 1 + reach / 1000;
     }
