@@ -192,7 +192,7 @@ struct range {
 
 static struct range range_by(const lq_calibrator *c, const lq_calibration *by,
                              const lq_scheme *scheme) {
-    struct range r;
+    struct range r = {0, 0};
     const lq_tensor lo = lq_vector(&r.lo, LQ_F32, 1);
     const lq_tensor hi = lq_vector(&r.hi, LQ_F32, 1);
     assert_int_equal(lq_calibrator_ranges(c, by, scheme, &lo, &hi, NULL), LQ_OK);
@@ -357,8 +357,8 @@ static void test_percentiles(void **state) {
 
 /* Of all values, by the parameters that the library chooses for a range. */
 static double error_of(const struct data_set *s, const lq_scheme *scheme, struct range r) {
-    float scale;
-    int32_t zero, low, high;
+    float scale = 0;
+    int32_t zero = 0, low, high;
     const lq_tensor lo = lq_vector(&r.lo, LQ_F32, 1);
     const lq_tensor hi = lq_vector(&r.hi, LQ_F32, 1);
     const lq_tensor st = lq_vector(&scale, LQ_F32, 1);
