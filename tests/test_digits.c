@@ -131,19 +131,29 @@ static void test_accuracy(void **state) {
     }
 }
 
-/* Of the second table: dynamic and static, with rounded weights and with trained ones. */
-static void find_ways(const char *type, double right[4]) {
-    const char *table = strstr(output, "weights trained for it");
+/* Of a table, which `title` stands above, the four accuracies in the row of that name. */
+static void find_four(const char *title, const char *name, double right[4]) {
+    const char *table = strstr(output, title);
     const char *line;
-    char start[16];
+    char start[32];
 
     assert_non_null(table);
-    snprintf(start, sizeof start, "\n%s ", type);
+    snprintf(start, sizeof start, "\n%s ", name);
     line = strstr(table, start);
-    assert_non_null(line);
+    if (!line) fail_msg("no row for %s in:\n%s", name, table);
     assert_int_equal(sscanf(line + strlen(start), " %lf %% %lf %% %lf %% %lf %%", &right[0],
                             &right[1], &right[2], &right[3]),
                      4);
+}
+
+/* Of the second table: dynamic and static, with rounded weights and with trained ones. */
+static void find_ways(const char *type, double right[4]) {
+    find_four("weights trained for it", type, right);
+}
+
+/* Of the third table: 8 and 4 bits, calibrated on clean digits and on polluted ones. */
+static void find_method(const char *method, double right[4]) {
+    find_four("on polluted digits", method, right);
 }
 
 static void test_ways(void **state) {
@@ -162,6 +172,29 @@ static void test_ways(void **state) {
         /* Two bits lose nearly everything, and training brings most of it back. */
         if (i == 3) assert_true(right[3] >= right[1] + 20.0);
         assert_true(right[3] >= right[1] - 2.0);
+    }
+}
+
+static void test_methods(void **state) {
+    static const char *const robust[] = {
+        "moving-average", "percentile, 99.9", "percentile, 99.99", "entropy", "mse",
+        "mean-deviation"};
+    struct row real = find_row(output, "float32", "-");
+    double range[4];
+
+    (void)state;
+    find_method("min-max", range);
+    /* 16 codes for what is fifty times as wide as the values are nothing but a guess. */
+    assert_true(range[3] <= 20.0);
+    for (int i = 0; i < 3; i++) assert_true(fabs(range[i] - real.accuracy) <= 4.0);
+    for (size_t m = 0; m < sizeof robust / sizeof robust[0]; m++) {
+        double right[4];
+
+        find_method(robust[m], right);
+        /* Clean data: any method will do. Polluted: none does worse than the range. */
+        for (int i = 0; i < 3; i++) assert_true(fabs(right[i] - real.accuracy) <= 4.0);
+        assert_true(right[2] >= range[2] - 2.0);
+        assert_true(right[3] >= range[3] + 40.0);
     }
 }
 
@@ -312,6 +345,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_sizes),      cmocka_unit_test(test_sqnr),
         cmocka_unit_test(test_ways),       cmocka_unit_test(test_progress),
         cmocka_unit_test(test_same_again), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_methods),
     };
 
     char *program = argc == 2 ? realpath(argv[1], NULL) : NULL;

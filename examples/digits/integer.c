@@ -5,7 +5,7 @@
 
 #include "train.h"
 
-enum { BATCH = 50, CALIBRATION = 500, MOST = IMAGE_PIXELS };
+enum { BATCH = 50, MOST = IMAGE_PIXELS };
 
 static int failed(const char *what, lq_status status) {
     if (status) fprintf(stderr, "digits: %s: %s\n", what, lq_status_string(status));
@@ -35,33 +35,6 @@ static lq_status quantize_weights(const struct network *network, const lq_scheme
     return status;
 }
 
-/* The range of each layer's inputs over some digits, as a scale and a zero point. */
-static lq_status calibrate(const struct network *network, struct integer_network *integer) {
-    static float inputs[LAYERS][CALIBRATION][MOST];
-    const lq_scheme scheme = lq_affine(LQ_U8, lq_per_tensor());
-    struct random random = {3};
-    lq_status status = LQ_OK;
-
-    for (int i = 0; i < CALIBRATION; i++) {
-        struct activations activations;
-
-        glyph_draw(i % CLASSES, &random, inputs[0][i]);
-        network_forward(network, inputs[0][i], &activations);
-        memcpy(inputs[1][i], activations.hidden_1, sizeof activations.hidden_1);
-        memcpy(inputs[2][i], activations.hidden_2, sizeof activations.hidden_2);
-    }
-    for (int l = 0; l < LAYERS && !status; l++) {
-        const int64_t shape[] = {CALIBRATION, network_layers[l].inputs};
-        const int64_t stride[] = {MOST, 1};
-        lq_tensor x = lq_strided(inputs[l], sizeof inputs[l], LQ_F32, 2, shape, stride);
-        lq_tensor s = lq_vector(&integer->input_scales[l], LQ_F32, 1);
-        lq_tensor z = lq_vector(&integer->input_zeros[l], LQ_S32, 1);
-
-        status = lq_calibrate(&x, &scheme, &s, &z, NULL);
-    }
-    return status;
-}
-
 /* What follows from the scales: biases as int32, and the factors between layers. */
 static lq_status fold(struct integer_network *integer) {
     lq_status status = LQ_OK;
@@ -86,13 +59,21 @@ static lq_status fold(struct integer_network *integer) {
 
 int integer_make(const struct network *network, const lq_scheme *scheme,
                  struct integer_network *integer) {
-    lq_status status;
-
     memcpy(integer->biases, network->biases, sizeof integer->biases);
-    status = quantize_weights(network, scheme, integer);
-    if (!status) status = calibrate(network, integer);
+    return failed("cannot quantize", quantize_weights(network, scheme, integer));
+}
+
+int integer_calibrate(struct integer_network *integer, const struct statistics *statistics,
+                      const lq_calibration *calibration, int32_t most) {
+    lq_status status = LQ_OK;
+
+    integer->activations = lq_affine(LQ_U8, lq_per_tensor());
+    integer->activations.qmax = most;
+    for (int l = 0; l < LAYERS && !status; l++)
+        status = statistics_parameters(statistics, l, calibration, &integer->activations,
+                                       &integer->input_scales[l], &integer->input_zeros[l]);
     if (!status) status = fold(integer);
-    return failed("cannot quantize", status);
+    return failed("cannot calibrate", status);
 }
 
 /* ----------------------------------------------------------------- reading */
@@ -173,7 +154,7 @@ static void add_rows(int32_t *sums, const int32_t *row, int n) {
 static lq_status layer_static(const struct integer_network *integer, int l, const uint8_t *in,
                               int32_t *sums, uint8_t *out) {
     const struct layer *layer = &network_layers[l];
-    const lq_scheme scheme = lq_affine(LQ_U8, lq_per_channel(1));
+    lq_scheme scheme = integer->activations;
     lq_tensor acc = lq_matrix(sums, LQ_S32, BATCH, layer->outputs);
     lq_tensor m = lq_vector(integer->multipliers + layer->biases, LQ_F32, layer->outputs);
     lq_tensor z, q;
@@ -181,6 +162,7 @@ static lq_status layer_static(const struct integer_network *integer, int l, cons
     multiply(integer, l, in, sums);
     add_rows(sums, integer->sums + layer->biases, layer->outputs);
     if (l + 1 == LAYERS) return LQ_OK;
+    scheme.block = lq_per_channel(1); /* an output has a multiplier of its own */
     z = lq_vector(&integer->input_zeros[l + 1], LQ_S32, 1);
     q = lq_matrix(out, LQ_U8, BATCH, layer->outputs);
     return lq_requantize(&acc, &scheme, LQ_REQUANTIZE_FLOAT, &m, NULL, &z, &q, NULL);
@@ -190,7 +172,6 @@ static lq_status read_static(const struct integer_network *integer, const float 
                              float *scores) {
     static uint8_t codes[2][BATCH * MOST];
     static int32_t sums[BATCH * MOST];
-    const lq_scheme scheme = lq_affine(LQ_U8, lq_per_tensor());
     const struct layer *last = &network_layers[LAYERS - 1];
     lq_tensor x = lq_matrix(images, LQ_F32, BATCH, IMAGE_PIXELS);
     lq_tensor s = lq_vector(&integer->input_scales[0], LQ_F32, 1);
@@ -202,7 +183,7 @@ static lq_status read_static(const struct integer_network *integer, const float 
     lq_tensor column_scale =
         lq_vector(integer->weight_scales + last->biases, LQ_F32, last->outputs);
     lq_product product;
-    lq_status status = lq_quantize(&x, &scheme, &s, &z, &q, NULL);
+    lq_status status = lq_quantize(&x, &integer->activations, &s, &z, &q, NULL);
 
     for (int l = 0; l < LAYERS && !status; l++)
         status = layer_static(integer, l, codes[l % 2], sums, codes[1 - l % 2]);

@@ -4,6 +4,7 @@
 
 #include <libquant.h>
 
+#include "calibrate.h"
 #include "network.h"
 
 struct integer_network {
@@ -13,7 +14,8 @@ struct integer_network {
     int32_t
         weight_sums[BIASES]; /* of each row, for the zero points of what it is multiplied with */
     float biases[BIASES];
-    /* For static use only: what calibration found for the inputs of each layer. */
+    /* For static use only: the codes of activations, and what calibration found for each layer. */
+    lq_scheme activations;
     float input_scales[LAYERS];
     int32_t input_zeros[LAYERS];
     int32_t sums[BIASES];      /* what an output's sum begins with: bias and zero point */
@@ -23,12 +25,16 @@ struct integer_network {
 /* How activations become codes: with scales of their own for each image, or with calibrated ones. */
 enum way { DYNAMIC, STATIC };
 
-/*
- * Quantizes the weights by the scheme, and calibrates the activations on digits drawn for it.
- * Returns 0, or -1 after a message on stderr.
- */
+/* Quantizes the weights by the scheme. Returns 0, or -1 after a message on stderr. */
 int integer_make(const struct network *network, const lq_scheme *scheme,
                  struct integer_network *integer);
+
+/*
+ * Makes it ready for static use, with activations as codes from 0 to `most` (up to 255) by scales
+ * that a method finds in the statistics. Returns 0, or -1 after a message on stderr.
+ */
+int integer_calibrate(struct integer_network *integer, const struct statistics *statistics,
+                      const lq_calibration *calibration, int32_t most);
 
 /* Which part of `count` fresh digits, the same as accuracy's, it reads correctly; -1 on failure. */
 double integer_accuracy(const struct integer_network *integer, enum way way, int count);

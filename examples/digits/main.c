@@ -5,7 +5,8 @@
  * 2 bits with scales per tensor, per channel and per block, and shows what is left: how many
  * fresh digits are still read correctly, in how many bytes. Then runs the network on integers, with
  * activations quantized as they come and by calibration, after rounding the weights and after
- * training that knows of the rounding.
+ * training that knows of the rounding; and compares methods of calibration, on data that is clean and
+ * on data that is not.
  */
 #include <stdio.h>
 #include <string.h>
@@ -20,13 +21,14 @@ struct options {
     const char *out;
     struct training training;
     struct training aware; /* begins where the other ends */
+    int calibration;       /* digits to calibrate on */
     int tests;
 };
 
 static const struct options full = {
-    "digits.safetensors", {10, 32768, 0.05f, 1}, {3, 32768, 0.02f, 4}, 5000};
+    "digits.safetensors", {10, 32768, 0.05f, 1}, {3, 32768, 0.02f, 4}, 2000, 5000};
 static const struct options quick = {
-    "digits.safetensors", {3, 4096, 0.05f, 1}, {2, 4096, 0.02f, 4}, 1000};
+    "digits.safetensors", {3, 4096, 0.05f, 1}, {2, 4096, 0.02f, 4}, 1000, 1000};
 
 static const char usage[] =
     "usage: digits [--quick] [--out FILE]\n"
@@ -102,17 +104,30 @@ static int show_table(const struct network *network, int tests) {
     return 0;
 }
 
+/* Quantizes the weights, and calibrates 8-bit activations by their range over clean digits. */
+static int make_static(const struct network *network, const lq_scheme *scheme, int calibration,
+                       struct integer_network *integer) {
+    const lq_calibration min_max = lq_calibration_by(LQ_METHOD_MIN_MAX);
+    struct statistics statistics;
+    int failed = statistics_observe(network, CLEAN, calibration, &statistics) ||
+                 integer_make(network, scheme, integer) ||
+                 integer_calibrate(integer, &statistics, &min_max, 255);
+
+    statistics_free(&statistics);
+    return failed ? -1 : 0;
+}
+
 /* One row of the second table. */
 static int show_ways(const char *name, const struct network *rounded, const struct network *trained,
-                     const lq_scheme *scheme, int tests) {
+                     const lq_scheme *scheme, const struct options *options) {
     static struct integer_network integer;
     const struct network *networks[] = {rounded, trained};
 
     printf("%-8s", name);
     for (int n = 0; n < 2; n++) {
-        if (integer_make(networks[n], scheme, &integer)) return -1;
+        if (make_static(networks[n], scheme, options->calibration, &integer)) return -1;
         for (int way = DYNAMIC; way <= STATIC; way++) {
-            double right = integer_accuracy(&integer, (enum way)way, tests);
+            double right = integer_accuracy(&integer, (enum way)way, options->tests);
 
             if (right < 0) return -1;
             printf("  %8.2f %%", 100.0 * right);
@@ -141,11 +156,80 @@ static int show_integer_table(const struct network *network, const struct option
         aware = *network;
         fflush(stdout);
         if (train_aware(&aware, &options->aware, &scheme)) return -1;
-        if (show_ways(widths[w].name, network, &aware, &scheme, options->tests)) return -1;
+        if (show_ways(widths[w].name, network, &aware, &scheme, options)) return -1;
     }
     printf(
         "\nDynamic: each image's activations get a scale of their own. Static: all have the one\n"
         "that calibration chose, and integers go from layer to layer.\n");
+    return 0;
+}
+
+/* One row of the third table: clean and polluted data, at each width. */
+static int show_method(const lq_calibration *calibration, const struct statistics statistics[2],
+                       struct integer_network *integer, int tests) {
+    static const int32_t most[] = {255, 15};
+    char name[64];
+
+    snprintf(name, sizeof name, "%s", lq_method_name(calibration->method));
+    if (calibration->percentile > 0)
+        snprintf(name, sizeof name, "%s, %g", lq_method_name(calibration->method),
+                 calibration->percentile);
+    printf("%-18s", name);
+    for (int data = CLEAN; data <= POLLUTED; data++) {
+        for (size_t w = 0; w < sizeof most / sizeof most[0]; w++) {
+            double right;
+
+            if (integer_calibrate(integer, &statistics[data], calibration, most[w])) return -1;
+            right = integer_accuracy(integer, STATIC, tests);
+            if (right < 0) return -1;
+            printf("  %8.2f %%", 100.0 * right);
+        }
+    }
+    printf("\n");
+    return 0;
+}
+
+static int show_methods(const struct network *network, const struct statistics statistics[2],
+                        int tests) {
+    static const struct {
+        lq_method method;
+        double percentile;
+    } rows[] = {{LQ_METHOD_MIN_MAX, 0},       {LQ_METHOD_MOVING_AVERAGE, 0},
+                {LQ_METHOD_PERCENTILE, 99.9}, {LQ_METHOD_PERCENTILE, 99.99},
+                {LQ_METHOD_ENTROPY, 0},       {LQ_METHOD_MSE, 0},
+                {LQ_METHOD_MEAN_DEVIATION, 0}};
+    static struct integer_network integer;
+    const lq_scheme scheme = lq_symmetric(LQ_S8, lq_per_channel(0));
+
+    if (integer_make(network, &scheme, &integer)) return -1;
+    for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++) {
+        lq_calibration calibration = lq_calibration_by(rows[r].method);
+
+        calibration.percentile = rows[r].percentile;
+        if (show_method(&calibration, statistics, &integer, tests)) return -1;
+    }
+    return 0;
+}
+
+static int show_calibration_table(const struct network *network, const struct options *options) {
+    const int count = options->calibration;
+    struct statistics statistics[2] = {0};
+    int failed;
+
+    printf(
+        "\nThe static scales by each method of calibration, for activations of 8 and 4 bits with\n"
+        "weights of 8 bits:\n\n");
+    printf("%-18s  %-22s  %s\n", "", "on clean digits", "on polluted digits");
+    printf("%-18s  %10s  %10s  %10s  %10s\n", "method", "int8", "int4", "int8", "int4");
+    failed = statistics_observe(network, CLEAN, count, &statistics[CLEAN]) ||
+             statistics_observe(network, POLLUTED, count, &statistics[POLLUTED]) ||
+             show_methods(network, statistics, options->tests);
+    for (int data = CLEAN; data <= POLLUTED; data++) statistics_free(&statistics[data]);
+    if (failed) return -1;
+    printf(
+        "\nPolluted: in one of a thousand digits for calibration, four pixels are fifty times as\n"
+        "bright as ink. Calibration sees %d digits; those that are read are clean.\n",
+        count);
     return 0;
 }
 
@@ -185,7 +269,8 @@ static int run(const struct options *options) {
     printf("\n%d weights and %d biases, saved in %s.\n", WEIGHTS, BIASES, options->out);
     printf("How many of %d fresh digits the network reads correctly:\n\n", options->tests);
     if (show_table(&network, options->tests)) return -1;
-    return show_integer_table(&network, options);
+    if (show_integer_table(&network, options)) return -1;
+    return show_calibration_table(&network, options);
 }
 
 int main(int argc, char **argv) {
