@@ -23,11 +23,11 @@ typedef struct comparison {
 /* Values spread evenly over [low, high] in units of bins, magnitudes. */
 static void spread(comparison *c, double low, double high, double count) {
     const double end = (double)c->bins;
-    if (low >= end) {
+    if (low > end || (low == end && high > end)) {
         c->outside += count;
         return;
     }
-    int64_t k = (int64_t)low;
+    int64_t k = low < end ? (int64_t)low : c->bins - 1;
     if (high - low <= 0 || high <= (double)(k + 1)) {
         c->count[k] += count;
         return;
@@ -76,20 +76,18 @@ static int64_t level_begin(const comparison *c, int64_t level) {
 }
 
 /*
- * The sum of p log(p / q), p the values with those outside in the last bin, q the values within,
- * spread in each level over the bins that p has there. Less what chance alone adds to it: half of
- * the bins that could differ, for each value.
+ * The sum of p log(p / q) - p + q, p the values with those outside in the last bin, q the values
+ * within, spread in each level over the bins that p has there; and half a value in the last level,
+ * so that a few outside are not beyond measure where it is empty. Less what chance alone adds to
+ * the sum: half of the bins that could differ.
  */
 static double divergence(const comparison *c) {
-    double inside = 0, sum = 0;
+    double sum = 0.5 - c->outside;
     int64_t used = 0, levels = 0;
-    for (int64_t k = 0; k < c->bins; ++k) inside += c->count[k];
-    const double all = inside + c->outside;
-    if (!(inside > 0)) return HUGE_VAL;
     for (int64_t level = 0; level <= c->levels; ++level) {
         const int64_t begin = level_begin(c, level);
         const int64_t end = level_begin(c, level + 1);
-        double of_level = 0, logs = 0, with_outside = 0;
+        double of_level = level == c->levels ? 0.5 : 0, with_outside = 0;
         int64_t filled = 0;
         for (int64_t k = begin; k < end; ++k) {
             const double p = c->count[k] + (k == c->bins - 1 ? c->outside : 0);
@@ -97,17 +95,15 @@ static double divergence(const comparison *c) {
             ++filled;
             of_level += c->count[k];
             with_outside += p;
-            logs += p * lq_log(p / all);
+            sum += p * lq_log(p);
         }
         if (filled == 0) continue;
-        if (!(of_level > 0)) return HUGE_VAL;
-        sum += logs - with_outside * lq_log(of_level / (double)filled / inside);
+        sum -= with_outside * lq_log(of_level / (double)filled);
         used += filled;
         ++levels;
     }
     if (used > c->sources) used = c->sources;
-    const double chance = used > levels ? (double)(used - levels) / 2 : 0;
-    return (sum - chance) / all;
+    return sum - (used > levels ? (double)(used - levels) / 2 : 0);
 }
 
 /* With as many codes as the scheme has for the threshold's range. */
