@@ -2,6 +2,9 @@
 #include "json.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,4 +91,51 @@ const char *json_duplicate_key(const cJSON *object, int *no_memory) {
         if (strcmp(keys[i - 1], keys[i]) == 0) found = keys[i];
     free(keys);
     return found;
+}
+
+/* ---------------------------------------------------------------------- writing */
+
+static cJSON *number(double value) {
+    char text[40];
+    if (!isfinite(value)) return cJSON_CreateNull();
+    snprintf(text, sizeof text, "%.17g", value);
+    return cJSON_CreateRaw(text);
+}
+
+static cJSON *integer(int64_t value) {
+    char text[32];
+    snprintf(text, sizeof text, "%" PRId64, value);
+    return cJSON_CreateRaw(text);
+}
+
+int json_add_number(cJSON *object, const char *key, double value) {
+    return cJSON_AddItemToObject(object, key, number(value)) ? 0 : -1;
+}
+
+int json_add_integer(cJSON *object, const char *key, int64_t value) {
+    return cJSON_AddItemToObject(object, key, integer(value)) ? 0 : -1;
+}
+
+int json_append_number(cJSON *array, double value) {
+    return cJSON_AddItemToArray(array, number(value)) ? 0 : -1;
+}
+
+int json_append_integer(cJSON *array, int64_t value) {
+    return cJSON_AddItemToArray(array, integer(value)) ? 0 : -1;
+}
+
+aside *json_write(const cJSON *root, const char *path, char *message, size_t message_size) {
+    char *text = cJSON_Print(root);
+    aside *file = NULL;
+    if (!text)
+        snprintf(message, message_size, "%s: out of memory", path);
+    else
+        file = aside_open(path, message, message_size);
+    if (file && (aside_write(file, text, strlen(text)) != 0 || aside_write(file, "\n", 1) != 0 ||
+                 aside_prepare(file) != 0)) {
+        aside_abort(file);
+        file = NULL;
+    }
+    cJSON_free(text);
+    return file;
 }

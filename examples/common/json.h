@@ -1,9 +1,15 @@
-/* JSON that may come from anywhere: stricter than cJSON, and without its appetite for memory. */
+/*
+ * JSON that may come from anywhere: stricter than cJSON, and without its appetite for memory.
+ * And JSON to write, with numbers as they are.
+ */
 #ifndef JSON_H
 #define JSON_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <cjson/cJSON.h>
+
+#include "aside.h"
 
 /*
  * What `text` has that cJSON lets through and that would be read in two ways: bytes that are
@@ -27,5 +33,17 @@ cJSON *json_parse(const char *text, size_t length, const char **wrong);
  * that could not be found out.
  */
 const char *json_duplicate_key(const cJSON *object, int *no_memory);
+
+/*
+ * Adding numbers that read back as they were: cJSON prints large integers as 1e+15 and rounds
+ * fractions. NaN and infinities become null. 0, or -1 where memory ran out.
+ */
+int json_add_number(cJSON *object, const char *key, double value);
+int json_add_integer(cJSON *object, const char *key, int64_t value);
+int json_append_number(cJSON *array, double value);
+int json_append_integer(cJSON *array, int64_t value);
+
+/* The text of `root`, complete under a temporary name (aside.h); NULL with `message` written. */
+aside *json_write(const cJSON *root, const char *path, char *message, size_t message_size);
 
 #endif

@@ -1,13 +1,13 @@
 #define _POSIX_C_SOURCE 200809L
 #include "tensor_writer.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "aside.h"
 #include "byte_order.h"
+#include "json.h"
 #include "tensor_format.h"
 
 typedef struct declared {
@@ -127,15 +127,6 @@ static int refuse_duplicates(tw_writer *w) {
     return twice ? fail(w, "would be written twice", twice) : 0;
 }
 
-/* cJSON prints large numbers as 1e+15, which readers of integers refuse. */
-static int add_integer(cJSON *array, int64_t value) {
-    char text[32];
-    cJSON *item;
-    snprintf(text, sizeof text, "%" PRId64, value);
-    item = cJSON_CreateRaw(text);
-    return item && cJSON_AddItemToArray(array, item) ? 0 : -1;
-}
-
 static int describe(cJSON *header, const declared *t, int64_t begin) {
     cJSON *item = cJSON_AddObjectToObject(header, t->name);
     cJSON *shape, *offsets;
@@ -143,9 +134,9 @@ static int describe(cJSON *header, const declared *t, int64_t begin) {
     shape = failed ? NULL : cJSON_AddArrayToObject(item, "shape");
     offsets = shape ? cJSON_AddArrayToObject(item, "data_offsets") : NULL;
     if (!offsets) return -1;
-    for (int32_t i = 0; i < t->rank; ++i) failed |= add_integer(shape, t->shape[i]);
-    failed |= add_integer(offsets, begin);
-    failed |= add_integer(offsets, begin + t->size);
+    for (int32_t i = 0; i < t->rank; ++i) failed |= json_append_integer(shape, t->shape[i]);
+    failed |= json_append_integer(offsets, begin);
+    failed |= json_append_integer(offsets, begin + t->size);
     return failed ? -1 : 0;
 }
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
+
 static int bits_of(lq_type type) {
     return type & 0xff;
 }
@@ -136,21 +138,15 @@ static cJSON *entry_json(const quantized *q) {
     need(cJSON_AddStringToObject(entry, "name", q->name));
     need(cJSON_AddStringToObject(entry, "dtype", real_dtype(q->real)));
     shape = need(cJSON_AddArrayToObject(entry, "shape"));
-    for (int32_t i = 0; i < q->rank; ++i) {
-        char text[32];
-        snprintf(text, sizeof text, "%" PRId64, q->shape[i]);
-        cJSON_AddItemToArray(shape, need(cJSON_CreateRaw(text)));
-    }
+    for (int32_t i = 0; i < q->rank; ++i)
+        need(json_append_integer(shape, q->shape[i]) == 0 ? shape : NULL);
     need(cJSON_AddStringToObject(entry, "codes", lq_type_name(q->scheme.code_type)));
     need(cJSON_AddStringToObject(entry, "mapping", mapping));
     need(cJSON_AddStringToObject(entry, "granularity", granularity[block->granularity]));
     if (block->granularity != LQ_PER_TENSOR)
         need(cJSON_AddNumberToObject(entry, "axis", block->axis));
-    if (block->granularity == LQ_PER_BLOCK) {
-        char text[32];
-        snprintf(text, sizeof text, "%" PRId64, block->extent[0]);
-        need(cJSON_AddRawToObject(entry, "block", text));
-    }
+    if (block->granularity == LQ_PER_BLOCK)
+        need(json_add_integer(entry, "block", block->extent[0]) == 0 ? entry : NULL);
     need(cJSON_AddStringToObject(entry, "scale", lq_type_name(q->scale_type)));
     return entry;
 }

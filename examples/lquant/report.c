@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "table.h"
 
 typedef struct totals {
@@ -51,7 +52,7 @@ static totals total_of(const report *r) {
 
 /* ------------------------------------------------------------------- table */
 
-static const char *decibels(double value, char *out, size_t size) {
+const char *decibels(double value, char *out, size_t size) {
     if (isnan(value)) return "-";
     if (isinf(value)) return "exact";
     snprintf(out, size, "%.2f", value);
@@ -97,55 +98,39 @@ void report_print(const report *r) {
 
 /* -------------------------------------------------------------------- JSON */
 
-/* cJSON rounds numbers to what it takes for equal; 17 digits bring back the same double. */
-static int add_number(cJSON *object, const char *key, double value) {
-    char text[40];
-    if (!isfinite(value)) return cJSON_AddNullToObject(object, key) ? 0 : -1;
-    snprintf(text, sizeof text, "%.17g", value);
-    return cJSON_AddRawToObject(object, key, text) ? 0 : -1;
-}
-
-static int add_integer(cJSON *object, const char *key, int64_t value) {
-    char text[32];
-    snprintf(text, sizeof text, "%" PRId64, value);
-    return cJSON_AddRawToObject(object, key, text) ? 0 : -1;
-}
-
 static cJSON *row_json(const figures *f) {
     cJSON *row = need(cJSON_CreateObject());
     cJSON *shape;
     int failed = !cJSON_AddStringToObject(row, "name", f->name);
     shape = need(cJSON_AddArrayToObject(row, "shape"));
     for (int32_t i = 0; i < f->rank; ++i) {
-        char text[32];
-        snprintf(text, sizeof text, "%" PRId64, f->shape[i]);
-        failed |= !cJSON_AddItemToArray(shape, need(cJSON_CreateRaw(text)));
+        failed |= json_append_integer(shape, f->shape[i]);
     }
     failed |= !cJSON_AddStringToObject(row, "type", f->type);
-    failed |= add_number(row, "bits_per_weight", bits_per_weight(f->stored, f->elements));
-    failed |= add_number(row, "mse", f->error.mse);
-    failed |= add_number(row, "sqnr_db", f->error.sqnr_db);
-    failed |= add_number(row, "max_abs_error", f->error.max_abs_error);
-    failed |= add_number(row, "cosine", f->error.cosine);
-    failed |= add_integer(row, "clipped", f->clipped);
-    failed |= add_integer(row, "nonfinite", f->nonfinite);
+    failed |= json_add_number(row, "bits_per_weight", bits_per_weight(f->stored, f->elements));
+    failed |= json_add_number(row, "mse", f->error.mse);
+    failed |= json_add_number(row, "sqnr_db", f->error.sqnr_db);
+    failed |= json_add_number(row, "max_abs_error", f->error.max_abs_error);
+    failed |= json_add_number(row, "cosine", f->error.cosine);
+    failed |= json_add_integer(row, "clipped", f->clipped);
+    failed |= json_add_integer(row, "nonfinite", f->nonfinite);
     need(failed ? NULL : row);
     return row;
 }
 
 static void add_totals(cJSON *total, const report *r) {
     const totals t = total_of(r);
-    int failed = add_integer(total, "elements", t.elements);
-    failed |= add_number(total, "bits_per_weight", t.bits_per_weight);
-    failed |= add_number(total, "mse", t.mse);
-    failed |= add_number(total, "sqnr_db", t.sqnr_db);
-    failed |= add_number(total, "max_abs_error", t.max_abs_error);
-    failed |= add_number(total, "cosine", t.cosine);
-    failed |= add_integer(total, "clipped", t.clipped);
-    failed |= add_integer(total, "nonfinite", t.nonfinite);
-    failed |= add_integer(total, "bytes_in", r->bytes_in);
-    failed |= add_integer(total, "bytes_out", r->bytes_out);
-    failed |= add_number(total, "compression", t.compression);
+    int failed = json_add_integer(total, "elements", t.elements);
+    failed |= json_add_number(total, "bits_per_weight", t.bits_per_weight);
+    failed |= json_add_number(total, "mse", t.mse);
+    failed |= json_add_number(total, "sqnr_db", t.sqnr_db);
+    failed |= json_add_number(total, "max_abs_error", t.max_abs_error);
+    failed |= json_add_number(total, "cosine", t.cosine);
+    failed |= json_add_integer(total, "clipped", t.clipped);
+    failed |= json_add_integer(total, "nonfinite", t.nonfinite);
+    failed |= json_add_integer(total, "bytes_in", r->bytes_in);
+    failed |= json_add_integer(total, "bytes_out", r->bytes_out);
+    failed |= json_add_number(total, "compression", t.compression);
     need(failed ? NULL : total);
 }
 
@@ -153,17 +138,9 @@ aside *report_write(const report *r, const char *path, char *message, size_t mes
     cJSON *root = need(cJSON_CreateObject());
     cJSON *rows = need(cJSON_AddArrayToObject(root, "tensors"));
     aside *file;
-    char *text;
     for (size_t i = 0; i < r->count; ++i) cJSON_AddItemToArray(rows, row_json(&r->rows[i]));
     add_totals(need(cJSON_AddObjectToObject(root, "total")), r);
-    text = need(cJSON_Print(root));
+    file = json_write(root, path, message, message_size);
     cJSON_Delete(root);
-    file = aside_open(path, message, message_size);
-    if (file && (aside_write(file, text, strlen(text)) != 0 || aside_write(file, "\n", 1) != 0 ||
-                 aside_prepare(file) != 0)) {
-        aside_abort(file);
-        file = NULL;
-    }
-    cJSON_free(text);
     return file;
 }

@@ -38,6 +38,9 @@ void report_print(const report *r);
 /* The JSON, under a temporary name: the caller commits. NULL with the fault said. */
 aside *report_write(const report *r, const char *path, char *message, size_t message_size);
 
+/* An SQNR as it is shown: `out`, of `size` bytes, or a word. */
+const char *decibels(double value, char *out, size_t size);
+
 /* A bar on stderr where that is a terminal, else nothing. */
 void progress_begin(int64_t bytes);
 void progress_add(int64_t bytes);
