@@ -164,6 +164,7 @@ static const char *parse(tf_file *file, const char *path) {
     if ((uint64_t)t->size < file->map_size - start - length) return "has data behind its elements";
     t->data = bytes + start + length;
     file->count = 1;
+    file->is_npy = 1;
     return NULL;
 }
 

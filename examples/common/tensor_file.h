@@ -28,6 +28,7 @@ typedef struct tf_file {
     size_t count;
     cJSON *metadata; /* the object __metadata__ with string values, or NULL */
     int64_t bytes;   /* the file's size */
+    int is_npy;      /* its only tensor is called as the file, without directory and .npy */
 
     /* Private. */
     void *map;

@@ -75,6 +75,11 @@ tf_file *open_input(const char *path) {
     return file;
 }
 
+void close_input(tf_file *file) {
+    tf_close(file);
+    memset(&inputs, 0, sizeof inputs);
+}
+
 void say_input_changed(void) {
     size_t left = strlen(inputs.changed);
     for (const char *p = inputs.changed; left > 0;) {

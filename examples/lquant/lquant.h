@@ -9,22 +9,35 @@
 #include "tensor_file.h"
 #include "tensor_writer.h"
 
-enum { EXIT_FAULT = 1, EXIT_USAGE = 2, MESSAGE_SIZE = 5120 };
+enum { EXIT_FAULT = 1, EXIT_USAGE = 2, MESSAGE_SIZE = 5120, MOST_METHODS = 16 };
 
+/* Texts that are not given are NULL, numbers 0. */
 typedef struct lquant_options {
-    const char *in; /* compare: A; inspect: the file */
-    const char *out;
-    const char *only;   /* a glob, or NULL for every tensor */
-    const char *report; /* a path, or NULL */
+    char **files; /* all of them */
+    int file_count;
+    const char *in;     /* the first; compare: A; inspect: the file */
+    const char *out;    /* the second, or that of -o */
+    const char *only;   /* a glob */
+    const char *report; /* a path, as the next four */
+    const char *calibration;
+    const char *state;
+    const char *json;
+    const char *plot;
+    const char *name; /* of the tensor that .npy files are batches of */
     lq_mapping mapping;
     lq_type code_type;
     lq_type scale_type;
     lq_block block;
+    int block_given;
+    lq_method methods[MOST_METHODS];
+    int method_count;
+    double percentile, deviations;
+    int mantissa_bits, bin_sums;
 } lquant_options;
 
 typedef struct lquant_command {
     const char *name;
-    int files;           /* how many files it takes */
+    int least_files, most_files;
     const char *allowed; /* the options it takes, each as " --name " */
     const char *help;
     int (*run)(const lquant_options *options);
@@ -38,6 +51,11 @@ int run_inspect(const lquant_options *options);
 int run_quantize(const lquant_options *options);
 int run_dequantize(const lquant_options *options);
 int run_compare(const lquant_options *options);
+int run_calibrate(const lquant_options *options);
+int run_merge(const lquant_options *options);
+
+/* Whether calibrators with a histogram, which are all that lquant makes, serve this method. */
+int method_applies(lq_method method);
 
 /* Prints "lquant: " and the message on stderr, safe to show; returns EXIT_FAULT. */
 #if defined(__GNUC__)
@@ -59,6 +77,9 @@ int fail_tensor(const char *path, const char *name, const char *fault);
  * from then on. NULL with the fault said.
  */
 tf_file *open_input(const char *path);
+
+/* tf_close for the only input that is open, which no message names any longer. */
+void close_input(tf_file *file);
 
 /* Says on stderr that an input changed under its mapping. Safe in a signal handler. */
 void say_input_changed(void);

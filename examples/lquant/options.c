@@ -1,6 +1,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,129 +28,208 @@ static int parse_integer(const char *text, char end, int64_t low, int64_t high, 
     return 1;
 }
 
-/* AXIS; an absent one is channel 0. */
-static int parse_channel(const char *value, lq_block *block) {
-    const char *rest = "";
-    int64_t axis = 0;
-    if (value && !parse_integer(value, '\0', INT32_MIN, INT32_MAX, &axis, &rest)) return 0;
-    *block = lq_per_channel((int32_t)axis);
+/* A positive decimal number. */
+static int parse_positive(const char *text, double *value) {
+    char *stop;
+    if (strspn(text, "0123456789.e+-") != strlen(text)) return 0;
+    *value = strtod(text, &stop);
+    return *text != '\0' && *stop == '\0' && *value > 0 && isfinite(*value);
+}
+
+/* ---------------------------------------------------------------- the options */
+
+static int parse_affine(const char *value, lquant_options *o) {
+    (void)value;
+    o->mapping = LQ_AFFINE;
     return 1;
 }
 
+static int parse_symmetric(const char *value, lquant_options *o) {
+    (void)value;
+    o->mapping = LQ_SYMMETRIC;
+    return 1;
+}
+
+static int parse_per_tensor(const char *value, lquant_options *o) {
+    (void)value;
+    o->block = lq_per_tensor();
+    return o->block_given = 1;
+}
+
+/* AXIS; an absent one is channel 0. */
+static int parse_channel(const char *value, lquant_options *o) {
+    const char *rest = "";
+    int64_t axis = 0;
+    if (value && !parse_integer(value, '\0', INT32_MIN, INT32_MAX, &axis, &rest)) return 0;
+    o->block = lq_per_channel((int32_t)axis);
+    return o->block_given = 1;
+}
+
 /* SIZE or SIZE@AXIS. */
-static int parse_block(const char *value, lq_block *block) {
+static int parse_block(const char *value, lquant_options *o) {
     const char *rest = "";
     int64_t size = 0, axis = -1;
     if (!value || !parse_integer(value, '@', 1, INT64_MAX, &size, &rest)) return 0;
     if (*rest == '@' && !parse_integer(rest + 1, '\0', INT32_MIN, INT32_MAX, &axis, &rest))
         return 0;
-    *block = lq_per_block((int32_t)axis, size);
-    return 1;
+    o->block = lq_per_block((int32_t)axis, size);
+    return o->block_given = 1;
 }
 
-typedef struct seen_options {
-    int type, mapping, block, scale, only, report;
-} seen_options;
-
-static int is_code_type(lq_type type) {
+static int parse_type(const char *value, lquant_options *o) {
+    const lq_type type = lq_type_from_name(value);
+    o->code_type = type;
     return type == LQ_S2 || type == LQ_S4 || type == LQ_S8 || type == LQ_S16 || type == LQ_U2 ||
            type == LQ_U4 || type == LQ_U8 || type == LQ_U16;
 }
 
-/* The options without a value of their own, or with one behind '='; -1: it is none of these. */
-static int parse_flag(const char *name, const char *value, lquant_options *o, seen_options *seen) {
-    if (strcmp(name, "--affine") == 0 || strcmp(name, "--symmetric") == 0) {
-        o->mapping = name[2] == 'a' ? LQ_AFFINE : LQ_SYMMETRIC;
-        return !value && seen->mapping++ == 0;
-    }
-    if (strcmp(name, "--per-tensor") == 0) {
-        o->block = lq_per_tensor();
-        return !value && seen->block++ == 0;
-    }
-    if (strcmp(name, "--per-channel") == 0)
-        return parse_channel(value, &o->block) && seen->block++ == 0;
-    if (strcmp(name, "--per-block") == 0)
-        return parse_block(value, &o->block) && seen->block++ == 0;
-    return -1;
+static int parse_scale(const char *value, lquant_options *o) {
+    o->scale_type = lq_type_from_name(value);
+    return real_dtype(o->scale_type) != NULL;
 }
 
-/* The options that take a value, behind '=' or as the next argument. */
-static int parse_valued(const char *name, const char *value, lquant_options *o,
-                        seen_options *seen) {
-    if (strcmp(name, "--type") == 0) {
-        o->code_type = lq_type_from_name(value);
-        return is_code_type(o->code_type) && seen->type++ == 0;
+/* NAME or NAME,NAME...: added to those that are there. */
+static int parse_methods(const char *value, lquant_options *o) {
+    char name[64];
+    while (value) {
+        const char *comma = strchr(value, ',');
+        const size_t length = comma ? (size_t)(comma - value) : strlen(value);
+        lq_method method;
+        if (length >= sizeof name || o->method_count == MOST_METHODS) return 0;
+        memcpy(name, value, length);
+        name[length] = '\0';
+        method = lq_method_from_name(name);
+        if (method < 0 || !method_applies(method)) return 0;
+        for (int i = 0; i < o->method_count; ++i)
+            if (o->methods[i] == method) return 0;
+        o->methods[o->method_count++] = method;
+        value = comma ? comma + 1 : NULL;
     }
-    if (strcmp(name, "--scale") == 0) {
-        o->scale_type = lq_type_from_name(value);
-        return real_dtype(o->scale_type) && seen->scale++ == 0;
-    }
-    if (strcmp(name, "--only") == 0) {
-        o->only = value;
-        return seen->only++ == 0;
-    }
-    o->report = value;
-    return *value != '\0' && seen->report++ == 0;
+    return 1;
 }
 
-static int is_valued(const char *name) {
-    return strcmp(name, "--type") == 0 || strcmp(name, "--scale") == 0 ||
-           strcmp(name, "--only") == 0 || strcmp(name, "--report") == 0;
+static int parse_percentile(const char *value, lquant_options *o) {
+    return parse_positive(value, &o->percentile) && o->percentile <= 100;
 }
 
-/* Splits NAME=VALUE; 0 where the command does not take such an option. */
-static int split(const char *argument, const lquant_command *command, char name[32],
-                 const char **value) {
+static int parse_deviations(const char *value, lquant_options *o) {
+    return parse_positive(value, &o->deviations);
+}
+
+static int parse_mantissa(const char *value, lquant_options *o) {
+    const char *rest;
+    int64_t bits = 0;
+    const int good = parse_integer(value, '\0', 1, 10, &bits, &rest);
+    o->mantissa_bits = (int)bits;
+    return good;
+}
+
+static int parse_sums(const char *value, lquant_options *o) {
+    (void)value;
+    return o->bin_sums = 1;
+}
+
+typedef enum { FLAG, OPTIONAL_VALUE, VALUE } takes;
+
+#define TEXT(field) NULL, offsetof(lquant_options, field)
+
+/* Of options with the same letter one may be given, once; without a letter any number. */
+static const struct option {
+    const char *name;
+    takes takes;
+    char once;
+    int (*parse)(const char *value, lquant_options *o); /* 1, or 0 for a wrong value; NULL: */
+    size_t text;                                        /* where the value goes as it is */
+} options[] = {
+    {"--affine", FLAG, 'm', parse_affine, 0},
+    {"--symmetric", FLAG, 'm', parse_symmetric, 0},
+    {"--per-tensor", FLAG, 'b', parse_per_tensor, 0},
+    {"--per-channel", OPTIONAL_VALUE, 'b', parse_channel, 0},
+    {"--per-block", OPTIONAL_VALUE, 'b', parse_block, 0},
+    {"--type", VALUE, 't', parse_type, 0},
+    {"--scale", VALUE, 's', parse_scale, 0},
+    {"--method", VALUE, '\0', parse_methods, 0},
+    {"--percentile", VALUE, 'p', parse_percentile, 0},
+    {"--deviations", VALUE, 'd', parse_deviations, 0},
+    {"--mantissa-bits", VALUE, 'k', parse_mantissa, 0},
+    {"--sums", FLAG, 'u', parse_sums, 0},
+    {"--only", VALUE, 'o', TEXT(only)},
+    {"--report", VALUE, 'r', TEXT(report)},
+    {"--calibration", VALUE, 'c', TEXT(calibration)},
+    {"--state", VALUE, 'S', TEXT(state)},
+    {"--json", VALUE, 'j', TEXT(json)},
+    {"--plot", VALUE, 'P', TEXT(plot)},
+    {"--name", VALUE, 'n', TEXT(name)},
+    {"-o", VALUE, 'O', TEXT(out)},
+};
+
+static int parse_option(const struct option *option, const char *value, lquant_options *o,
+                        unsigned char *seen) {
+    if (option->takes == FLAG && value) return 0;
+    if (option->once && seen[(unsigned char)option->once]++) return 0;
+    if (option->parse) return option->parse(value, o);
+    memcpy((char *)o + option->text, &value, sizeof value);
+    return *value != '\0';
+}
+
+/* Splits NAME=VALUE; NULL where the command does not take such an option. */
+static const struct option *split(const char *argument, const lquant_command *command,
+                                  const char **value) {
     const char *equals = strchr(argument, '=');
     const size_t length = equals ? (size_t)(equals - argument) : strlen(argument);
-    char wanted[40];
-    if (length >= 32) return 0;
-    memcpy(name, argument, length);
-    name[length] = '\0';
     *value = equals ? equals + 1 : NULL;
-    snprintf(wanted, sizeof wanted, " %s ", name);
-    return strstr(command->allowed, wanted) != NULL;
+    for (size_t i = 0; i < sizeof options / sizeof *options; ++i) {
+        char wanted[40];
+        if (strlen(options[i].name) != length || strncmp(options[i].name, argument, length) != 0)
+            continue;
+        snprintf(wanted, sizeof wanted, " %s ", options[i].name);
+        return strstr(command->allowed, wanted) ? &options[i] : NULL;
+    }
+    return NULL;
 }
 
-static int parse_files(int count, char **files, const lquant_command *command, lquant_options *o) {
-    if (count < command->files) return usage_error(command, "too few files", NULL);
-    if (count > command->files) return usage_error(command, "too many files:", files[count - 1]);
-    o->in = files[0];
-    if (count > 1) o->out = files[1];
-    return 0;
-}
-
-int parse_options(int argc, char **argv, const lquant_command *command, lquant_options *o) {
-    char *files[3] = {0};
-    seen_options seen = {0};
-    int count = 0, only_files = 0;
+static void set_defaults(lquant_options *o) {
     memset(o, 0, sizeof *o);
     o->mapping = LQ_SYMMETRIC;
     o->code_type = LQ_S8;
     o->scale_type = LQ_F32;
     o->block = lq_per_channel(0);
+}
+
+/* The files are moved to the front of argv. */
+static int take_files(const lquant_command *command, lquant_options *o, char **files, int count) {
+    if (count < command->least_files) return usage_error(command, "too few files", NULL);
+    if (count > command->most_files)
+        return usage_error(command, "too many files:", files[command->most_files]);
+    o->files = files;
+    o->file_count = count;
+    o->in = count > 0 ? files[0] : NULL;
+    if (command->most_files == 2 && count == 2) o->out = files[1];
+    return 0;
+}
+
+int parse_options(int argc, char **argv, const lquant_command *command, lquant_options *o) {
+    unsigned char seen[128] = {0};
+    int count = 0, only_files = 0;
+    set_defaults(o);
     for (int i = 0; i < argc; ++i) {
-        char name[32];
+        const struct option *option;
         const char *value;
-        int good;
         if (!only_files && strcmp(argv[i], "--") == 0) {
             only_files = 1;
             continue;
         }
         if (only_files || argv[i][0] != '-' || argv[i][1] == '\0') {
-            if (count < 3) files[count++] = argv[i];
+            argv[count++] = argv[i];
             continue;
         }
-        if (!split(argv[i], command, name, &value))
-            return usage_error(command, "unknown option", argv[i]);
-        if (is_valued(name)) {
-            if (!value && i + 1 < argc) value = argv[++i];
-            if (!value) return usage_error(command, "a value is missing behind", name);
-            good = parse_valued(name, value, o, &seen);
-        } else {
-            good = parse_flag(name, value, o, &seen);
-        }
-        if (good != 1) return usage_error(command, "a wrong value, or given twice:", name);
+        option = split(argv[i], command, &value);
+        if (!option) return usage_error(command, "unknown option", argv[i]);
+        if (option->takes == VALUE && !value && i + 1 < argc) value = argv[++i];
+        if (option->takes == VALUE && !value)
+            return usage_error(command, "a value is missing behind", option->name);
+        if (!parse_option(option, value, o, seen))
+            return usage_error(command, "a wrong value, or given twice:", option->name);
     }
-    return parse_files(count, files, command, o);
+    return take_files(command, o, argv, count);
 }

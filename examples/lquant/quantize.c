@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "quantized.h"
+#include "ranges.h"
 #include "report.h"
+#include "statistics.h"
 
 /* What the run works on: the tensors of `file`, of which some are quantized. */
 typedef struct quantize_job {
@@ -13,6 +15,7 @@ typedef struct quantize_job {
     tf_file *file;
     quantized *items; /* in the file's order */
     size_t *item_of;  /* of each tensor: 1 + its index in items, or 0 */
+    statistics state; /* that of --calibration */
     report report;    /* a row for each of the items */
     int complete;     /* OUT has its name */
 } quantize_job;
@@ -32,14 +35,45 @@ static int refuse_collision(const quantize_job *job, const quantized *q, const c
                 tf_printable(taken, TF_SHOWN, other));
 }
 
+/*
+ * The blocks of a tensor are those given, else those that its statistics have. NULL, or why its
+ * statistics do not fit. A tensor without elements needs none.
+ */
+static const char *choose_block(const quantize_job *job, const tf_tensor *t, lq_block *block) {
+    const statistic *item;
+    lq_block stored;
+    int32_t axis, given;
+    *block = job->o->block;
+    if (!job->o->calibration || t->size == 0) return NULL;
+    item = statistics_find(&job->state, t->name);
+    if (!item)
+        return "is not in the calibration state; calibrate it, too, or choose the tensors with "
+               "--only";
+    axis = item->options.axis + (item->options.axis < 0 ? t->rank : 0);
+    stored = item->options.channels > 0 ? lq_per_channel(axis) : lq_per_tensor();
+    if (item->options.channels > 0 &&
+        (axis < 0 || axis >= t->rank || t->shape[axis] != item->options.channels))
+        return "has not the channels that it was calibrated with";
+    given = block->axis + (block->axis < 0 ? t->rank : 0);
+    if (job->o->block_given && (block->granularity != stored.granularity ||
+                                (stored.granularity == LQ_PER_CHANNEL && given != axis)))
+        return "was calibrated with other channels; leave out --per-tensor and --per-channel, or "
+               "calibrate it so";
+    *block = stored;
+    return NULL;
+}
+
 static int plan_tensor(quantize_job *job, const tf_tensor *t, quantized *q) {
     const lquant_options *o = job->o;
+    lq_block block;
     figures *f = &job->report.rows[job->report.count];
     const char *wrong;
     int status;
     q->real = real_type(t->dtype);
     q->scale_type = o->scale_type;
-    q->scheme = lq_scheme_of(o->mapping, o->code_type, o->block);
+    wrong = choose_block(job, t, &block);
+    if (wrong) return fail_tensor(o->in, t->name, wrong);
+    q->scheme = lq_scheme_of(o->mapping, o->code_type, block);
     q->rank = t->rank;
     memcpy(q->shape, t->shape, sizeof q->shape);
     wrong = quantized_plan(q, t->name);
@@ -95,9 +129,20 @@ static void declare(tw_writer *w, const quantize_job *job) {
     }
 }
 
+/* Scales and zero points from the calibration state. */
+static lq_status calibrated(quantize_job *job, const quantized *q, const lq_tensor *scale,
+                            const lq_tensor *zero_point) {
+    const lquant_options *o = job->o;
+    const lq_method method = o->method_count > 0 ? o->methods[0] : LQ_METHOD_MSE;
+    const lq_calibration calibration = calibration_for(method, o);
+    const statistic *item = statistics_find(&job->state, q->name);
+    return lq_calibrator_parameters(statistics_read(&job->state, item), &calibration, &q->scheme,
+                                    scale, zero_point, NULL);
+}
+
 /* Quantizes and measures one tensor, its outputs already allocated. */
-static lq_status quantize_values(const quantized *q, const void *data, figures *f,
-                                 const lq_tensor *codes, const lq_tensor *scale,
+static lq_status quantize_values(quantize_job *job, const quantized *q, const void *data,
+                                 figures *f, const lq_tensor *codes, const lq_tensor *scale,
                                  const lq_tensor *zero_point) {
     const lq_tensor x = real_view(q, data);
     lq_report met;
@@ -106,7 +151,12 @@ static lq_status quantize_values(const quantized *q, const void *data, figures *
     lq_report_init(&met, sizeof met);
     lq_exec_init(&exec, sizeof exec);
     exec.report = &met;
-    status = lq_quantize_dynamic(&x, &q->scheme, codes, scale, zero_point, &exec);
+    if (job->o->calibration && q->elements > 0) {
+        status = calibrated(job, q, scale, zero_point);
+        if (status == LQ_OK) status = lq_quantize(&x, &q->scheme, scale, zero_point, codes, &exec);
+    } else {
+        status = lq_quantize_dynamic(&x, &q->scheme, codes, scale, zero_point, &exec);
+    }
     if (status == LQ_OK) status = measure(f, &x, codes, q, scale, zero_point);
     f->clipped = met.clipped;
     f->nonfinite = met.nan + met.infinite;
@@ -114,8 +164,8 @@ static lq_status quantize_values(const quantized *q, const void *data, figures *
 }
 
 /* 0, -1 where the writer failed and holds the message, or EXIT_FAULT with the fault said. */
-static int write_quantized(tw_writer *w, const quantize_job *job, const tf_tensor *t,
-                           const quantized *q, figures *f) {
+static int write_quantized(tw_writer *w, quantize_job *job, const tf_tensor *t, const quantized *q,
+                           figures *f) {
     void *code_bytes = need_bytes(codes_bytes(q));
     void *scales = need_bytes(scale_bytes(q));
     void *zero_points = q->zero_point_type ? need_bytes(zero_point_bytes(q)) : NULL;
@@ -123,7 +173,7 @@ static int write_quantized(tw_writer *w, const quantize_job *job, const tf_tenso
     const lq_tensor scale = scale_view(q, scales);
     const lq_tensor zero_point = zero_point_view(q, zero_points);
     const lq_status status =
-        quantize_values(q, t->data, f, &codes, &scale, zero_points ? &zero_point : NULL);
+        quantize_values(job, q, t->data, f, &codes, &scale, zero_points ? &zero_point : NULL);
     int failed = 0;
     if (status != LQ_OK) {
         failed = fail_tensor(job->o->in, t->name, lq_status_string(status));
@@ -204,6 +254,9 @@ static int run(quantize_job *job) {
         return fail("%s: is quantized already; 'lquant dequantize' it first", o->in);
     if (o->report && (same_file(o->report, o->in) || same_file(o->report, o->out)))
         return fail("%s: the report would overwrite another file of this run", o->report);
+    if (o->calibration &&
+        (same_file(o->calibration, o->out) || (o->report && same_file(o->calibration, o->report))))
+        return fail("%s: the calibration state would be overwritten", o->calibration);
     status = plan(job);
     if (!status) status = write_file(job);
     if (!job->complete) return status;
@@ -213,16 +266,30 @@ static int run(quantize_job *job) {
     return status;
 }
 
+static int check_options(const lquant_options *o) {
+    if (!o->calibration && (o->method_count > 0 || o->percentile > 0 || o->deviations > 0))
+        return fail_usage("a method needs --calibration; see 'lquant help quantize'");
+    if (o->method_count > 1)
+        return fail_usage("there can be one --method; see 'lquant help quantize'");
+    if (o->calibration && o->block_given && o->block.granularity == LQ_PER_BLOCK)
+        return fail_usage("--per-block cannot be calibrated; see 'lquant help quantize'");
+    return 0;
+}
+
 int run_quantize(const lquant_options *o) {
-    quantize_job job = {o, NULL, NULL, NULL, {NULL, 0, 0, 0}, 0};
-    int status;
-    job.file = open_input(o->in);
-    if (!job.file) return EXIT_FAULT;
-    status = run(&job);
+    quantize_job job = {0};
+    int status = check_options(o);
+    if (status) return status;
+    job.o = o;
+    if (o->calibration) status = statistics_load(&job.state, o->calibration);
+    if (!status) job.file = open_input(o->in);
+    if (job.file) status = run(&job);
+    if (!job.file) status = EXIT_FAULT;
     for (size_t i = 0; job.items && i < job.report.count; ++i) quantized_free(&job.items[i]);
     free(job.items);
     free(job.item_of);
     free(job.report.rows);
+    statistics_free(&job.state);
     tf_close(job.file);
     return status;
 }

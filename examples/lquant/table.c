@@ -48,6 +48,12 @@ void table_print(table *t, int total) {
         fputs(last ? "\n" : "  ", stdout);
         if (i + 1 == columns) print_line(widths, t->columns);
     }
+    table_free(t);
+}
+
+void table_free(table *t) {
     for (size_t i = 0; i < t->count; ++i) free(t->cells[i]);
     free(t->cells);
+    t->cells = NULL;
+    t->count = 0;
 }

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-enum { TABLE_COLUMNS = 8 };
+enum { TABLE_COLUMNS = 12 };
 
 typedef struct table {
     int columns;
@@ -18,5 +18,6 @@ void table_row(table *t, const char *const *cells);
 
 /* Prints it on stdout, a line under the first row and, where `total`, above the last; frees it. */
 void table_print(table *t, int total);
+void table_free(table *t);
 
 #endif
