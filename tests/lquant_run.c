@@ -106,6 +106,22 @@ void must_fail(const char *line, int status, const char *names, const char *says
     if (scratch_count() != files) fail_msg("lquant %s: left a file behind", line);
 }
 
+tf_file *must_open(const char *path) {
+    char message[1024] = "";
+    tf_file *file = tf_open(path, message, sizeof message);
+    if (!file) fail_msg("%s", message);
+    return file;
+}
+
+cJSON *must_parse(const char *path) {
+    size_t size = 0;
+    char *text = scratch_read(path, &size);
+    cJSON *json = text ? cJSON_Parse(text) : NULL;
+    free(text);
+    if (!json) fail_msg("%s is no JSON", path);
+    return json;
+}
+
 static int compare_text(const void *a, const void *b) {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }

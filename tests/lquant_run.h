@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "tensor_file.h"
+
 enum { RUN_ARGUMENTS = 24 };
 
 typedef struct run_result {
@@ -36,6 +38,10 @@ const run_result *must_run(const char *line);
  * contains both texts, and leaves no file more or less in the scratch directory.
  */
 void must_fail(const char *line, int status, const char *names, const char *says);
+
+/* A file of tensors, and a file of JSON. Fail the test where they cannot be read. */
+tf_file *must_open(const char *path);
+cJSON *must_parse(const char *path);
 
 /* An entry of a .safetensors header, of string literals. */
 #define ENTRY(dtype, shape, offsets)                                                               \

@@ -61,13 +61,6 @@ enum { COMBINATIONS = sizeof combinations / sizeof *combinations };
 
 static long files_run, tensors_checked;
 
-static tf_file *must_open(const char *path) {
-    char message[1024] = "";
-    tf_file *file = tf_open(path, message, sizeof message);
-    if (!file) fail_msg("%s", message);
-    return file;
-}
-
 static const tf_tensor *must_find(const tf_file *file, const char *name, const char *suffix) {
     char full[512];
     const tf_tensor *t;
@@ -75,15 +68,6 @@ static const tf_tensor *must_find(const tf_file *file, const char *name, const c
     t = tf_find(file, full);
     if (!t) fail_msg("tensor '%s' is missing", full);
     return t;
-}
-
-static cJSON *must_parse(const char *path) {
-    size_t size = 0;
-    char *text = scratch_read(path, &size);
-    cJSON *json = text ? cJSON_Parse(text) : NULL;
-    free(text);
-    if (!json) fail_msg("%s is no JSON", path);
-    return json;
 }
 
 /* Nothing may be said on stderr, either. */

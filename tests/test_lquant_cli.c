@@ -19,13 +19,6 @@
 #include "scratch.h"
 #include "tensor_file.h"
 
-static tf_file *must_open(const char *path) {
-    char message[1024] = "";
-    tf_file *file = tf_open(path, message, sizeof message);
-    if (!file) fail_msg("%s", message);
-    return file;
-}
-
 static const char small[] =
     "{\"w\":" ENTRY("F32", "[2,2]", "[0,16]") ",\"b\":" ENTRY("F32", "[2]", "[16,24]") "}";
 

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "byte_order.h"
+#include "lquant_run.h"
 #include "scratch.h"
 #include "tensor_file.h"
 
@@ -27,21 +28,11 @@ static void refuse(const char *path, const char *fault) {
     if (!strstr(message, fault)) fail_msg("expected '%s', got '%s'", fault, message);
 }
 
-static tf_file *must_open(const char *path) {
-    char message[1024] = "";
-    tf_file *file = tf_open(path, message, sizeof message);
-    if (!file) fail_msg("%s", message);
-    return file;
-}
-
 typedef struct bad_header {
     const char *header;
     size_t data;
     const char *fault;
 } bad_header;
-
-#define ENTRY(dtype, shape, offsets)                                                               \
-    "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
 static const bad_header bad_headers[] = {
     {"", 0, "does not begin with '{'"},

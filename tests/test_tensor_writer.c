@@ -24,6 +24,7 @@
 
 #include "aside.h"
 #include "byte_order.h"
+#include "lquant_run.h"
 #include "scratch.h"
 #include "tensor_file.h"
 #include "tensor_writer.h"
@@ -31,13 +32,6 @@
 static void skip_with(const char *why) {
     fprintf(stderr, "skipped: %s\n", why);
     skip();
-}
-
-static tf_file *must_open(const char *path) {
-    char message[1024] = "";
-    tf_file *file = tf_open(path, message, sizeof message);
-    if (!file) fail_msg("%s", message);
-    return file;
 }
 
 static void test_round_trip(void **state) {
