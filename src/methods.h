@@ -37,10 +37,11 @@ lq_method_fn lq_find_modelopt_entropy;
 lq_method_fn lq_find_modelopt_mse;
 lq_method_fn lq_find_pytorch_histogram;
 
-/* A range within that of the values. */
+/* A range within that of the values: where they are all on one side of it, the end nearest to it. */
 static inline lq_range lq_within(const lq_distribution *d, double lo, double hi) {
-    const lq_range r = {lo > (double)d->lo ? (float)lo : d->lo,
-                        hi < (double)d->hi ? (float)hi : d->hi};
+    lq_range r = {lo > (double)d->lo ? (float)lo : d->lo, hi < (double)d->hi ? (float)hi : d->hi};
+    if (r.lo > d->hi) r.lo = d->hi;
+    if (r.hi < d->lo) r.hi = d->lo;
     return r;
 }
 
