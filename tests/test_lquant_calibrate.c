@@ -297,7 +297,7 @@ static void check_variant(const char *options, int per_channel) {
     char one[SCRATCH_PATH], state[SCRATCH_PATH], batch[BATCHES][SCRATCH_PATH],
         part[BATCHES][SCRATCH_PATH];
     /* Per channel of axis 1, "b" of rank 1 has none. */
-    const char *only = per_channel ? "--only a" : "";
+    const char *only = per_channel ? "--only a --method min-max" : "--method min-max";
     snprintf(one, sizeof one, "%s", scratch_path("one"));
     snprintf(state, sizeof state, "%s", scratch_path("state"));
     for (int i = 0; i < BATCHES; ++i) {
