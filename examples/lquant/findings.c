@@ -148,8 +148,10 @@ static void add_tensor(findings *f, statistics *s, const statistic *item) {
     const lq_calibrator *calibrator = statistics_read(s, item);
     const lq_summary summary = summary_of(calibrator, channels);
     method_ranges ranges[MOST_METHODS] = {0};
-    for (int m = 0; m < f->method_count; ++m)
+    for (int m = 0; m < f->method_count; ++m) {
         ranges_find(calibrator, channels, f->methods[m], f->o, &ranges[m]);
+        progress_add(1);
+    }
     add_rows(f, item, &summary, ranges);
     add_json(f, item, &summary, ranges);
     if (f->plot) plot_add(f->plot, item->name, calibrator, &summary, ranges, f->method_count);
@@ -173,11 +175,8 @@ void findings_collect(findings *f, const lquant_options *o, statistics *s) {
     table_row(&f->table, head);
     f->json = begin_json(o);
     if (o->plot) f->plot = plot_begin(o);
-    progress_begin((int64_t)s->count);
-    for (size_t i = 0; i < s->count; ++i) {
-        add_tensor(f, s, &s->items[i]);
-        progress_add(1);
-    }
+    progress_begin((int64_t)s->count * f->method_count);
+    for (size_t i = 0; i < s->count; ++i) add_tensor(f, s, &s->items[i]);
     progress_end();
 }
 

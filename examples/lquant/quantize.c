@@ -176,7 +176,10 @@ static int write_quantized(tw_writer *w, quantize_job *job, const tf_tensor *t, 
         quantize_values(job, q, t->data, f, &codes, &scale, zero_points ? &zero_point : NULL);
     int failed = 0;
     if (status != LQ_OK) {
-        failed = fail_tensor(job->o->in, t->name, lq_status_string(status));
+        failed = fail_tensor(job->o->in, t->name,
+                             status == LQ_ERROR_EMPTY
+                                 ? "has a channel without finite values in the calibration state"
+                                 : lq_status_string(status));
     } else if (tw_write(w, code_bytes, (size_t)codes_bytes(q)) != 0 ||
                tw_write(w, scales, (size_t)scale_bytes(q)) != 0 ||
                (zero_points && tw_write(w, zero_points, (size_t)zero_point_bytes(q)) != 0)) {
