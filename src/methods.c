@@ -265,8 +265,12 @@ lq_status lq_histogram_range(const lq_histogram *histogram, const lq_calibration
     call.values = &values;
     call.rule = &rule;
     status = methods[which].find(&call, &range);
+    /* Ends that the edges contradict, or edges too far apart for the method's float32. */
+    if (!status && !(range.lo <= range.hi && lq_is_finite(range.lo) && lq_is_finite(range.hi))) {
+        status = LQ_ERROR_RANGE;
+    }
     if (status) return status;
-    *lo = range.lo;
-    *hi = range.hi;
+    *lo = range.lo + 0.0f;
+    *hi = range.hi + 0.0f;
     return LQ_OK;
 }

@@ -29,7 +29,7 @@ static const struct {
     {"onnx_ref", vectors_onnx, NULL},
     {"torch", vectors_torch, NULL},
     {"ort", vectors_ort, NULL},
-    {"modelopt", NULL, "ranges from histograms"},
+    {"modelopt", vectors_modelopt, NULL},
     {"ggml", NULL, "layouts of blocks"},
     {"mx", NULL, "codes of float types"},
     {"ieee", NULL, "conversions: test convert_vectors compares them"},

@@ -362,3 +362,131 @@ void check_dynamic(struct vector_case *c, const lq_scheme *scheme, const lq_tens
                    const lq_tensor *codes, const lq_tensor *scale, const lq_tensor *zero_point) {
     check_parameters(c, "lq_quantize_dynamic", scheme, x, NULL, NULL, codes, scale, zero_point);
 }
+
+/* --------------------------------------------------------------- histograms */
+
+int histogram_of(struct vector_case *c, const char *counts, const char *edges, lq_histogram *h) {
+    const lq_tensor edge = array_of(c, edges), count = integers_of(c, counts);
+    if (!is_there(&count) || !is_there(&edge) || elements_of(&edge) != elements_of(&count) + 1) {
+        vector_fail(c, "no histogram %s, %s", counts, edges);
+        return 0;
+    }
+    double *reals = room_for(c, 8 * elements_of(&count));
+    for (int64_t i = 0; i < elements_of(&count); ++i) reals[i] = ((int32_t *)count.data)[i];
+    lq_histogram_init(h, sizeof *h);
+    h->counts = reals;
+    h->edges = edge.data;
+    h->bins = elements_of(&count);
+    return 1;
+}
+
+void even_histogram(struct vector_case *c, const lq_tensor *counts, float lo, float hi,
+                    lq_histogram *h) {
+    const int64_t bins = elements_of(counts);
+    const lq_tensor edges = floats(c, bins + 1);
+    double *reals = room_for(c, 8 * bins);
+    for (int64_t i = 0; i < bins; ++i) {
+        reals[i] = (double)real_at(counts, i);
+        *f32_at(&edges, i) = (float)(lo + ((double)hi - lo) * (double)i / (double)bins);
+    }
+    *f32_at(&edges, bins) = hi;
+    lq_histogram_init(h, sizeof *h);
+    h->counts = reals;
+    h->edges = edges.data;
+    h->bins = bins;
+}
+
+int find_range(struct vector_case *c, const lq_histogram *h, const lq_calibration *calibration,
+               const lq_scheme *scheme, float *lo, float *hi) {
+    int found = 0;
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i) {
+        float ends[2];
+        if (!use_level(i)) continue;
+        if (!succeeded(c, "lq_histogram_range",
+                       lq_histogram_range(h, calibration, scheme, &ends[0], &ends[1])))
+            return 0;
+        if (found && (ends[0] != *lo || ends[1] != *hi)) {
+            vector_fail(c, "another range on %s", lq_cpu_name(lq_cpu_level()));
+            return 0;
+        }
+        *lo = ends[0];
+        *hi = ends[1];
+        found = 1;
+    }
+    return found;
+}
+
+/* -------------------------------------------------------------- calibrators */
+
+static int make_calibrator(struct vector_case *c, const struct vector_observed *o,
+                           lq_calibrator **calibrator) {
+    lq_calibrator_options options;
+    size_t size = 0;
+    lq_calibrator_options_init(&options, sizeof options);
+    options.statistic = o->averaging != 0 ? LQ_STATISTIC_MOVING_AVERAGE : LQ_STATISTIC_RANGE;
+    options.averaging = o->averaging;
+    if (o->axis >= 0) {
+        options.axis = o->axis;
+        options.channels = o->batches.shape[1 + o->axis];
+    }
+    if (!succeeded(c, "lq_calibrator_size", lq_calibrator_size(&options, &size))) return 0;
+    *calibrator = room_for(c, (int64_t)size);
+    return succeeded(c, "lq_calibrator_init", lq_calibrator_init(*calibrator, size, &options));
+}
+
+static void compare_ends(struct vector_case *c, const char *what, const lq_tensor *expected,
+                         int64_t first, const lq_tensor *actual) {
+    for (int64_t i = 0; i < elements_of(actual); ++i)
+        if (real_at(expected, first + i) != *f32_at(actual, i))
+            vector_fail(c, "%s of %" PRId64 " on %s: %a, not %a", what, i,
+                        lq_cpu_name(lq_cpu_level()), (double)*f32_at(actual, i),
+                        (double)real_at(expected, first + i));
+}
+
+/* One batch, and the ranges after it. */
+static int observe_batch(struct vector_case *c, const struct vector_observed *o, int64_t b,
+                         const lq_scheme *scheme, lq_calibrator *calibrator, lq_tensor *lo,
+                         lq_tensor *hi) {
+    const lq_calibration by =
+        lq_calibration_by(o->averaging != 0 ? LQ_METHOD_MOVING_AVERAGE : LQ_METHOD_MIN_MAX);
+    const lq_tensor *all = &o->batches;
+    lq_tensor batch = lq_contiguous(all->data, all->type, all->rank - 1, all->shape + 1);
+    batch.offset = b * elements_of(&batch);
+    batch.size = all->size;
+    if (!succeeded(c, "lq_calibrator_observe", lq_calibrator_observe(calibrator, &batch, NULL)) ||
+        !succeeded(c, "lq_calibrator_ranges",
+                   lq_calibrator_ranges(calibrator, &by, scheme, lo, hi, NULL)))
+        return 0;
+    if (is_there(&o->history)) {
+        compare_ends(c, "the running low", &o->history, 2 * b, lo);
+        compare_ends(c, "the running high", &o->history, 2 * b + 1, hi);
+    }
+    return 1;
+}
+
+static void observe_all(struct vector_case *c, const lq_scheme *scheme,
+                        const struct vector_observed *o) {
+    const lq_calibration by =
+        lq_calibration_by(o->averaging != 0 ? LQ_METHOD_MOVING_AVERAGE : LQ_METHOD_MIN_MAX);
+    const lq_tensor s = empty_like(c, &o->scale), z = empty_like(c, &o->zero_point);
+    lq_tensor lo = empty_like(c, &o->lo), hi = empty_like(c, &o->hi);
+    lq_calibrator *calibrator;
+    if (!make_calibrator(c, o, &calibrator)) return;
+    for (int64_t b = 0; b < o->batches.shape[0]; ++b)
+        if (!observe_batch(c, o, b, scheme, calibrator, &lo, &hi)) return;
+    compare_ends(c, "the low", &o->lo, 0, &lo);
+    compare_ends(c, "the high", &o->hi, 0, &hi);
+    if (!succeeded(c, "lq_calibrator_parameters",
+                   lq_calibrator_parameters(calibrator, &by, scheme, &s, &z, NULL)))
+        return;
+    compare(c, "lq_calibrator_parameters", &o->scale, &s);
+    compare(c, "lq_calibrator_parameters", &o->zero_point, &z);
+}
+
+void check_observed(struct vector_case *c, const lq_scheme *scheme,
+                    const struct vector_observed *o) {
+    c->comparisons += 1;
+    for (int i = 0; i < LEVELS; ++i)
+        if (use_level(i)) observe_all(c, scheme, o);
+}

@@ -60,7 +60,8 @@ struct vector_family {
 };
 
 /* Tables end with a row without a name. */
-extern const struct vector_family vectors_onnx[], vectors_torch[], vectors_ort[];
+extern const struct vector_family vectors_onnx[], vectors_torch[], vectors_ort[],
+    vectors_modelopt[];
 
 /* A case is a failure, is skipped, or is not compared in part. */
 void vector_fail(struct vector_case *c, const char *format, ...)
@@ -116,6 +117,28 @@ void check_choose(struct vector_case *c, const lq_scheme *scheme, const lq_tenso
                   const lq_tensor *hi, const lq_tensor *scale, const lq_tensor *zero_point);
 void check_dynamic(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
                    const lq_tensor *codes, const lq_tensor *scale, const lq_tensor *zero_point);
+
+/* What an observer knew after the last of batches[0], batches[1], ... */
+struct vector_observed {
+    lq_tensor batches;
+    int32_t axis;      /* of a batch; -1: one range for all of it */
+    float averaging;   /* of a moving average; 0: the range of all batches */
+    lq_tensor history; /* low and high after each, or not there */
+    lq_tensor lo, hi, scale, zero_point;
+};
+
+/* Through a calibrator; ranges after every batch, parameters after the last. */
+void check_observed(struct vector_case *c, const lq_scheme *scheme,
+                    const struct vector_observed *o);
+
+/* Counts are integers, edges F32; `min` and `max` are left 0. */
+int histogram_of(struct vector_case *c, const char *counts, const char *edges, lq_histogram *h);
+/* Of F32 counts, between edges that lie evenly from lo to hi. */
+void even_histogram(struct vector_case *c, const lq_tensor *counts, float lo, float hi,
+                    lq_histogram *h);
+/* The range that every level finds; 0 and a failure where one is refused or they differ. */
+int find_range(struct vector_case *c, const lq_histogram *h, const lq_calibration *calibration,
+               const lq_scheme *scheme, float *lo, float *hi);
 
 /* Calls `run` once for every level that the machine has, with that level in use. */
 enum { LEVELS = 4 };

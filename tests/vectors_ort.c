@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HISTOGRAMS "thresholds from histograms"
-
 /* Types by name, "int8" or "uint3": the code type that holds them, and their range. */
 struct qtype {
     lq_type type;  /* the narrowest that there is */
@@ -79,24 +77,29 @@ static lq_scheme scheme_of(struct vector_case *c, const struct qtype *t) {
     return scheme;
 }
 
-/* The tools' min_real_range, which widens ranges before anything else. */
-static int widen(struct vector_case *c, lq_tensor *lo, lq_tensor *hi) {
+/* `wide` as the type of `like`, to nearest even. */
+static void narrow(struct vector_case *c, const lq_tensor *wide, lq_tensor *like) {
+    const lq_tensor out = empty_like(c, like);
+    const lq_status status = lq_convert(wide, &out, LQ_OVERFLOW_INFINITE, NULL);
+    if (status) vector_fail(c, "lq_convert: %s", lq_status_string(status));
+    *like = out;
+}
+
+/* The tools' min_real_range, which widens ranges before anything else, in the type of the ends. */
+static void widen(struct vector_case *c, lq_tensor *lo, lq_tensor *hi) {
     const int64_t count = elements_of(lo);
-    if (!has_key(c->meta, "min_real_range")) return 1;
-    if (lo->type != LQ_F32) {
-        vector_leave_out(c, "min_real_range in float16");
-        return 0;
-    }
-    const float least = (float)number_of(c->meta, "min_real_range", 0);
-    const lq_tensor wide_lo = floats(c, count), wide_hi = floats(c, count);
+    if (!has_key(c->meta, "min_real_range")) return;
+    lq_tensor least = floats(c, 1), wide_lo = floats(c, count), wide_hi = floats(c, count);
+    lq_tensor one = lq_vector(room_for(c, 4), lo->type, 1);
+    *f32_at(&least, 0) = (float)number_of(c->meta, "min_real_range", 0);
+    narrow(c, &least, &one);
     for (int64_t i = 0; i < count; ++i) {
         const float low = fminf(real_at(lo, i), 0), high = fmaxf(real_at(hi, i), 0);
         *f32_at(&wide_lo, i) = low;
-        *f32_at(&wide_hi, i) = fmaxf(high, low + least);
+        *f32_at(&wide_hi, i) = fmaxf(high, low + real_at(&one, 0));
     }
-    *lo = wide_lo;
-    *hi = wide_hi;
-    return 1;
+    narrow(c, &wide_lo, lo);
+    narrow(c, &wide_hi, hi);
 }
 
 static int is_finite_at(const lq_tensor *t, int64_t i) {
@@ -143,10 +146,8 @@ static void run_scale_zp(struct vector_case *c) {
         !need(c, &hi, "rmax") || !need(c, &scale, "scale") || !need(c, &zero, "zero_point"))
         return;
     const lq_scheme scheme = scheme_of(c, &t);
-    if (widen(c, &lo, &hi))
-        check_ranges(c, &scheme, &lo, &hi, &scale, &zero);
-    else
-        vector_skip(c, "min_real_range in float16");
+    widen(c, &lo, &hi);
+    check_ranges(c, &scheme, &lo, &hi, &scale, &zero);
 }
 
 /* Codes of the file, one a byte, as the code type has them. */
@@ -174,7 +175,8 @@ static void run_quantize_data(struct vector_case *c) {
         return;
     const lq_scheme scheme = scheme_of(c, &t);
     const lq_tensor codes = codes_as(c, &q, t.type);
-    if (widen(c, &lo, &hi)) check_ranges(c, &scheme, &lo, &hi, &scale, &zero);
+    widen(c, &lo, &hi);
+    check_ranges(c, &scheme, &lo, &hi, &scale, &zero);
     check_quantize(c, &scheme, &x, &scale, &zero, &codes);
     if (!has_key(c->meta, "min_real_range")) {
         check_calibrate(c, &scheme, &x, &scale, &zero);
@@ -216,28 +218,87 @@ static void run_blocks(struct vector_case *c) {
 
 /* ----------------------------------------------------------- histogram calibration */
 
-/* From the thresholds that a histogram gave, the parameters of four kinds of codes. */
-static void run_thresholds(struct vector_case *c) {
+/* From the range that a histogram gave, the parameters of four kinds of codes. */
+static void check_thresholds(struct vector_case *c, const lq_tensor *lo, const lq_tensor *hi) {
     static const char *const kinds[4] = {"uint8_asym", "uint8_sym", "int8_asym", "int8_sym"};
-    const lq_tensor lo = flat_reals(c, "thr_low"), hi = flat_reals(c, "thr_high");
-    int found = 0;
-    for (int k = 0; k < 4 && is_there(&lo) && is_there(&hi); ++k) {
+    for (int k = 0; k < 4; ++k) {
         char key[32];
         snprintf(key, sizeof key, "scale_%s", kinds[k]);
         const lq_tensor scale = flat_reals(c, key);
+        if (!need(c, &scale, key)) continue;
         snprintf(key, sizeof key, "zp_%s", kinds[k]);
         const lq_tensor zero = flat_integers(c, key);
-        if (!is_there(&scale) || !is_there(&zero)) continue;
+        if (!need(c, &zero, key)) continue;
         const lq_scheme scheme =
             lq_profile_scheme(k % 2 ? LQ_PROFILE_ONNXRUNTIME_SYMMETRIC : LQ_PROFILE_ONNXRUNTIME,
                               k < 2 ? LQ_U8 : LQ_S8, lq_per_tensor());
-        check_ranges(c, &scheme, &lo, &hi, &scale, &zero);
-        found += 1;
+        check_ranges(c, &scheme, lo, hi, &scale, &zero);
     }
-    if (found)
-        vector_leave_out(c, HISTOGRAMS);
-    else
-        vector_skip(c, HISTOGRAMS);
+}
+
+static lq_method threshold_method(const struct vector_case *c) {
+    if (strcmp(c->family, "percentile") != 0) return LQ_METHOD_ONNXRUNTIME_ENTROPY;
+    return truth_of(c->meta, "symmetric") ? LQ_METHOD_ONNXRUNTIME_PERCENTILE_SYMMETRIC
+                                          : LQ_METHOD_ONNXRUNTIME_PERCENTILE;
+}
+
+/*
+ * Where the file says that float32 decided between nearly equal divergences, what float64 decides
+ * is right, too.
+ */
+static int accepts_f64(struct vector_case *c, float lo, float hi) {
+    const lq_tensor low = array_of(c, "thr_low_f64"), high = array_of(c, "thr_high_f64");
+    return truth_of(c->meta, "kl_precision_sensitive") && is_there(&low) && is_there(&high) &&
+           lo == real_at(&low, 0) && hi == real_at(&high, 0);
+}
+
+static void run_thresholds(struct vector_case *c) {
+    const lq_scheme scheme = lq_profile_scheme(LQ_PROFILE_ONNXRUNTIME, LQ_U8, lq_per_tensor());
+    const lq_tensor low = flat_reals(c, "thr_low"), high = flat_reals(c, "thr_high");
+    const lq_tensor min = array_of(c, "min_value"), max = array_of(c, "max_value");
+    lq_calibration by = lq_calibration_by(threshold_method(c));
+    lq_histogram h;
+    float lo, hi;
+    if (!need(c, &low, "thr_low") || !need(c, &high, "thr_high") || !need(c, &min, "min_value") ||
+        !need(c, &max, "max_value") || !histogram_of(c, "hist", "hist_edges", &h))
+        return;
+    h.min = real_at(&min, 0);
+    h.max = real_at(&max, 0);
+    by.percentile = number_of(c->meta, "percentile", 0);
+    by.quantized_bins = (int32_t)number_of(c->meta, "num_quantized_bins", 0);
+    if (find_range(c, &h, &by, &scheme, &lo, &hi) &&
+        (lo != real_at(&low, 0) || hi != real_at(&high, 0))) {
+        if (accepts_f64(c, lo, hi))
+            vector_leave_out(c, "the float32 range, of which the float64 one was found");
+        else
+            vector_fail(c, "[%a, %a], not [%a, %a]", (double)lo, (double)hi,
+                        (double)real_at(&low, 0), (double)real_at(&high, 0));
+    }
+    check_thresholds(c, &low, &high);
+}
+
+/*
+ * The average and the deviation, each alone in a range: of so few deviations that only the average
+ * is left, and of so many that it no longer counts.
+ */
+static void run_distribution(struct vector_case *c) {
+    const lq_scheme scheme = lq_profile_scheme(LQ_PROFILE_ONNXRUNTIME, LQ_S8, lq_per_tensor());
+    const lq_tensor average = flat_reals(c, "avg"), deviation = flat_reals(c, "std");
+    lq_calibration by = lq_calibration_by(LQ_METHOD_ONNXRUNTIME_DISTRIBUTION);
+    lq_histogram h;
+    float lo, hi;
+    if (!need(c, &average, "avg") || !need(c, &deviation, "std") ||
+        !histogram_of(c, "hist", "hist_edges", &h))
+        return;
+    by.deviations = 1e-100;
+    if (find_range(c, &h, &by, &scheme, &lo, &hi) &&
+        (lo != real_at(&average, 0) || hi != real_at(&average, 0)))
+        vector_fail(c, "average %a, not %a", (double)lo, (double)real_at(&average, 0));
+    by.deviations = 0x1p80;
+    if (find_range(c, &h, &by, &scheme, &lo, &hi) &&
+        (lo != -hi || hi != 0x1p80f * real_at(&deviation, 0)))
+        vector_fail(c, "deviation %a, not %a", (double)(hi * 0x1p-80f),
+                    (double)real_at(&deviation, 0));
 }
 
 /* -------------------------------------------------------- neural compressor */
@@ -294,7 +355,7 @@ const struct vector_family vectors_ort[] = {
     {"percentile", run_thresholds, NULL},
     {"entropy", run_thresholds, NULL},
     {"entropy_hist", run_thresholds, NULL},
-    {"distribution", run_thresholds, NULL},
+    {"distribution", run_distribution, NULL},
     {"inc_quantize_data", run_inc, NULL},
     {NULL, NULL, NULL},
 };

@@ -194,28 +194,30 @@ static int observer_scheme(struct vector_case *c, lq_scheme *scheme) {
     return 1;
 }
 
-/* Parameters from the range that the file has, and the range from its values. */
-static void check_observer(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *lo,
-                           const lq_tensor *hi) {
-    const int real_zero = scheme->zero_rule == LQ_ZERO_REAL;
-    lq_tensor scale = reals_of(c, "scale"), zero, min = array_of(c, "min_val"),
-              max = array_of(c, "max_val");
-    zero = real_zero ? reals_of(c, "zero_point") : integers_of(c, "zero_point");
+/* The range and the parameters that the file has: these from that, and both through a calibrator. */
+static void check_observer(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *batches,
+                           int32_t axis, float averaging) {
+    const lq_tensor min = array_of(c, "min_val"), max = array_of(c, "max_val");
+    const lq_tensor scale = reals_of(c, "scale");
+    const lq_tensor zero = scheme->zero_rule == LQ_ZERO_REAL ? reals_of(c, "zero_point")
+                                                             : integers_of(c, "zero_point");
     if (!need(c, &scale, "scale") || !need(c, &zero, "zero_point") || !need(c, &min, "min_val") ||
         !need(c, &max, "max_val"))
         return;
-    min = flat(&min);
-    max = flat(&max);
-    scale = flat(&scale);
-    zero = flat(&zero);
-    if (elements_of(&min) != elements_of(lo)) {
+    const struct vector_observed o = {.batches = *batches,
+                                      .axis = axis,
+                                      .averaging = averaging,
+                                      .history = array_of(c, "running"),
+                                      .lo = flat(&min),
+                                      .hi = flat(&max),
+                                      .scale = flat(&scale),
+                                      .zero_point = flat(&zero)};
+    if (elements_of(&min) != (axis < 0 ? 1 : batches->shape[1 + axis])) {
         vector_fail(c, "%ld ranges", (long)elements_of(&min));
         return;
     }
-    for (int64_t i = 0; i < elements_of(lo); ++i)
-        if (real_at(&min, i) != real_at(lo, i) || real_at(&max, i) != real_at(hi, i))
-            vector_fail(c, "range %ld is another one", (long)i);
-    check_choose(c, scheme, &min, &max, &scale, &zero);
+    check_observed(c, scheme, &o);
+    check_choose(c, scheme, &o.lo, &o.hi, &o.scale, &o.zero_point);
 }
 
 static void check_observed_tensor(struct vector_case *c, const lq_scheme *scheme,
@@ -231,11 +233,10 @@ static void check_observed_tensor(struct vector_case *c, const lq_scheme *scheme
 
 static void run_minmax(struct vector_case *c) {
     const lq_tensor x = array_of(c, "x"), fake = array_of(c, "fake_quant");
-    lq_tensor lo, hi;
     lq_scheme scheme;
     if (!need(c, &x, "x") || !observer_scheme(c, &scheme)) return;
-    range_of(c, &x, &lo, &hi);
-    check_observer(c, &scheme, &lo, &hi);
+    const lq_tensor batch = lq_matrix(x.data, x.type, 1, elements_of(&x));
+    check_observer(c, &scheme, &batch, -1, 0);
     check_observed_tensor(c, &scheme, &x);
     if (is_there(&fake)) {
         lq_scheme affine = lq_profile_scheme(LQ_PROFILE_PYTORCH, scheme.code_type, scheme.block);
@@ -248,60 +249,44 @@ static void run_minmax(struct vector_case *c) {
     }
 }
 
-/* Least and greatest value of batch b of [B, ...] for each index of `axis`, or over all. */
-static void batch_ranges(const lq_tensor *batches, int64_t b, int axis, lq_tensor *lo,
-                         lq_tensor *hi) {
-    const int64_t count = elements_of(batches) / batches->shape[0];
-    const int64_t channels = axis < 0 ? 1 : batches->shape[axis];
-    const int64_t step = axis < 0 ? count : batches->stride[axis];
-    for (int64_t k = 0; k < channels; ++k) {
-        *f32_at(lo, k) = INFINITY;
-        *f32_at(hi, k) = -INFINITY;
-    }
-    for (int64_t i = 0; i < count; ++i) {
-        const int64_t k = i / step % channels;
-        const float v = real_at(batches, b * count + i);
-        *f32_at(lo, k) = fminf(*f32_at(lo, k), v);
-        *f32_at(hi, k) = fmaxf(*f32_at(hi, k), v);
-    }
-}
-
-/* One side of the running range. PyTorch has the constant in float32, too. */
-static float next_end(float running, float now, int moving, float constant, int low) {
-    if (!moving) return low ? fminf(running, now) : fmaxf(running, now);
-    const float change = constant * (now - running);
-    return running + change;
-}
-
 static void run_batches(struct vector_case *c) {
-    const int moving = has_key(c->meta, "averaging_constant");
-    const float constant = (float)number_of(c->meta, "averaging_constant", 0);
-    const lq_tensor batches = array_of(c, "batches"), history = array_of(c, "running");
-    const int axis = has_key(c->meta, "ch_axis") ? 1 + (int)number_of(c->meta, "ch_axis", 0) : -1;
+    const float averaging = (float)number_of(c->meta, "averaging_constant", 0);
+    const lq_tensor batches = array_of(c, "batches");
+    const int axis = (int)number_of(c->meta, "ch_axis", -1);
     lq_scheme scheme;
     if (!need(c, &batches, "batches") || !observer_scheme(c, &scheme)) return;
-    if (batches.rank < 2 || axis >= batches.rank) {
+    if (batches.rank < 2 || axis >= batches.rank - 1) {
         vector_fail(c, "the shape of the batches");
         return;
     }
-    const int64_t channels = axis < 0 ? 1 : batches.shape[axis];
-    lq_tensor lo = floats(c, channels), hi = floats(c, channels);
-    lq_tensor now_lo = floats(c, channels), now_hi = floats(c, channels);
-    batch_ranges(&batches, 0, axis, &lo, &hi);
-    for (int64_t b = 0; b < batches.shape[0]; ++b) {
-        batch_ranges(&batches, b, axis, &now_lo, &now_hi);
-        for (int64_t k = 0; b > 0 && k < channels; ++k) {
-            *f32_at(&lo, k) = next_end(*f32_at(&lo, k), *f32_at(&now_lo, k), moving, constant, 1);
-            *f32_at(&hi, k) = next_end(*f32_at(&hi, k), *f32_at(&now_hi, k), moving, constant, 0);
-        }
-        if (is_there(&history) && (real_at(&history, 2 * b) != *f32_at(&lo, 0) ||
-                                   real_at(&history, 2 * b + 1) != *f32_at(&hi, 0)))
-            vector_fail(c, "the range after batch %ld is another one", (long)b);
-    }
-    check_observer(c, &scheme, &lo, &hi);
-    if (moving) return;
-    if (axis >= 0) scheme.block = lq_per_channel(axis);
+    check_observer(c, &scheme, &batches, axis, averaging);
+    if (averaging != 0) return;
+    if (axis >= 0) scheme.block = lq_per_channel(axis + 1);
     check_observed_tensor(c, &scheme, &batches);
+}
+
+/* The search on the histogram that the file has: its bins are as wide as each other. */
+static void run_search(struct vector_case *c) {
+    lq_calibration by = lq_calibration_by(LQ_METHOD_PYTORCH_HISTOGRAM);
+    const lq_tensor min = array_of(c, "min_val"), max = array_of(c, "max_val");
+    const lq_tensor new_min = array_of(c, "new_min"), new_max = array_of(c, "new_max");
+    const lq_tensor counts = array_of(c, "histogram");
+    lq_tensor scale = reals_of(c, "scale"), zero = integers_of(c, "zero_point");
+    lq_scheme scheme;
+    lq_histogram h;
+    if (!need(c, &min, "min_val") || !need(c, &max, "max_val") || !need(c, &new_min, "new_min") ||
+        !need(c, &new_max, "new_max") || !need(c, &counts, "histogram") ||
+        !need(c, &scale, "scale") || !need(c, &zero, "zero_point") || !observer_scheme(c, &scheme))
+        return;
+    even_histogram(c, &counts, real_at(&min, 0), real_at(&max, 0), &h);
+    lq_tensor lo = floats(c, 1), hi = floats(c, 1);
+    if (!find_range(c, &h, &by, &scheme, f32_at(&lo, 0), f32_at(&hi, 0))) return;
+    if (real_at(&lo, 0) != real_at(&new_min, 0) || real_at(&hi, 0) != real_at(&new_max, 0))
+        vector_fail(c, "[%a, %a], not [%a, %a]", (double)real_at(&lo, 0), (double)real_at(&hi, 0),
+                    (double)real_at(&new_min, 0), (double)real_at(&new_max, 0));
+    scale = flat(&scale);
+    zero = flat(&zero);
+    check_choose(c, &scheme, &lo, &hi, &scale, &zero);
 }
 
 /* -------------------------------------------------------- fake quantization */
@@ -348,6 +333,6 @@ const struct vector_family vectors_torch[] = {
     {"fq_pc", run_fake, NULL},
     {"fq_learn_pt", run_fake, NULL},
     {"fq_learn_pc", run_fake, NULL},
-    {"hist", NULL, "ranges from histograms"},
+    {"hist", run_search, NULL},
     {NULL, NULL, NULL},
 };

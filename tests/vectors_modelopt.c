@@ -1,0 +1,47 @@
+/* The cases of NVIDIA Model Optimizer: its histogram calibrators, and its fake quantization. */
+#include "vectors.h"
+
+#include <string.h>
+
+/* Codes as it has them: of `num_bits`, narrow where signed. */
+static int scheme_of(struct vector_case *c, lq_scheme *scheme) {
+    const int bits = (int)number_of(c->meta, "num_bits", 8),
+              is_unsigned = truth_of(c->meta, "unsigned");
+    if (bits < 2 || bits > 16) {
+        vector_fail(c, "%d bits", bits);
+        return 0;
+    }
+    const lq_type type = is_unsigned ? (bits > 8 ? LQ_U16 : LQ_U8) : (bits > 8 ? LQ_S16 : LQ_S8);
+    *scheme = is_unsigned ? lq_affine(type, lq_per_tensor()) : lq_symmetric(type, lq_per_tensor());
+    scheme->qmax = (1 << (bits - !is_unsigned)) - 1;
+    scheme->qmin = is_unsigned ? 0 : -scheme->qmax;
+    return 1;
+}
+
+static lq_method method_of(const struct vector_case *c) {
+    if (strcmp(c->family, "percentile") == 0) return LQ_METHOD_MODELOPT_PERCENTILE;
+    return strcmp(c->family, "mse") == 0 ? LQ_METHOD_MODELOPT_MSE : LQ_METHOD_MODELOPT_ENTROPY;
+}
+
+static void run_histogram(struct vector_case *c) {
+    const lq_tensor amax = array_of(c, "amax");
+    lq_calibration by = lq_calibration_by(method_of(c));
+    lq_histogram h;
+    lq_scheme scheme;
+    float lo, hi;
+    if (!is_there(&amax)) vector_fail(c, "no array amax");
+    if (!is_there(&amax) || !scheme_of(c, &scheme) || !histogram_of(c, "hist", "edges", &h)) return;
+    by.percentile = number_of(c->meta, "percentile", 0);
+    by.start_bin = (int32_t)number_of(c->meta, "start_bin", 0);
+    by.stride = (int32_t)number_of(c->meta, "stride", 0);
+    if (!find_range(c, &h, &by, &scheme, &lo, &hi)) return;
+    if (hi != real_at(&amax, 0) || lo != (scheme.qmin < 0 ? -hi : 0))
+        vector_fail(c, "[%a, %a], not %a", (double)lo, (double)hi, (double)real_at(&amax, 0));
+}
+
+const struct vector_family vectors_modelopt[] = {
+    {"percentile", run_histogram, NULL},
+    {"entropy", run_histogram, NULL},
+    {"mse", run_histogram, NULL},
+    {NULL, NULL, NULL},
+};
