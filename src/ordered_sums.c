@@ -1,54 +1,28 @@
 /* What ordered_sums.h says. */
 #include "ordered_sums.h"
 
-/* A double holds the sum of two floats closely enough for both roundings to be one. */
-static double add(double a, double b, bool in_float) {
-    return in_float ? (double)(float)(a + b) : a + b;
-}
-
-/* Pairwise within buffers, which are added in turn. */
+/* NumPy: pairwise within buffers, which are added in turn. */
 enum { BLOCK = 128, WAYS = 8, BUFFER = 8192 };
 
-static double sum_block(const double *term, int64_t n, bool in_float) {
-    double way[WAYS], sum = 0;
-    int64_t i = 0;
-    if (n >= WAYS) {
-        for (int k = 0; k < WAYS; ++k) way[k] = term[k];
-        for (i = WAYS; i + WAYS <= n; i += WAYS) {
-            for (int k = 0; k < WAYS; ++k) way[k] = add(way[k], term[i + k], in_float);
-        }
-        for (int half = 1; half < WAYS; half *= 2) {
-            for (int k = 0; k < WAYS; k += 2 * half) {
-                way[k] = add(way[k], way[k + half], in_float);
-            }
-        }
-        sum = way[0];
-    }
-    for (; i < n; ++i) sum = add(sum, term[i], in_float);
-    return sum;
+#define REAL float
+#define SUM(part) sum_##part##_of_floats
+#include "loops/pairwise.h"
+#undef REAL
+#undef SUM
+#define REAL double
+#define SUM(part) sum_##part##_of_doubles
+#include "loops/pairwise.h"
+
+double lq_sum_as_numpy(const lq_terms *terms, int64_t n) {
+    return sum_all_of_doubles(terms, n);
 }
 
-static double sum_pairwise(const lq_terms *terms, int64_t n, bool in_float) {
-    double term[BLOCK];
-    if (n <= BLOCK) {
-        terms->next(terms->context, n, term);
-        return sum_block(term, n, in_float);
-    }
-    const int64_t half = n / 2 - n / 2 % WAYS;
-    const double low = sum_pairwise(terms, half, in_float);
-    return add(low, sum_pairwise(terms, n - half, in_float), in_float);
-}
-
-double lq_sum_as_numpy(const lq_terms *terms, int64_t n, bool in_float) {
-    double sum = 0;
-    for (; n > 0; n -= BUFFER) {
-        sum = add(sum, sum_pairwise(terms, n < BUFFER ? n : BUFFER, in_float), in_float);
-    }
-    return sum;
+float lq_sum_floats_as_numpy(const lq_terms *terms, int64_t n) {
+    return sum_all_of_floats(terms, n);
 }
 
 /*
- * Rows of four vectors. Sixteen rows are added to the level below, sixteen of those to the next;
+ * PyTorch: rows of four vectors. Sixteen rows are added to the level below, sixteen of those to the next;
  * with at most 2^19 rows the groups have no more than sixteen members.
  */
 enum { LANES = 8, VECTORS = 4, ROW = VECTORS * LANES, GROUP = 16, LEVELS = 4 };

@@ -5,7 +5,6 @@
 #ifndef LQ_ORDERED_SUMS_H
 #define LQ_ORDERED_SUMS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 typedef struct lq_terms {
@@ -13,12 +12,13 @@ typedef struct lq_terms {
     void *context;
 } lq_terms;
 
-/* NumPy's sum (as of 1.24) in double; or, of terms that are floats, in float. */
-double lq_sum_as_numpy(const lq_terms *terms, int64_t n, bool in_float);
+/* NumPy's sum, as of 1.24; the second of floats, to which terms are rounded. */
+double lq_sum_as_numpy(const lq_terms *terms, int64_t n);
+float lq_sum_floats_as_numpy(const lq_terms *terms, int64_t n);
 
 /*
  * PyTorch's sum of floats on one thread of a processor with vectors of eight, AVX2's; n up to 2^24.
- * Terms are floats.
+ * Terms are rounded to floats.
  */
 float lq_sum_as_pytorch(const lq_terms *terms, int64_t n);
 

@@ -32,6 +32,7 @@ static const struct {
     {"modelopt", vectors_modelopt, NULL},
     {"ggml", NULL, "layouts of blocks"},
     {"mx", NULL, "codes of float types"},
+    {"sums", NULL, "orders of additions: test arithmetic compares them"},
     {"ieee", NULL, "conversions: test convert_vectors compares them"},
 };
 
@@ -156,13 +157,19 @@ static void test_own_vectors(void **state) {
         const char *name;
         int compared;
     } least[] = {
+        {"modelopt/entropy", 6},
+        {"modelopt/mse", 8},
+        {"modelopt/percentile", 12},
         {"onnx/DequantizeLinear", 2},
         {"onnx/QuantizeLinear", 2},
         {"onnx_ref/DequantizeLinear", 44},
         {"onnx_ref/DynamicQuantizeLinear", 6},
         {"onnx_ref/QuantizeLinear", 56},
+        {"ort/distribution", 3},
+        {"ort/entropy", 12},
         {"ort/inc_quantize_data", 32},
         {"ort/int4_block", 2},
+        {"ort/percentile", 60},
         {"ort/quantize_data", 24},
         {"ort/scale_zp", 28},
         {"torch/choose_qparams_ranges", 4},
@@ -172,7 +179,9 @@ static void test_own_vectors(void **state) {
         {"torch/fq_learn_pt", 4},
         {"torch/fq_pc", 4},
         {"torch/fq_pt", 4},
+        {"torch/hist", 22},
         {"torch/mavg", 3},
+        {"torch/mavg_pc", 4},
         {"torch/minmax_batches", 3},
         {"torch/minmax_pc", 8},
         {"torch/minmax_pc_range", 10},

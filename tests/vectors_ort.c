@@ -248,17 +248,20 @@ static lq_method threshold_method(const struct vector_case *c) {
  */
 static int accepts_f64(struct vector_case *c, float lo, float hi) {
     const lq_tensor low = array_of(c, "thr_low_f64"), high = array_of(c, "thr_high_f64");
-    return truth_of(c->meta, "kl_precision_sensitive") && is_there(&low) && is_there(&high) &&
-           lo == real_at(&low, 0) && hi == real_at(&high, 0);
+    const lq_tensor first = array_of(c, "thr_low"), last = array_of(c, "thr_high");
+    if (!truth_of(c->meta, "kl_precision_sensitive") || !is_there(&low) || !is_there(&high))
+        return 0;
+    return (lo != real_at(&first, 0) || hi != real_at(&last, 0)) && lo == real_at(&low, 0) &&
+           hi == real_at(&high, 0);
 }
 
 static void run_thresholds(struct vector_case *c) {
     const lq_scheme scheme = lq_profile_scheme(LQ_PROFILE_ONNXRUNTIME, LQ_U8, lq_per_tensor());
-    const lq_tensor low = flat_reals(c, "thr_low"), high = flat_reals(c, "thr_high");
+    const lq_tensor low = array_of(c, "thr_low"), high = array_of(c, "thr_high");
     const lq_tensor min = array_of(c, "min_value"), max = array_of(c, "max_value");
+    const lq_tensor lo = floats(c, 1), hi = floats(c, 1);
     lq_calibration by = lq_calibration_by(threshold_method(c));
     lq_histogram h;
-    float lo, hi;
     if (!need(c, &low, "thr_low") || !need(c, &high, "thr_high") || !need(c, &min, "min_value") ||
         !need(c, &max, "max_value") || !histogram_of(c, "hist", "hist_edges", &h))
         return;
@@ -266,15 +269,17 @@ static void run_thresholds(struct vector_case *c) {
     h.max = real_at(&max, 0);
     by.percentile = number_of(c->meta, "percentile", 0);
     by.quantized_bins = (int32_t)number_of(c->meta, "num_quantized_bins", 0);
-    if (find_range(c, &h, &by, &scheme, &lo, &hi) &&
-        (lo != real_at(&low, 0) || hi != real_at(&high, 0))) {
-        if (accepts_f64(c, lo, hi))
-            vector_leave_out(c, "the float32 range, of which the float64 one was found");
-        else
-            vector_fail(c, "[%a, %a], not [%a, %a]", (double)lo, (double)hi,
-                        (double)real_at(&low, 0), (double)real_at(&high, 0));
+    if (!find_range(c, &h, &by, &scheme, f32_at(&lo, 0), f32_at(&hi, 0))) return;
+    /* Ends out of order are put in order. */
+    const float end = real_at(&high, 0), begin = fminf(real_at(&low, 0), end);
+    if (accepts_f64(c, real_at(&lo, 0), real_at(&hi, 0))) {
+        vector_leave_out(c, "the float32 range, of which the float64 one was found");
+        return;
     }
-    check_thresholds(c, &low, &high);
+    if (real_at(&lo, 0) != begin || real_at(&hi, 0) != end)
+        vector_fail(c, "[%a, %a], not [%a, %a]", (double)real_at(&lo, 0), (double)real_at(&hi, 0),
+                    (double)begin, (double)end);
+    check_thresholds(c, &lo, &hi);
 }
 
 /*
@@ -295,10 +300,12 @@ static void run_distribution(struct vector_case *c) {
         (lo != real_at(&average, 0) || hi != real_at(&average, 0)))
         vector_fail(c, "average %a, not %a", (double)lo, (double)real_at(&average, 0));
     by.deviations = 0x1p80;
+    /* Without a deviation, or with rounding leaving a negative variance, nothing but the average. */
+    const float one = real_at(&deviation, 0);
+    const float reach = one > 0 ? 0x1p80f * one : real_at(&average, 0);
     if (find_range(c, &h, &by, &scheme, &lo, &hi) &&
-        (lo != -hi || hi != 0x1p80f * real_at(&deviation, 0)))
-        vector_fail(c, "deviation %a, not %a", (double)(hi * 0x1p-80f),
-                    (double)real_at(&deviation, 0));
+        (hi != reach || lo != (one > 0 ? -reach : reach)))
+        vector_fail(c, "deviation %a, not %a", (double)(hi * 0x1p-80f), (double)one);
 }
 
 /* -------------------------------------------------------- neural compressor */

@@ -84,7 +84,7 @@ static void next_divergence(void *context, int64_t n, double *terms) {
 static double sum_terms(reference *r, void (*next)(void *, int64_t, double *)) {
     const lq_terms terms = {next, r};
     r->at = r->level_end = 0;
-    return lq_sum_as_numpy(&terms, r->bins, false);
+    return lq_sum_as_numpy(&terms, r->bins);
 }
 
 /* NaN where there is nothing in the bins: the search takes that for the least. */

@@ -2,10 +2,20 @@
 #include "methods/linear.h"
 #include "ordered_sums.h"
 
+/*
+ * Clipped to the ends of the data. Where all values are in one bin, that can leave the tools with a
+ * lower end above the upper one; its being lowered changes no parameters, which count 0 in.
+ */
+static lq_range clip(const lq_distribution *d, float lo, float hi) {
+    lq_range range = lq_within(d, (double)lo, (double)hi);
+    if (range.lo > range.hi) range.lo = range.hi;
+    return range;
+}
+
 lq_status lq_find_onnxruntime_percentile(const lq_method_call *call, lq_range *range) {
     const lq_distribution *d = call->values;
     const double cut = (100.0 - call->with.percentile) / 200.0;
-    *range = lq_within(d, (double)lq_edge_at(d, cut), (double)lq_edge_at(d, 1.0 - cut));
+    *range = clip(d, lq_edge_at(d, cut), lq_edge_at(d, 1.0 - cut));
     return LQ_OK;
 }
 
@@ -14,7 +24,7 @@ lq_status lq_find_onnxruntime_percentile_symmetric(const lq_method_call *call, l
     if (d->linear->edges[0] < 0) return LQ_ERROR_RANGE;
     const float t = lq_edge_at(d, call->with.percentile / 100.0);
     const bool has_ends = d->linear->min != 0 || d->linear->max != 0;
-    *range = has_ends ? lq_within_magnitude(d, (double)t) : (lq_range){-t, t};
+    *range = has_ends ? clip(d, -t, t) : (lq_range){-t, t};
     return LQ_OK;
 }
 
@@ -108,7 +118,7 @@ static void next_divergence(void *context, int64_t n, double *terms) {
         next_bin(s, &p, &q);
         const float share_p = smooth(&s->of_p, p) / s->sum_p;
         const float share_q = smooth(&s->of_q, q) / s->sum_q;
-        terms[i] = (double)(float)lq_divergence_term((double)share_p, (double)share_q);
+        terms[i] = lq_divergence_term((double)share_p, (double)share_q);
     }
 }
 
@@ -139,7 +149,7 @@ static bool find_smoothings(slice *s) {
 static float sum_terms(slice *s, void (*next)(void *, int64_t, double *)) {
     const lq_terms terms = {next, s};
     s->at = s->begin;
-    return (float)lq_sum_as_numpy(&terms, s->end - s->begin, true);
+    return lq_sum_floats_as_numpy(&terms, s->end - s->begin);
 }
 
 static float divergence(slice *s) {
@@ -173,7 +183,7 @@ lq_status lq_find_onnxruntime_entropy(const lq_method_call *call, lq_range *rang
             best = s;
         }
     }
-    *range = lq_within(call->values, (double)h->edges[best.begin], (double)h->edges[best.end]);
+    *range = clip(call->values, h->edges[best.begin], h->edges[best.end]);
     return LQ_OK;
 }
 
@@ -198,7 +208,7 @@ static void next_moment(void *context, int64_t n, double *terms) {
 static double mean_moment(const lq_distribution *d, bool squared) {
     moment m = {d->linear, 0, squared};
     const lq_terms terms = {next_moment, &m};
-    return lq_sum_as_numpy(&terms, d->linear->bins, false) / d->count;
+    return lq_sum_as_numpy(&terms, d->linear->bins) / d->count;
 }
 
 lq_status lq_find_onnxruntime_distribution(const lq_method_call *call, lq_range *range) {
