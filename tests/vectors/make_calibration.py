@@ -11,9 +11,9 @@ Needs what make_vectors.py beside it needs:
   modelopt/  percentile, entropy, mse: those of NVIDIA Model Optimizer
   sums/      sums by numpy and PyTorch, whose order of additions decides between near equals
 
-The formulas are computed here with numpy, which has the two systems' own order of additions; sums of
-float32 that PyTorch would do are done by it. PyTorch's order hangs on the processor: it is told to
-do as on one with AVX2.
+The formulas are computed here with numpy, which has the two systems' own order of additions; sums
+of float32 that PyTorch would do are done by it. PyTorch's order hangs on the processor: it is told
+to do as on one with AVX2.
 """
 import os
 
@@ -157,10 +157,10 @@ def make_ort_entropy(seed, kind, count, bins, runs):
 
 
 def make_ort_entropies():
-    # The seeds of the first three are such that little things decide.
+    # The seeds of the first four are such that little things decide.
     for case in ((102, "outlier", 300, 150, 64), (132, "outlier", 300, 150, 64),
-                 (158, "normal", 900, 96, 16), (1, "normal", 900, 96, 32),
-                 (2, "normal", 20000, 201, 32), (3, "relu", 900, 128, 32),
+                 (158, "normal", 900, 96, 16), (104, "normal", 900, 96, 16),
+                 (1, "normal", 900, 96, 32), (2, "normal", 20000, 201, 32), (3, "relu", 900, 128, 32),
                  (4, "outlier", 900, 160, 33), (5, "outlier", 20000, 300, 64),
                  (6, "far", 900, 90, 25), (7, "normal", 900, 48, 48), (8, "normal", 900, 50, 51),
                  (9, "center", 9, 64, 16)):
@@ -246,9 +246,9 @@ def make_modelopt_mse(seed, kind, bins, bits, is_unsigned, start, stride):
     top = F32((1 << (bits - (not is_unsigned))) - 1)
     tried = np.arange(start, bins, stride)
     errors = [modelopt_error(counts, middles, middles[i], top) for i in tried]
-    modelopt_case("mse", "%d_%s_%d_b%d_%s_st%d" % (seed, kind, bins, bits, "su"[is_unsigned], stride),
-                  counts, edges, middles[tried[int(np.argmin(errors))]], num_bits=bits,
-                  unsigned=is_unsigned, start_bin=start, stride=stride)
+    name = "%d_%s_%d_b%d_%s_st%d" % (seed, kind, bins, bits, "su"[is_unsigned], stride)
+    modelopt_case("mse", name, counts, edges, middles[tried[int(np.argmin(errors))]],
+                  num_bits=bits, unsigned=is_unsigned, start_bin=start, stride=stride)
 
 
 def make_modelopt_errors():
@@ -292,8 +292,8 @@ def torch_histogram_case(name, observer, dtype):
                eps=2.0 ** -23)
 
 
-def make_observed_histogram(kind, bins, dtype, seed=26):
-    random = np.random.RandomState(seed)
+def make_observed_histogram(kind, bins, dtype):
+    random = np.random.RandomState(112)
     observer = histogram_observer(bins, dtype)
     for growth in (1.5, 1.5, 2.0):
         x = values(random, kind, 500) * F32(growth)
@@ -303,15 +303,15 @@ def make_observed_histogram(kind, bins, dtype, seed=26):
     torch_histogram_case("%s_%d_%s" % (kind, bins, dtype), observer, dtype)
 
 
-def make_given_histogram(seed, bins, most, dtype):
+def make_given_histogram(seed, bins, most, dtype, unit=1.0):
     """100000 values, few of them outside the middle: running sums meet the search's quantiles."""
     random = np.random.RandomState(seed)
     counts = random.randint(0, most + 1, bins)
     counts[bins // 2] += 100000 - counts.sum()
     observer = histogram_observer(bins, dtype)
     observer.histogram.copy_(torch.from_numpy(counts.astype(F32)))
-    observer.min_val.copy_(torch.tensor(random.uniform(-3, 0)))
-    observer.max_val.copy_(torch.tensor(random.uniform(1, 3)))
+    observer.min_val.copy_(torch.tensor(random.uniform(-3, 0) * unit))
+    observer.max_val.copy_(torch.tensor(random.uniform(1, 3) * unit))
     torch_histogram_case("%d_given_%d_%d_%s" % (seed, bins, most, dtype), observer, dtype)
 
 
@@ -322,6 +322,7 @@ def make_torch_histograms():
         for seed, bins, most in ((105, 100, 2), (105, 100, 20), (116, 100, 2), (110, 41, 2),
                                  (139, 41, 2), (135, 7, 2), (1, 1100, 5)):
             make_given_histogram(seed, bins, most, dtype)
+        make_given_histogram(1, 40, 3, dtype, unit=1e20)  # infinite errors
 
 
 def make_channel_averages():
@@ -344,7 +345,7 @@ def make_channel_averages():
 
 
 def make_sums():
-    """Sums of the first elements of an array, in float32 by both systems and in float64 by numpy."""
+    """Of the first elements of an array: float32 by both systems, float64 by numpy."""
     random = np.random.RandomState(28)
     x = (random.normal(size=20000) ** 3 * np.exp(random.normal(size=20000) * 3)).astype(F32)
     counts = np.array([1, 2, 7, 8, 9, 31, 32, 33, 63, 127, 128, 129, 255, 500, 512, 545, 1000, 1024,
@@ -353,7 +354,7 @@ def make_sums():
           {"x": x, "counts": counts,
            "pytorch": np.array([torch.from_numpy(x[:n]).sum().item() for n in counts], F32),
            "numpy_f32": np.array([x[:n].sum() for n in counts], F32),
-           "numpy_f64": np.array([(x[:n].astype(np.float64) * 1.1).sum() for n in counts], np.float64)},
+           "numpy_f64": np.array([(1.1 * x.astype(np.float64))[:n].sum() for n in counts])},
           {"name": "sums", "family": "sums", "source": "pytorch and numpy"})
 
 
