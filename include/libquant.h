@@ -1088,9 +1088,10 @@ LQ_API lq_status lq_calibrator_bins(const lq_calibrator *calibrator, int64_t cha
 
 /*
  * How a range [lo, hi] follows from a statistic; scale and zero point then follow from the range as
- * for lq_calibrate. Every range lies within the least and greatest value observed. The first group
- * is this library's; the others are the rules of other systems by name, which are defined on linear
- * histograms alone (lq_histogram_range).
+ * for lq_calibrate. The first group is this library's; its ranges lie within the least and greatest
+ * value observed. The others are the rules of other systems by name, which are defined on linear
+ * histograms alone (lq_histogram_range): the same range as there, to the bit, with sums added in the
+ * order that the system has. src/calibration.md has the formulas.
  */
 typedef int32_t lq_method;
 enum {
@@ -1118,17 +1119,38 @@ enum {
     LQ_METHOD_MEAN_DEVIATION = 6,
     /*
      * ONNX Runtime's Python tools, 1.20, on the histograms that its HistogramCollector makes: of x
-     * (PERCENTILE, ENTROPY, DISTRIBUTION), or of |x| (PERCENTILE_SYMMETRIC).
+     * (PERCENTILE, ENTROPY, DISTRIBUTION), or of |x| (PERCENTILE_SYMMETRIC). All but the last are
+     * clipped to min and max; PERCENTILE_SYMMETRIC not where these are not given. Where the tools'
+     * lower end is above the upper one (all values in one bin), it is lowered to that.
+     *   PERCENTILE            the edges before which the running sum of shares reaches c and 1 - c,
+     *                         c = (100 - percentile) / 200
+     *   PERCENTILE_SYMMETRIC  -+ the edge before which it reaches percentile / 100
+     *   ENTROPY               the slice around zero whose quantized_bins diverge least, in float32
+     *   DISTRIBUTION          mean -+ deviations * standard deviation of the bins' middles. The
+     *                         tools have these two only, scenario "same", for scales of float8.
      */
     LQ_METHOD_ONNXRUNTIME_PERCENTILE = 16,
     LQ_METHOD_ONNXRUNTIME_PERCENTILE_SYMMETRIC = 17,
     LQ_METHOD_ONNXRUNTIME_ENTROPY = 18,
     LQ_METHOD_ONNXRUNTIME_DISTRIBUTION = 19,
-    /* NVIDIA TensorRT Model Optimizer's histogram calibrators (HistogramCalibrator), of |x|. */
+    /*
+     * NVIDIA TensorRT Model Optimizer's histogram calibrators (HistogramCalibrator), of |x|. From
+     * the largest magnitude amax that they find come [-amax, amax], and [0, amax] where the scheme
+     * has no codes below that of 0. Bits are those of the codes above it. Not clipped.
+     *   PERCENTILE  the edge before which the running sum of shares reaches percentile / 100
+     *   ENTROPY     the edge, from start_bin on, up to which bins diverge least from as many levels
+     *               as there are such codes; of equal ones the last
+     *   MSE         the middle, from that of start_bin on, with the least squared error of all
+     *               middles, in float32; of equal ones the first
+     */
     LQ_METHOD_MODELOPT_PERCENTILE = 32,
     LQ_METHOD_MODELOPT_ENTROPY = 33,
     LQ_METHOD_MODELOPT_MSE = 34,
-    /* PyTorch 1.13's HistogramObserver: its search for the least L2 error on its histogram. */
+    /*
+     * PyTorch 1.13's HistogramObserver: its search for the least L2 error on its histogram. Bins
+     * count as equally wide, min and max are not looked at: they are the outermost edges there. The
+     * number of steps is 2^bits of the code type.
+     */
     LQ_METHOD_PYTORCH_HISTOGRAM = 48
 };
 
@@ -1145,7 +1167,7 @@ typedef struct lq_calibration {
     lq_method method;
     int32_t quantized_bins; /* onnxruntime-entropy: default 128 */
     double percentile;      /* all percentiles: in (0, 100], default 99.99 */
-    double deviations;      /* mean-deviation: above 0, default 3 */
+    double deviations;      /* mean-deviation, onnxruntime-distribution: above 0, default 3 */
     int32_t start_bin;      /* modelopt-entropy, modelopt-mse: default 128 */
     int32_t stride;         /* the same: default 1 */
 } lq_calibration;
@@ -1205,10 +1227,13 @@ LQ_API lq_status lq_histogram_init(lq_histogram *histogram, size_t struct_size);
 
 /*
  * The range by a method, from such a histogram, for codes of `scheme`. A histogram of magnitudes
- * gives a range of magnitudes to the methods of the first group, and to those that are defined on
- * magnitudes a symmetric one. Statuses: NULL, STRUCT, ENUM, METHOD (moving average), RANGE (a
- * parameter, bins, edges, min or max), EMPTY (no counts), SHAPE (too few bins for the method), and
- * the scheme's.
+ * gives a range of magnitudes to the methods of the first group. Those of other systems look at all
+ * bins for every candidate: time grows with the square of their number, to about half a second with
+ * 8192 for entropies. Statuses: NULL, STRUCT, ENUM, METHOD (moving average), RANGE (a parameter, bins, edges,
+ * min or max; a negative edge for a method of magnitudes, or a scheme without codes above that of
+ * 0; edges so far apart that a range is beyond float32, or that min and max contradict), EMPTY (no
+ * counts), SHAPE (too few bins: not as many as quantized_bins or start_bin, which modelopt-mse needs
+ * one more than; 512 for onnxruntime-distribution), CPU, and the scheme's.
  */
 LQ_API lq_status lq_histogram_range(const lq_histogram *histogram,
                                     const lq_calibration *calibration, const lq_scheme *scheme,

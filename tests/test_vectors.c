@@ -158,6 +158,7 @@ static void test_own_vectors(void **state) {
         int compared;
     } least[] = {
         {"modelopt/entropy", 6},
+        {"modelopt/fake_quant", 5},
         {"modelopt/mse", 8},
         {"modelopt/percentile", 12},
         {"onnx/DequantizeLinear", 2},

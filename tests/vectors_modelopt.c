@@ -39,9 +39,40 @@ static void run_histogram(struct vector_case *c) {
         vector_fail(c, "[%a, %a], not %a", (double)lo, (double)hi, (double)real_at(&amax, 0));
 }
 
+/*
+ * x * scale, rounded and clamped, divided by scale again: the multiplier bound / amax as what is
+ * called scale. An amax up to 2^-24 quantizes all to 0 there; here no multiplier does. There -0
+ * stays; codes, which stand between here, have none.
+ */
+static void run_fake(struct vector_case *c) {
+    const lq_tensor x = array_of(c, "x"), y = array_of(c, "y"), amax = reals_of(c, "amax");
+    lq_scheme scheme;
+    if (!is_there(&x) || !is_there(&y) || !is_there(&amax) || elements_of(&amax) != 1) {
+        vector_skip(c, "no x and y with one amax");
+        return;
+    }
+    if (!scheme_of(c, &scheme)) return;
+    if (!(real_at(&amax, 0) > 0x1p-24f)) {
+        vector_skip(c, "an amax that quantizes all to 0");
+        return;
+    }
+    const lq_tensor scale = floats(c, 1);
+    *f32_at(&scale, 0) = (float)scheme.qmax / real_at(&amax, 0);
+    if (has_key(c->meta, "narrow_range") && !truth_of(c->meta, "narrow_range") && scheme.qmin < 0)
+        scheme.qmin -= 1;
+    scheme.mapping = LQ_AFFINE;
+    scheme.quotient = LQ_QUOTIENT_MULTIPLIER;
+    scheme.codes_from = LQ_FROM_MULTIPLIER;
+    const lq_tensor expected = floats(c, elements_of(&y));
+    for (int64_t i = 0; i < elements_of(&y); ++i) *f32_at(&expected, i) = real_at(&y, i) + 0.0f;
+    const lq_tensor values = flat(&x);
+    check_fake_quantize(c, &scheme, &values, &scale, NULL, &expected);
+}
+
 const struct vector_family vectors_modelopt[] = {
     {"percentile", run_histogram, NULL},
     {"entropy", run_histogram, NULL},
     {"mse", run_histogram, NULL},
+    {"fake_quant", run_fake, NULL},
     {NULL, NULL, NULL},
 };

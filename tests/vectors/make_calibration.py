@@ -8,7 +8,7 @@ Needs what make_vectors.py beside it needs:
   torch/     hist: what PyTorch's HistogramObserver makes of its own histograms; mavg_pc: its moving
              averages by channel
   ort/       percentile, entropy, distribution: the formulas of ONNX Runtime's Python tools
-  modelopt/  percentile, entropy, mse: those of NVIDIA Model Optimizer
+  modelopt/  percentile, entropy, mse, fake_quant: those of NVIDIA Model Optimizer
   sums/      sums by numpy and PyTorch, whose order of additions decides between near equals
 
 The formulas are computed here with numpy, which has the two systems' own order of additions; sums
@@ -271,6 +271,25 @@ def make_modelopt_percentiles():
                           edge_at(counts, edges, percent / 100), percentile=percent)
 
 
+def make_modelopt_fakes():
+    random = np.random.RandomState(29)
+    for bits, is_unsigned, narrow in ((8, False, True), (8, False, False), (8, True, True),
+                                      (4, False, True), (4, True, True)):
+        top = F32((1 << (bits - (not is_unsigned))) - 1)
+        bottom = F32(0) if is_unsigned else -top - F32(not narrow)
+        amax = F32(random.uniform(1, 3))
+        steps = np.arange(-140, 141) / F32(2) * (amax / top)  # about the ties
+        x = np.concatenate([random.normal(size=200) * 2, steps, [0.0, -0.0, 1e-30]]).astype(F32)
+        if is_unsigned:
+            x = np.abs(x)
+        scale = top / amax
+        y = np.clip(np.rint(x * scale), bottom, top) / scale
+        meta = {"family": "fake_quant", "source": "numpy", "num_bits": bits,
+                "unsigned": is_unsigned, "narrow_range": narrow}
+        write("modelopt", "fake_quant__b%d_%s_%d" % (bits, "su"[is_unsigned], narrow),
+              {"x": x, "amax": amax, "y": y}, meta)
+
+
 # -------------------------------------------------------------------------------- PyTorch
 
 TORCH_SCHEMES = {"qint8": torch.per_tensor_symmetric, "quint8": torch.per_tensor_affine}
@@ -366,5 +385,6 @@ if __name__ == "__main__":
     make_modelopt_percentiles()
     make_modelopt_entropies()
     make_modelopt_errors()
+    make_modelopt_fakes()
     make_torch_histograms()
     make_channel_averages()
