@@ -7,7 +7,7 @@
  * lower end above the upper one; its being lowered changes no parameters, which count 0 in.
  */
 static lq_range clip(const lq_distribution *d, float lo, float hi) {
-    lq_range range = lq_within(d, (double)lo, (double)hi);
+    lq_range range = {lo < d->lo ? d->lo : lo, hi > d->hi ? d->hi : hi};
     if (range.lo > range.hi) range.lo = range.hi;
     return range;
 }
