@@ -125,34 +125,72 @@ static bool parameters_of(const search *s, const point *p, double *scale, double
     return stored != 0;
 }
 
-static void measure(const search *s, point *points, int64_t n) {
+typedef struct candidates {
     double scale[AT_ONCE], center[AT_ONCE], error[AT_ONCE];
+    int64_t n;
+} candidates;
+
+/* Expected squares of the values: their error where all are quantized to 0. */
+static double squares_of(const values *v) {
+    double sum = 0;
+    for (int64_t i = 0; i < v->points; ++i) sum += v->point_weight[i] * v->point[i] * v->point[i];
+    for (int64_t i = 0; i < v->spans; ++i) {
+        const double low = v->low[i];
+        const double high = v->high[i];
+        sum += v->span_weight[i] * (low * low + low * high + high * high) / 3;
+    }
+    return sum;
+}
+
+/* No value is further from 0 than `reach`. Most bins are close to it, and 0 to most candidates. */
+static void add_errors(const search *s, const values *v, double reach, candidates *c) {
+    const double squares = squares_of(v);
+    candidates some;
+    int64_t from[AT_ONCE];
+    some.n = 0;
+    for (int64_t k = 0; k < c->n; ++k) {
+        if (s->nothing > 0 && reach < 0.499 * fabs(c->scale[k])) {
+            c->error[k] += squares;
+            continue;
+        }
+        some.scale[some.n] = c->scale[k];
+        some.center[some.n] = c->center[k];
+        some.error[some.n] = c->error[k];
+        from[some.n++] = k;
+    }
+    const lq_expectation e = {.point = v->point,
+                              .point_weight = v->point_weight,
+                              .points = v->points,
+                              .low = v->low,
+                              .high = v->high,
+                              .span_weight = v->span_weight,
+                              .spans = v->spans,
+                              .scale = some.scale,
+                              .center = some.center,
+                              .error = some.error,
+                              .candidates = some.n,
+                              .code_min = s->call->rule->code_min,
+                              .code_max = s->call->rule->code_max};
+    s->call->kernels->expected_errors(&e);
+    for (int64_t k = 0; k < some.n; ++k) c->error[from[k]] = some.error[k];
+}
+
+static void measure(const search *s, point *points, int64_t n) {
+    candidates c = {.n = n};
     bool usable[AT_ONCE];
     lq_bins bins;
     values v;
     for (int64_t k = 0; k < n; ++k) {
-        usable[k] = parameters_of(s, &points[k], &scale[k], &center[k]);
-        if (!usable[k]) scale[k] = 1;
-        error[k] = 0;
+        usable[k] = parameters_of(s, &points[k], &c.scale[k], &c.center[k]);
+        if (!usable[k]) c.scale[k] = 1;
     }
-    lq_expectation e = {.point = v.point,
-                        .point_weight = v.point_weight,
-                        .low = v.low,
-                        .high = v.high,
-                        .span_weight = v.span_weight,
-                        .scale = scale,
-                        .center = center,
-                        .error = error,
-                        .candidates = n,
-                        .code_min = s->call->rule->code_min,
-                        .code_max = s->call->rule->code_max};
     for (int64_t cursor = 0; lq_next_bins(s->d, &cursor, LQ_BINS, &bins);) {
+        const double below = -bins.low[0];
+        const double above = bins.high[bins.n - 1];
         take_bins(s, &bins, &v);
-        e.points = v.points;
-        e.spans = v.spans;
-        s->call->kernels->expected_errors(&e);
+        add_errors(s, &v, below > above ? below : above, &c);
     }
-    for (int64_t k = 0; k < n; ++k) points[k].error = usable[k] ? error[k] : HUGE_VAL;
+    for (int64_t k = 0; k < n; ++k) points[k].error = usable[k] ? c.error[k] : HUGE_VAL;
 }
 
 /* ------------------------------------------------------------------ search */
