@@ -131,7 +131,12 @@ LQ_INLINE void tally_runs(const lq_tally_work *w, lq_real real) {
     for (int64_t r = 0; r < w->rows; ++r) {
         for (int64_t i = 0; i < w->count; i += TALLY_PIECE) {
             const int64_t n = w->count - i < TALLY_PIECE ? w->count - i : TALLY_PIECE;
-            tally_values(w, r * w->channel_step, w->x + r * w->x_step + i * size, n, real);
+            const unsigned char *x = w->x + r * w->x_step + i * size;
+            /* The next piece: counting takes as long as memory does, which would be idle. */
+            for (int64_t k = n; k < 2 * n && k < w->count - i; k += 64 / size) {
+                __builtin_prefetch(x + k * size);
+            }
+            tally_values(w, r * w->channel_step, x, n, real);
         }
     }
 }
