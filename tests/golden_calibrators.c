@@ -136,7 +136,7 @@ static void run_queries(const void *context) {
     const int channels = configs[r->config].channels ? configs[r->config].channels : 1;
     for (int i = 0; i < channels; ++i) {
         float q[7] = {0};
-        lq_bin bin;
+        lq_bin bins[64];
         int64_t cursor = 0, n = 1;
         lq_summary s;
         lq_summary_init(&s, sizeof s);
@@ -151,11 +151,12 @@ static void run_queries(const void *context) {
         add_double(s.variance);
         golden_add((uint64_t)lq_calibrator_quantiles(c, i, p, 7, q), 4);
         for (int k = 0; k < 7; ++k) add_float(q[k]);
-        while (n > 0 && lq_calibrator_bins(c, i, &cursor, &bin, 1, &n) == LQ_OK) {
-            if (n == 0) break;
-            add_float(bin.low);
-            add_float(bin.high);
-            golden_add((uint64_t)bin.count, 8);
+        while (n > 0 && lq_calibrator_bins(c, i, &cursor, bins, 64, &n) == LQ_OK) {
+            for (int64_t k = 0; k < n; ++k) {
+                add_float(bins[k].low);
+                add_float(bins[k].high);
+                golden_add((uint64_t)bins[k].count, 8);
+            }
         }
     }
 }
