@@ -71,7 +71,7 @@ static void test_headers(void **state) {
         {24, 8, 4, ALL, LQ_ERROR_DATA},
         {24, 8, 2, ALL | PER_TENSOR, LQ_ERROR_DATA},
         {24, 8, 0, ALL | PER_TENSOR, LQ_ERROR_DATA},
-        {24, 8, UINT64_C(1) << 40, ALL, LQ_ERROR_DATA},
+        {24, 8, UINT64_C(1) << 16, ALL, LQ_ERROR_DATA},
         {24, 8, UINT64_C(1) << 63, ALL, LQ_ERROR_DATA},
         {24, 8, UINT64_MAX, ALL, LQ_ERROR_DATA},
         {24, 8, INT64_MAX, ALL, LQ_ERROR_OVERFLOW},
