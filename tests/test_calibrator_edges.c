@@ -1,6 +1,6 @@
 /*
  * Calibrators where they end: counters at their limit, outputs of every layout, pools that break
- * their promise, averages that rounding has carried away.
+ * their promise, averages that rounding has carried away, structs of other sizes.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -339,6 +339,41 @@ static void test_bins_beyond_the_ends(void **state) {
     }
 }
 
+/* -------------------------------------------------------------------- initializers */
+
+/* Zeroed as far as their size says, no byte more; too small or absurd ones are refused. */
+static void test_initializers(void **state) {
+    (void)state;
+    static const size_t structs[] = {sizeof(lq_calibrator_options), sizeof(lq_summary),
+                                     sizeof(lq_calibration), sizeof(lq_histogram)};
+    for (size_t i = 0; i < sizeof structs / sizeof *structs; ++i) {
+        const size_t known = structs[i];
+        const size_t sizes[] = {known, known + 1, known + 40, 4096, 0, 1, known - 1, 4097};
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; ++k) {
+            static uint64_t memory[600], expected[600];
+            const bool good = k < 4;
+            memset(memory, 0x5a, sizeof memory);
+            memset(expected, 0x5a, sizeof expected);
+            if (good) {
+                memset(expected, 0, sizes[k]);
+                memcpy(expected, &sizes[k], sizeof(size_t));
+            }
+            void *m = memory;
+            const lq_status status = i == 0   ? lq_calibrator_options_init(m, sizes[k])
+                                     : i == 1 ? lq_summary_init(m, sizes[k])
+                                     : i == 2 ? lq_calibration_init(m, sizes[k])
+                                              : lq_histogram_init(m, sizes[k]);
+            assert_int_equal(status, good ? LQ_OK : LQ_ERROR_STRUCT);
+            assert_memory_equal(memory, expected, sizeof memory);
+        }
+    }
+    assert_int_equal(lq_calibrator_options_init(NULL, sizeof(lq_calibrator_options)),
+                     LQ_ERROR_NULL);
+    assert_int_equal(lq_summary_init(NULL, sizeof(lq_summary)), LQ_ERROR_NULL);
+    assert_int_equal(lq_calibration_init(NULL, sizeof(lq_calibration)), LQ_ERROR_NULL);
+    assert_int_equal(lq_histogram_init(NULL, sizeof(lq_histogram)), LQ_ERROR_NULL);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_saturation),
@@ -350,6 +385,7 @@ int main(void) {
         cmocka_unit_test(test_methods_with_broken_pools),
         cmocka_unit_test(test_averages_that_pass),
         cmocka_unit_test(test_bins_beyond_the_ends),
+        cmocka_unit_test(test_initializers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
