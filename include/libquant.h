@@ -1185,7 +1185,8 @@ static inline lq_calibration lq_calibration_by(lq_method method) {
 /*
  * The range of each channel by a method.
  *   lo, hi   F32, F16 or BF16; one element for a whole tensor, or as many as there are channels, in
- *            row-major order. Ranges are rounded to the type, to nearest even.
+ *            row-major order. Ranges are rounded to the type, to nearest even; to the largest
+ *            finite value where they are too large.
  *   scheme   whose codes the ranges are for. Its block is not looked at. LQ_METHOD_MSE takes scales
  *            as F32.
  * With a parallel_for, channels are shared out. Statuses: NULL, STATE, STRUCT, ENUM (no such

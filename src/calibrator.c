@@ -54,13 +54,14 @@ static bool sound_options(const lq_calibrator_options *o) {
     if (o->bin_sums < 0 || o->bin_sums > (histogram ? 1 : 0)) return false;
     if (!(o->averaging >= 0 && o->averaging <= (moving ? 1.0f : 0.0f))) return false;
     if (o->axis < -LQ_MAX_RANK || o->axis >= LQ_MAX_RANK) return false;
-    return o->channels >= 0 && !(o->channels == 0 && o->axis != 0) && o->reserved == 0;
+    return o->channels >= 0 && !(o->channels == 0 && o->axis != 0);
 }
 
 lq_status lq_plan_calibrator(const lq_calibrator_options *o, lq_calibrator *layout) {
     if (!o) return LQ_ERROR_NULL;
     const lq_status status = lq_check_struct(o, o->struct_size, sizeof *o);
     if (status) return status;
+    if (o->reserved) return LQ_ERROR_STRUCT;
     if (o->statistic < LQ_STATISTIC_HISTOGRAM || o->statistic > LQ_STATISTIC_MOVING_AVERAGE) {
         return LQ_ERROR_ENUM;
     }

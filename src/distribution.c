@@ -37,13 +37,17 @@ static double mean_of(const lq_distribution *d, int64_t bin, double count, doubl
     return low + (high - low) * (share < 1 ? share : 1);
 }
 
+static double clamp(double v, double lo, double hi) {
+    return v < lo ? lo : v > hi ? hi : v;
+}
+
+/* To [lo, hi]; what lies outside, as linear histograms may have it, then stands at the end. */
 static void cut(const lq_distribution *d, lq_bins *b, int64_t i) {
     const double lo = (double)d->lo;
     const double hi = (double)d->hi;
-    if (b->low[i] < lo) b->low[i] = lo;
-    if (b->high[i] > hi) b->high[i] = hi;
-    if (b->mean[i] < b->low[i]) b->mean[i] = b->low[i];
-    if (b->mean[i] > b->high[i]) b->mean[i] = b->high[i];
+    b->low[i] = clamp(b->low[i], lo, hi);
+    b->high[i] = clamp(b->high[i], lo, hi);
+    b->mean[i] = clamp(b->mean[i], b->low[i], b->high[i]);
 }
 
 static void take_bin(const lq_distribution *d, int64_t position, double count, lq_bins *b) {
@@ -99,7 +103,6 @@ static void next_of_linear(const lq_distribution *d, int64_t *cursor, int64_t mo
         b->mean[i] = b->low[i] + (b->high[i] - b->low[i]) / 2;
         b->count[i] = h->counts[k];
         cut(d, b, i);
-        if (b->low[i] > b->high[i]) b->low[i] = b->high[i] = b->mean[i];
     }
 }
 
@@ -142,7 +145,8 @@ static double at_rank(const lq_bins *b, int64_t i, double rank) {
     return b->low[i] + (b->high[i] - b->low[i]) * (rank / b->count[i]);
 }
 
-float lq_quantile(const lq_distribution *d, double p) {
+/* May be -0 by rounding. */
+static float quantile(const lq_distribution *d, double p) {
     const double rank = ceil(p * d->count);
     lq_bins b;
     double below = 0;
@@ -154,6 +158,10 @@ float lq_quantile(const lq_distribution *d, double p) {
         }
     }
     return d->hi;
+}
+
+float lq_quantile(const lq_distribution *d, double p) {
+    return quantile(d, p) + 0.0f;
 }
 
 /* How many values lie in [-t, t]. */

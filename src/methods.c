@@ -164,13 +164,22 @@ static void store(const search *s, int64_t channel, const lq_range *range) {
         const float ends[] = {range->lo, range->hi};
         for (int i = LO; i <= HI; ++i) {
             const lq_tensor *t = s->out[i];
-            lq_store_real(t->type, t->data, lq_element_at(t, channel), ends[i]);
+            const float end = lq_round_scale(t->type, (double)ends[i]) + 0.0f;
+            lq_store_real(t->type, t->data, lq_element_at(t, channel), end);
         }
         return;
     }
     const lq_choice choice =
         lq_choose(rule, s->out[SCALE]->type, range->lo, range->hi, rule->tie == LQ_TIE_NEGATIVE);
     lq_store_choice(rule, &choice, channel, s->out[SCALE], s->out[ZERO]);
+}
+
+/* By the method; as everywhere, a zero is +0. */
+static lq_status find_range(const lq_method_call *call, int which, lq_range *range) {
+    const lq_status status = methods[which].find(call, range);
+    range->lo += 0.0f;
+    range->hi += 0.0f;
+    return status;
 }
 
 static void search_channels(void *context, int64_t task) {
@@ -186,7 +195,7 @@ static void search_channels(void *context, int64_t task) {
             .scale_type = s->out[SCALE] ? s->out[SCALE]->type : LQ_F32,
             .kernels = s->call.kernels,
         };
-        methods[s->which].find(&call, &range);
+        find_range(&call, s->which, &range);
         store(s, i, &range);
     }
 }
@@ -264,13 +273,13 @@ lq_status lq_histogram_range(const lq_histogram *histogram, const lq_calibration
     if (status) return status;
     call.values = &values;
     call.rule = &rule;
-    status = methods[which].find(&call, &range);
+    status = find_range(&call, which, &range);
     /* Ends that the edges contradict, or edges too far apart for the method's float32. */
     if (!status && !(range.lo <= range.hi && lq_is_finite(range.lo) && lq_is_finite(range.hi))) {
         status = LQ_ERROR_RANGE;
     }
     if (status) return status;
-    *lo = range.lo + 0.0f;
-    *hi = range.hi + 0.0f;
+    *lo = range.lo;
+    *hi = range.hi;
     return LQ_OK;
 }

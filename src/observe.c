@@ -86,7 +86,7 @@ static void average(const lq_job *j, int64_t block, int64_t channel) {
     const float c = j->calibrator->averaging;
     float *lo = lq_moving_los(j->calibrator) + channel;
     float *hi = lq_moving_his(j->calibrator) + channel;
-    const bool first = !(*lo <= *hi);
+    const bool first = !lq_is_finite(*lo); /* rounding may take *lo past *hi */
     if (!(j->lo[block] <= j->hi[block])) return;
     *lo = first ? j->lo[block] : moved(*lo, c, j->lo[block]);
     *hi = first ? j->hi[block] : moved(*hi, c, j->hi[block]);

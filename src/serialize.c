@@ -152,11 +152,22 @@ static bool is_bits(float v, uint32_t bits) {
     return lq_bits(v) == bits;
 }
 
-/* Finite, in order and without negative zeros; or that of nothing. */
-static bool is_sound(float lo, float hi) {
-    if (is_bits(lo, 0x7f800000u) && is_bits(hi, 0xff800000u)) return true;
-    return lq_is_finite(lo) && lq_is_finite(hi) && lo <= hi && !is_bits(lo, 0x80000000u) &&
-           !is_bits(hi, 0x80000000u);
+static bool is_nothing(float lo, float hi) {
+    return is_bits(lo, 0x7f800000u) && is_bits(hi, 0xff800000u);
+}
+
+/* Zeros are written as +0. */
+static bool is_end(float v) {
+    return lq_is_finite(v) && !is_bits(v, 0x80000000u);
+}
+
+static bool is_range(float lo, float hi) {
+    return is_nothing(lo, hi) || (is_end(lo) && is_end(hi) && lo <= hi);
+}
+
+/* Averages may have passed each other. */
+static bool is_average(float lo, float hi, bool empty) {
+    return empty ? is_nothing(lo, hi) : is_end(lo) && is_end(hi);
 }
 
 /* What a channel's bins must agree with. */
@@ -237,7 +248,7 @@ static void take_channels(reader *r, const lq_calibrator *layout, lq_calibrator 
     for (int64_t i = 0; i < layout->channels && !r->failed; ++i) {
         channel_check check = {.lo = take_float(r), .hi = 0};
         check.hi = take_float(r);
-        if (!is_sound(check.lo, check.hi)) r->failed = true;
+        if (!is_range(check.lo, check.hi)) r->failed = true;
         if (to) {
             lq_los(to)[i] = check.lo;
             lq_his(to)[i] = check.hi;
@@ -245,9 +256,7 @@ static void take_channels(reader *r, const lq_calibrator *layout, lq_calibrator 
         if (layout->moving_lo) {
             const float lo = take_float(r);
             const float hi = take_float(r);
-            const bool empty = !lq_is_finite(check.lo);
-            if (empty ? lq_is_finite(lo) : !lq_is_finite(lo) || !lq_is_finite(hi)) r->failed = true;
-            if (empty && !is_sound(lo, hi)) r->failed = true;
+            if (!is_average(lo, hi, !lq_is_finite(check.lo))) r->failed = true;
             if (to) {
                 lq_moving_los(to)[i] = lo;
                 lq_moving_his(to)[i] = hi;

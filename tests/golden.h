@@ -21,7 +21,8 @@ void golden_add_tensor(const lq_tensor *t);
 /* One row: what `run` adds, on every level. */
 void golden_row(const char *name, void (*run)(const void *context), const void *context);
 
-/* The rows of conversions and of integer products, each in a file of its own. */
+/* The rows of calibrators, conversions and integer products, each in a file of its own. */
+void golden_calibrators(void);
 void golden_conversions(void);
 void golden_products(void);
 

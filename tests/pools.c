@@ -40,3 +40,28 @@ int32_t none(void *pool, lq_task *task, void *argument, int64_t tasks) {
     (void)pool, (void)task, (void)argument, (void)tasks;
     return 0;
 }
+
+int32_t one_left_out(void *pool, lq_task *task, void *argument, int64_t tasks) {
+    (void)pool;
+    for (int64_t i = 1; i < tasks; ++i) task(argument, i);
+    return 0;
+}
+
+int32_t one_twice(void *pool, lq_task *task, void *argument, int64_t tasks) {
+    (void)pool;
+    for (int64_t i = 0; i < tasks; ++i) task(argument, i);
+    task(argument, tasks / 2);
+    return 0;
+}
+
+int32_t one_too_many(void *pool, lq_task *task, void *argument, int64_t tasks) {
+    (void)pool;
+    for (int64_t i = -1; i <= tasks; ++i) task(argument, i);
+    return 0;
+}
+
+int32_t failing(void *pool, lq_task *task, void *argument, int64_t tasks) {
+    (void)pool;
+    for (int64_t i = 0; i < tasks; ++i) task(argument, i);
+    return -1;
+}

@@ -7,9 +7,9 @@ lq_status lq_find_min_max(const lq_method_call *call, lq_range *range) {
 }
 
 lq_status lq_find_moving_average(const lq_method_call *call, lq_range *range) {
-    const float lo = call->values->moving_lo;
-    const float hi = call->values->moving_hi;
-    /* Averages that are one but for their rounding may have passed each other. */
-    *range = lo <= hi ? (lq_range){lo, hi} : (lq_range){hi, lo};
+    const lq_distribution *d = call->values;
+    /* The rounding of averages may have taken them beyond all values, and past each other. */
+    const lq_range r = lq_within(d, (double)d->moving_lo, (double)d->moving_hi);
+    *range = r.lo <= r.hi ? r : (lq_range){r.hi, r.lo};
     return LQ_OK;
 }
