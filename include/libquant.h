@@ -824,8 +824,9 @@ LQ_API lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme,
  * and zero point. With q' the code before it is clamped to [qmin, qmax] (lq_scheme_range), n =
  * qmin below the range, qmax above it, and y what lq_fake_quantize gives:
  *
- *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included; else 0 * sign of
- *     grad_y grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
+ *     grad_x          = grad_y where q' lies in [qmin, qmax], ends included;
+ *                       else 0 * sign of grad_y
+ *     grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
  *     grad_zero_point = grad_factor * sum of grad_y * (0 inside, -s outside)
  *
  * With LQ_QUOTIENT_MULTIPLIER s is 1 / scale here, and grad_scale the gradient of the scale given,
@@ -923,10 +924,10 @@ typedef int32_t lq_statistic;
 enum {
     /*
      * A histogram whose bins are the floats that agree in sign, exponent and the upper k bits of
-     * the mantissa, so that no range has to be guessed: 2^(9 + k) bins, each wider than its
-     * values by at most 2^-k of them. NaN, infinities and zeros have counters of their own. Where
-     * all dropped bits were 0, as those of BF16 are with k = 7 and those of F16 with k = 10, it
-     * holds every value exactly; what follows from it is then what would follow from the values.
+     * the mantissa, so that no range has to be guessed: 2^(9 + k) bins, each at most 2^-k of its
+     * values wide. NaN, infinities and zeros have counters of their own. Where all dropped bits
+     * were 0, as those of BF16 are with k = 7 and those of F16 with k = 10, it holds every value
+     * exactly; what follows from it is then what would follow from the values.
      *
      * What it holds depends on the values alone, not on order, batches or merges. A counter stays
      * at 2^40 - 1 when it gets there; lq_summary says so.
@@ -949,7 +950,8 @@ typedef struct lq_calibrator_options {
     size_t struct_size;
     lq_statistic statistic;
     int32_t mantissa_bits; /* histogram: k, from 1 to 10; 0 is 7 */
-    int32_t bin_sums;      /* histogram: 1 keeps the sum of the values of each bin, exactly */
+    int32_t bin_sums;      /* histogram: 1 keeps the sum of the values of each bin, exactly; */
+                           /* wanted for LQ_METHOD_MSE of data on a grid, as pixels k / 255 are */
     int32_t axis;          /* of every batch, along which channels lie; negative from the end */
     int64_t channels;      /* 0: the whole tensor is one; else the size of that axis */
     float averaging;       /* moving average: c, in (0, 1]; 0 is 0.01 */
@@ -990,7 +992,10 @@ LQ_NOT_READ(1)
 LQ_API lq_status lq_calibrator_init(lq_calibrator *calibrator, size_t size,
                                     const lq_calibrator_options *options);
 
-/* The options that a calibrator was made with, defaults filled in. Statuses: NULL, STRUCT, STATE. */
+/*
+ * The options that a calibrator was made with, defaults filled in; the struct has been through
+ * lq_calibrator_options_init. Statuses: NULL, STRUCT, STATE.
+ */
 LQ_API lq_status lq_calibrator_get_options(const lq_calibrator *calibrator,
                                            lq_calibrator_options *options);
 
@@ -998,8 +1003,8 @@ LQ_API lq_status lq_calibrator_get_options(const lq_calibrator *calibrator,
  * Adds the values of a batch.
  *   x   F32, F16 or BF16, any shape and strides; its size along the calibrator's axis is
  *       `channels`. A batch without elements changes nothing.
- * With a parallel_for, channels are shared out among tasks; one tensor's histogram stays on the
- * calling thread. The report counts NaN and infinities in x.
+ * With a parallel_for, channels are shared out among tasks; a calibrator of one channel stays on
+ * the calling thread. The report counts NaN and infinities in x.
  * Statuses: NULL, STATE, STRUCT, TYPE, RANK, SHAPE (channels), OVERFLOW, SIZE, ENUM, AXIS, OVERLAP
  * (x lies in the calibrator), CPU; EXEC with a parallel_for.
  */
@@ -1007,24 +1012,28 @@ LQ_API lq_status lq_calibrator_observe(lq_calibrator *calibrator, const lq_tenso
                                        const lq_exec *exec);
 
 /*
- * Adds what `from` has observed: exact, in any order and grouping. The two may be one, which doubles
- * its counts. Statuses: NULL, STATE, METHOD (moving averages), MISMATCH (made with other options),
- * OVERLAP (they share a part of their memory).
+ * Adds what `from` has observed: exact, in any order and grouping. The two may be one, which
+ * doubles its counts. Statuses: NULL, STATE, METHOD (moving averages), MISMATCH (made with other
+ * options; an axis from the front and the same one from the end are two), OVERLAP (they share a
+ * part of their memory).
  */
 LQ_API lq_status lq_calibrator_merge(lq_calibrator *to, const lq_calibrator *from);
 
 /*
  * A calibrator as bytes to keep or send: the same wherever the same values were observed, however
- * they were split. src/calibration.md has the format (version 1; little-endian; a checksum). `size` says
- * how much room there is at `bytes`; `written` gets what is needed, also where `bytes` is NULL.
+ * they were split. src/calibration.md has the format (version 1; little-endian; a checksum). `size`
+ * says how much room there is at `bytes`; `written` gets what is needed, also where `bytes` is NULL.
+ * A call that is refused writes it no more than the rest.
  * Statuses: NULL, STATE, SIZE (too little room), OVERLAP.
  */
 LQ_API lq_status lq_calibrator_serialize(const lq_calibrator *calibrator, void *bytes, size_t size,
                                          size_t *written);
 
 /*
- * Back from bytes. lq_serialized_options says what the calibrator will be, for lq_calibrator_size;
- * lq_calibrator_deserialize makes it, from nothing but checked data. Bytes may come from anywhere.
+ * Back from bytes. lq_serialized_options says what the calibrator will be, for lq_calibrator_size,
+ * by a look at the header alone; lq_calibrator_deserialize makes it, from nothing but checked data.
+ * Bytes may come from anywhere; a few of them can stand for a calibrator of many MiB, so look at its
+ * size before you allocate it.
  * Statuses: NULL, STRUCT, VERSION, DATA (truncated, damaged or not such bytes); OVERFLOW; and of
  * lq_calibrator_deserialize ALIGNMENT, SIZE, OVERLAP. Where it refuses, what stands at `calibrator`
  * is as before.
@@ -1069,7 +1078,10 @@ LQ_API lq_status lq_calibrator_summarize(const lq_calibrator *calibrator, int64_
 LQ_API lq_status lq_calibrator_quantiles(const lq_calibrator *calibrator, int64_t channel,
                                          const double *p, int64_t n, float *quantiles);
 
-/* `count` values from `low` to below `high`; where both are one, all are that one. */
+/*
+ * `count` values from `low` to `high`, of which the one farther from 0 belongs to the next bin but
+ * at the ends of the range; where both are one, all are that one.
+ */
 typedef struct lq_bin {
     float low, high;
     int64_t count;
@@ -1090,8 +1102,8 @@ LQ_API lq_status lq_calibrator_bins(const lq_calibrator *calibrator, int64_t cha
  * How a range [lo, hi] follows from a statistic; scale and zero point then follow from the range as
  * for lq_calibrate. The first group is this library's; its ranges lie within the least and greatest
  * value observed. The others are the rules of other systems by name, which are defined on linear
- * histograms alone (lq_histogram_range): the same range as there, to the bit, with sums added in the
- * order that the system has. src/calibration.md has the formulas.
+ * histograms alone (lq_histogram_range): the same range as there, to the bit, with sums added in
+ * the order that the system has. src/calibration.md has the formulas.
  */
 typedef int32_t lq_method;
 enum {
@@ -1119,9 +1131,9 @@ enum {
     LQ_METHOD_MEAN_DEVIATION = 6,
     /*
      * ONNX Runtime's Python tools, 1.20, on the histograms that its HistogramCollector makes: of x
-     * (PERCENTILE, ENTROPY, DISTRIBUTION), or of |x| (PERCENTILE_SYMMETRIC). All but the last are
-     * clipped to min and max; PERCENTILE_SYMMETRIC not where these are not given. Where the tools'
-     * lower end is above the upper one (all values in one bin), it is lowered to that.
+     * (PERCENTILE, ENTROPY, DISTRIBUTION), or of |x| (PERCENTILE_SYMMETRIC). All but DISTRIBUTION
+     * are clipped to min and max; PERCENTILE_SYMMETRIC not where these are not given. Where the
+     * tools' lower end is above the upper one (all values in one bin), it is lowered to that.
      *   PERCENTILE            the edges before which the running sum of shares reaches c and 1 - c,
      *                         c = (100 - percentile) / 200
      *   PERCENTILE_SYMMETRIC  -+ the edge before which it reaches percentile / 100
@@ -1159,8 +1171,9 @@ LQ_API const char *lq_method_name(lq_method method);
 LQ_API lq_method lq_method_from_name(const char *name);
 
 /*
- * A method with its parameters; each belongs to the methods named, and is not looked at by others.
- * Later versions may add fields at the end; a field of 0 means the default.
+ * A method with its parameters; each belongs to the methods named, and changes nothing for others,
+ * but must lie in its range for all. Later versions may add fields at the end; a field of 0 means
+ * the default.
  */
 typedef struct lq_calibration {
     size_t struct_size;
@@ -1212,8 +1225,9 @@ LQ_API lq_status lq_calibrator_parameters(const lq_calibrator *calibrator,
 
 /*
  * An ordinary histogram: counts[i] values from edges[i] to edges[i + 1]. `bins` from 1 to 2^24;
- * edges finite and ascending; counts finite, at least 0, not all 0. [min, max] are the true ends of
- * the data; both 0 stand for the outermost edges. Later versions may add fields at the end.
+ * edges finite and ascending, equal ones allowed; counts from 0 to 2^63, not all 0. [min, max] are
+ * the true ends of the data; both 0 stand for the outermost edges. Later versions may add fields at
+ * the end.
  */
 typedef struct lq_histogram {
     size_t struct_size;
@@ -1230,11 +1244,11 @@ LQ_API lq_status lq_histogram_init(lq_histogram *histogram, size_t struct_size);
  * The range by a method, from such a histogram, for codes of `scheme`. A histogram of magnitudes
  * gives a range of magnitudes to the methods of the first group. Those of other systems look at all
  * bins for every candidate: time grows with the square of their number, to about half a second with
- * 8192 for entropies. Statuses: NULL, STRUCT, ENUM, METHOD (moving average), RANGE (a parameter, bins, edges,
- * min or max; a negative edge for a method of magnitudes, or a scheme without codes above that of
- * 0; edges so far apart that a range is beyond float32, or that min and max contradict), EMPTY (no
- * counts), SHAPE (too few bins: not as many as quantized_bins or start_bin, which modelopt-mse needs
- * one more than; 512 for onnxruntime-distribution), CPU, and the scheme's.
+ * 8192 for entropies. Statuses: NULL, STRUCT, ENUM, METHOD (moving average), RANGE (a parameter,
+ * counts, bins, edges, min or max; a negative edge for a method of magnitudes, or a scheme without
+ * codes above that of 0; edges so far apart that a range is beyond float32, or that min and max
+ * contradict), EMPTY (no counts), SHAPE (too few bins: not as many as quantized_bins or start_bin,
+ * which modelopt-mse needs one more than; 512 for onnxruntime-distribution), CPU, and the scheme's.
  */
 LQ_API lq_status lq_histogram_range(const lq_histogram *histogram,
                                     const lq_calibration *calibration, const lq_scheme *scheme,
@@ -1270,10 +1284,11 @@ LQ_API lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme,
  *
  *   rule                           code                                         after
  *   LQ_REQUANTIZE_FLOAT            clamp(rne((float)acc * m) + z)               XNNPACK fp32,
- *   FBGEMM LQ_REQUANTIZE_ONNX             clamp(rne((double)acc * m + z))              ONNX
- *   QLinearMatMul LQ_REQUANTIZE_DOUBLE_ROUNDING  clamp(div(high(acc << left, M), right) + z) 
- *   gemmlowp, TFLite < 2.20 LQ_REQUANTIZE_SINGLE_ROUNDING  clamp(((acc * M + 2^(t-1)) >> t) +
- *   z)        TFLite from 2.20 on
+ *                                                                               FBGEMM
+ *   LQ_REQUANTIZE_ONNX             clamp(rne((double)acc * m + z))              ONNX QLinearMatMul
+ *   LQ_REQUANTIZE_DOUBLE_ROUNDING  clamp(div(high(acc << left, M), right) + z)  gemmlowp,
+ *                                                                               TFLite < 2.20
+ *   LQ_REQUANTIZE_SINGLE_ROUNDING  clamp(((acc * M + 2^(t-1)) >> t) + z)        TFLite from 2.20 on
  *
  * FLOAT: the accumulator is rounded to float32 first (to nearest even; exact up to 2^24), the
  * product to float32 once. ONNX: product and sum are rounded to double, once each; the zero point

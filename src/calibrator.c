@@ -290,7 +290,9 @@ lq_status lq_calibrator_bins(const lq_calibrator *calibrator, int64_t channel, i
     *n = 0;
     while (*n < most && lq_next_bins(&d, cursor, most - *n, &some)) {
         for (int64_t i = 0; i < some.n; ++i) {
-            const lq_bin bin = {(float)some.low[i], (float)some.high[i], (int64_t)some.count[i]};
+            /* The bin next to 0 of negative values ends at +0, as ranges do. */
+            const lq_bin bin = {(float)some.low[i], (float)some.high[i] + 0.0f,
+                                (int64_t)some.count[i]};
             bins[(*n)++] = bin;
         }
     }

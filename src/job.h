@@ -55,8 +55,6 @@ void lq_tell_counts(const lq_job *job);
 /* Scales and zero points; and codes, where the job quantizes too. */
 lq_status lq_calibrate_all(lq_job *job);
 
-/* Into the report, where there is one. */
-void lq_tell_counts(const lq_job *job);
 /* The sums of codes that the call was asked for, if it was. */
 lq_status lq_sum_all(lq_job *job);
 

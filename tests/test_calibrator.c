@@ -106,6 +106,7 @@ static void check_bins(const lq_calibrator *c, int64_t channel, int32_t k,
             const double least = ldexp(1.0, -126);
             const double scale = magnitude > least ? magnitude : least;
             assert_true((double)bins[i].high - (double)bins[i].low <= ldexp(scale, -k));
+            assert_false(bins[i].high == 0 && signbit(bins[i].high));
             for (int64_t m = 0; m < bins[i].count; ++m, ++at) {
                 assert_true(at < all->n);
                 assert_true(holds(&bins[i], all->v[at], true));
