@@ -372,6 +372,32 @@ static void test_npy(void **state) {
     scratch_remove("many");
 }
 
+/* A variance far below the square of the mean is not lost in the rounding of that. */
+static void test_moments(void **state) {
+    static const struct {
+        const char *option;
+        float step; /* from column to column */
+    } cases[] = {{"--per-tensor", 0}, {"--per-channel=1", 0}, {"--per-channel=1", 0x1p-10f}};
+    const char *report = scratch_path("report");
+    float data[ROWS * WIDTH];
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; ++i) {
+        const double step = (double)cases[i].step;
+        const double expected = step * step * (WIDTH * WIDTH - 1) / 12;
+        for (int k = 0; k < ROWS * WIDTH; ++k)
+            data[k] = 1234.567f + (float)(k % WIDTH) * cases[i].step;
+        must_run(line_of("calibrate %s %s --method min-max --json %s",
+                         write_npy("a.npy", data, ROWS), cases[i].option, report));
+        cJSON *json = must_parse(report);
+        const cJSON *tensor =
+            entry_of(cJSON_GetObjectItemCaseSensitive(json, "tensors"), "name", "a");
+        const double variance = number_of(tensor, "variance");
+        assert_true(variance >= 0 && fabs(variance - expected) <= 1e-9 * expected + 1e-20);
+        cJSON_Delete(json);
+        scratch_remove("report");
+    }
+}
+
 /* ------------------------------------------------------------ quantize --calibration */
 
 typedef struct scheme_case {
@@ -465,9 +491,9 @@ static void test_quantize(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_samples),  cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_batches),  cmocka_unit_test(test_npy),
-        cmocka_unit_test(test_quantize),
+        cmocka_unit_test(test_samples), cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_batches), cmocka_unit_test(test_npy),
+        cmocka_unit_test(test_moments), cmocka_unit_test(test_quantize),
     };
     int failed;
     scratch_begin();

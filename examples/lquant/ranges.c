@@ -18,7 +18,7 @@ lq_scheme scheme_for(const lquant_options *o) {
 
 lq_summary summary_of(const lq_calibrator *calibrator, int64_t channels) {
     lq_summary all, one;
-    double sum = 0, squares = 0;
+    double sum = 0, squares = 0; /* of distances to the mean */
     lq_summary_init(&all, sizeof all);
     lq_summary_init(&one, sizeof one);
     all.exact = 1;
@@ -32,8 +32,8 @@ lq_summary summary_of(const lq_calibrator *calibrator, int64_t channels) {
         if (one.count <= 0 || all.count < 0) continue;
         all.count += one.count;
         sum += (double)one.count * one.mean;
-        squares += (double)one.count * (one.variance + one.mean * one.mean);
     }
+    all.mean = all.count > 0 ? sum / (double)all.count : NAN;
     for (int64_t i = 0; i < channels && all.count >= 0; ++i) {
         lq_calibrator_summarize(calibrator, i, &one);
         all.zeros += one.zeros;
@@ -41,9 +41,11 @@ lq_summary summary_of(const lq_calibrator *calibrator, int64_t channels) {
         all.positive_infinite += one.positive_infinite;
         all.negative_infinite += one.negative_infinite;
         all.saturated += one.saturated;
+        if (one.count == 0) continue;
+        const double off = one.mean - all.mean;
+        squares += (double)one.count * (one.variance + off * off);
     }
-    all.mean = all.count > 0 ? sum / (double)all.count : NAN;
-    all.variance = all.count > 0 ? squares / (double)all.count - all.mean * all.mean : NAN;
+    all.variance = all.count > 0 ? squares / (double)all.count : NAN;
     return all;
 }
 
