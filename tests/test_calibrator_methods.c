@@ -453,12 +453,43 @@ static void test_mse(void **state) {
     print_message("at most %.4f times the least error, %.4f with sums\n", worst[0], worst[1]);
 }
 
+/* --------------------------------------------------------------------- entropy */
+
+/*
+ * Within both ends of the data, affine codes of 2^b levels have as many for a threshold as
+ * symmetric ones of 2^b - 1: half a step more, which is not to count for one where the rounding of
+ * the scale happens to make it so.
+ */
+static void test_entropy(void **state) {
+    static const lq_type types[][2] = {{LQ_U4, LQ_S4}, {LQ_U8, LQ_S8}};
+    static float x[GENERATED];
+    const lq_calibration by = lq_calibration_by(LQ_METHOD_ENTROPY);
+    (void)state;
+    for (int i = 0; i < GENERATED; ++i) {
+        const double v = normal();
+        x[i] = (float)(v * v * v);
+    }
+    for (int i = 0; i < 20; ++i) {
+        struct data_set s = new_set("cubes", x, GENERATED);
+        for (int k = 0; k < GENERATED; ++k) s.x[k] *= 1 + (float)i / 10;
+        lq_calibrator *c = observed(&s, 7, 0);
+        for (size_t k = 0; k < sizeof types / sizeof *types; ++k) {
+            const lq_scheme affine = lq_affine(types[k][0], lq_per_tensor());
+            const lq_scheme symmetric = lq_symmetric(types[k][1], lq_per_tensor());
+            const struct range a = range_by(c, &by, &affine);
+            const struct range b = range_by(c, &by, &symmetric);
+            assert_true(b.lo == -b.hi && a.lo == b.lo && a.hi == b.hi);
+        }
+        free(c);
+        free_set(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_exact_on_bfloat16),
-        cmocka_unit_test(test_quantiles),
-        cmocka_unit_test(test_percentiles),
-        cmocka_unit_test(test_mse),
+        cmocka_unit_test(test_exact_on_bfloat16), cmocka_unit_test(test_quantiles),
+        cmocka_unit_test(test_percentiles),       cmocka_unit_test(test_mse),
+        cmocka_unit_test(test_entropy),
     };
     return cmocka_run_group_tests(tests, make_sets, free_sets);
 }

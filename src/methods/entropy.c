@@ -116,7 +116,9 @@ static double divergence_at(comparison *c, double threshold) {
     const double stored = fabs((double)choice.stored);
     const double scale = rule->quotient == LQ_QUOTIENT_MULTIPLIER ? 1 / stored : stored;
     const double levels = scale > 0 ? threshold / scale : 1;
-    c->levels = levels < 1 ? 1 : levels > MOST_LEVELS ? MOST_LEVELS : (int64_t)(levels + 0.5);
+    /* Halves count for none, also where the rounding of the scale has made them a little more. */
+    const double whole = ceil(levels * (1 - 0x1p-20) - 0.5);
+    c->levels = whole < 1 ? 1 : whole > MOST_LEVELS ? MOST_LEVELS : (int64_t)whole;
     c->fine = MOST_BINS / c->levels / 2 * 2;
     if (c->fine > MOST_FINE) c->fine = MOST_FINE;
     c->bins = c->levels * c->fine;
