@@ -968,7 +968,10 @@ static inline lq_calibrator_options lq_calibrate_per_tensor(void) {
     return o;
 }
 
-/* A histogram with k = 2 for each of `channels` channels, 18 KiB each. */
+/*
+ * A histogram with k = 2 for each of `channels` channels, 18 KiB each. For another statistic, set
+ * mantissa_bits to 0 as well.
+ */
 static inline lq_calibrator_options lq_calibrate_per_channel(int32_t axis, int64_t channels) {
     lq_calibrator_options o = LQ_ZERO_INIT;
     o.struct_size = sizeof o;
@@ -1022,8 +1025,8 @@ LQ_API lq_status lq_calibrator_merge(lq_calibrator *to, const lq_calibrator *fro
 /*
  * A calibrator as bytes to keep or send: the same wherever the same values were observed, however
  * they were split. src/calibration.md has the format (version 1; little-endian; a checksum). `size`
- * says how much room there is at `bytes`; `written` gets what is needed, also where `bytes` is NULL.
- * A call that is refused writes it no more than the rest.
+ * says how much room there is at `bytes`; `written` gets what is needed, also where `bytes` is
+ * NULL. A call that is refused, for too little room too, leaves it as it was.
  * Statuses: NULL, STATE, SIZE (too little room), OVERLAP.
  */
 LQ_API lq_status lq_calibrator_serialize(const lq_calibrator *calibrator, void *bytes, size_t size,
@@ -1032,8 +1035,8 @@ LQ_API lq_status lq_calibrator_serialize(const lq_calibrator *calibrator, void *
 /*
  * Back from bytes. lq_serialized_options says what the calibrator will be, for lq_calibrator_size,
  * by a look at the header alone; lq_calibrator_deserialize makes it, from nothing but checked data.
- * Bytes may come from anywhere; a few of them can stand for a calibrator of many MiB, so look at its
- * size before you allocate it.
+ * Bytes may come from anywhere; a few of them can stand for a calibrator of many MiB, so look at
+ * its size before you allocate it.
  * Statuses: NULL, STRUCT, VERSION, DATA (truncated, damaged or not such bytes); OVERFLOW; and of
  * lq_calibrator_deserialize ALIGNMENT, SIZE, OVERLAP. Where it refuses, what stands at `calibrator`
  * is as before.
