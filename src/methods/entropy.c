@@ -15,10 +15,15 @@ typedef struct comparison {
     int64_t levels; /* codes from 0 to the threshold */
     int64_t fine;   /* bins for each; even, so that they can be centered on codes */
     int64_t bins;
-    int64_t sources; /* bins of the distribution that lie below the threshold */
     double count[MOST_BINS];
+    int32_t sources[MOST_LEVELS + 1]; /* bins of the distribution that begin in a level */
     double outside;
 } comparison;
+
+/* Which code a bin is nearest to. */
+static int64_t level_of(const comparison *c, int64_t bin) {
+    return (bin + c->fine / 2) / c->fine;
+}
 
 /* Values spread evenly over [low, high] in units of bins, magnitudes. */
 static void spread(comparison *c, double low, double high, double count) {
@@ -28,6 +33,7 @@ static void spread(comparison *c, double low, double high, double count) {
         return;
     }
     int64_t k = low < end ? (int64_t)low : c->bins - 1;
+    ++c->sources[level_of(c, k)];
     if (high - low <= 0 || high <= (double)(k + 1)) {
         c->count[k] += count;
         return;
@@ -49,14 +55,13 @@ static void fill(comparison *c, double threshold) {
     lq_bins b;
     const double per_value = (double)c->bins / threshold;
     c->outside = 0;
-    c->sources = 0;
     for (int64_t k = 0; k < c->bins; ++k) c->count[k] = 0;
+    for (int64_t level = 0; level <= c->levels; ++level) c->sources[level] = 0;
     for (int64_t cursor = 0; lq_next_bins(c->call->values, &cursor, LQ_BINS, &b);) {
         for (int64_t i = 0; i < b.n; ++i) {
             const double low = b.low[i] * per_value;
             const double high = b.high[i] * per_value;
             if (low == 0 && high == 0) continue;
-            c->sources += fabs(low) < (double)c->bins || fabs(high) < (double)c->bins;
             if (low >= 0) {
                 spread(c, low, high, b.count[i]);
             } else if (high <= 0) {
@@ -69,7 +74,7 @@ static void fill(comparison *c, double threshold) {
     }
 }
 
-/* The bins of a level: those nearer to its code than to the others. */
+/* The first of a level's bins. */
 static int64_t level_begin(const comparison *c, int64_t level) {
     const int64_t bin = level * c->fine - c->fine / 2;
     return bin < 0 ? 0 : bin < c->bins ? bin : c->bins;
@@ -79,11 +84,11 @@ static int64_t level_begin(const comparison *c, int64_t level) {
  * The sum of p log(p / q) - p + q, p the values with those outside in the last bin, q the values
  * within, spread in each level over the bins that p has there; and half a value in the last level,
  * so that a few outside are not beyond measure where it is empty. Less what chance alone adds to
- * the sum: half of the bins that could differ.
+ * the sum: in each level half of the bins but one, as far as they can differ, which those that
+ * share a wider bin of the distribution cannot.
  */
 static double divergence(const comparison *c) {
     double sum = 0.5 - c->outside;
-    int64_t used = 0, levels = 0;
     for (int64_t level = 0; level <= c->levels; ++level) {
         const int64_t begin = level_begin(c, level);
         const int64_t end = level_begin(c, level + 1);
@@ -99,11 +104,10 @@ static double divergence(const comparison *c) {
         }
         if (filled == 0) continue;
         sum -= with_outside * lq_log(of_level / (double)filled);
-        used += filled;
-        ++levels;
+        const int64_t free = filled < c->sources[level] ? filled : c->sources[level];
+        sum -= free > 1 ? (double)(free - 1) / 2 : 0;
     }
-    if (used > c->sources) used = c->sources;
-    return sum - (used > levels ? (double)(used - levels) / 2 : 0);
+    return sum;
 }
 
 /* With as many codes as the scheme has for the threshold's range. */
@@ -119,8 +123,6 @@ static double divergence_at(comparison *c, double threshold) {
     /* Halves count for none, also where the rounding of the scale has made them a little more. */
     const double whole = ceil(levels * (1 - 0x1p-20) - 0.5);
     c->levels = whole < 1 ? 1 : whole > MOST_LEVELS ? MOST_LEVELS : (int64_t)whole;
-    c->fine = MOST_BINS / c->levels / 2 * 2;
-    if (c->fine > MOST_FINE) c->fine = MOST_FINE;
     c->bins = c->levels * c->fine;
     fill(c, threshold);
     return divergence(c);
@@ -129,6 +131,9 @@ static double divergence_at(comparison *c, double threshold) {
 lq_status lq_find_entropy(const lq_method_call *call, lq_range *range) {
     const lq_distribution *d = call->values;
     comparison c = {.call = call};
+    const int64_t codes = call->rule->code_max - call->rule->code_min;
+    c.fine = codes > MOST_LEVELS ? MOST_BINS / MOST_LEVELS / 2 * 2 : MOST_BINS / codes / 2 * 2;
+    if (c.fine > MOST_FINE) c.fine = MOST_FINE;
     const double most = (double)(-d->lo > d->hi ? -d->lo : d->hi);
     double best = HUGE_VAL, threshold = most;
     int found = 0;
