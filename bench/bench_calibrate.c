@@ -258,41 +258,23 @@ static void find_all(kind k, bool sums, double seconds) {
 
 int main(int argc, char **argv) {
     static const int64_t sizes[] = {1 << 16, 1 << 20, 1 << 24};
-    const char *filter = "";
-    double seconds = 0.4;
-    int64_t only = 0;
-    for (int i = 1; i < argc; ++i) {
-        if (strncmp(argv[i], "--filter=", 9) == 0) {
-            filter = argv[i] + 9;
-        } else if (strncmp(argv[i], "--elements=", 11) == 0) {
-            only = strtoll(argv[i] + 11, NULL, 0);
-        } else if (strncmp(argv[i], "--seconds=", 10) == 0) {
-            seconds = strtod(argv[i] + 10, NULL);
-        } else {
-            fprintf(stderr, "usage: bench_calibrate [--filter=TEXT] [--elements=N] [--seconds=S]\n"
-                            "  TEXT in the kind of data; N a multiple of 4096; S for each row\n");
-            return 2;
-        }
-    }
-    if (only % CHANNELS || only < 0 || only > 1 << 28) {
-        fprintf(stderr, "bench_calibrate: --elements takes a multiple of 4096 up to 2^28\n");
-        return 2;
-    }
+    const bench_options o =
+        bench_parse(argc, argv, "bench_calibrate", "TEXT in the kind of data", CHANNELS);
     printf("%-15s %-5s %-17s %-7s %9s %8s %8s %8s %8s %8s\n", "data", "type", "histogram", "level",
            "elements", "ns min", "median", "/ range", "/ floor", "/ scalar");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
-        if (!strstr(kind_names[rows[r].kind], filter)) continue;
-        for (int s = 0; s < (only ? 1 : 3); ++s) {
-            const int64_t elements = only ? only : sizes[s];
+        if (!strstr(kind_names[rows[r].kind], o.filter)) continue;
+        for (int s = 0; s < (o.elements ? 1 : 3); ++s) {
+            const int64_t elements = o.elements ? o.elements : sizes[s];
             const bool of_one_size = rows[r].type != LQ_F32;
-            if (!of_one_size || only || s == 1) observe(&rows[r], elements, seconds);
+            if (!of_one_size || o.elements || s == 1) observe(&rows[r], elements, o.seconds);
         }
     }
     printf("\n%-15s %-11s %-20s %-3s %-7s %8s %8s\n", "data", "histogram", "method", "of", "level",
            "ms min", "median");
     for (int sums = 0; sums < 2; ++sums) {
-        if (strstr(kind_names[NORMAL], filter)) find_all(NORMAL, sums, seconds);
-        if (strstr(kind_names[HEAVY_TAIL], filter)) find_all(HEAVY_TAIL, sums, seconds);
+        if (strstr(kind_names[NORMAL], o.filter)) find_all(NORMAL, sums, o.seconds);
+        if (strstr(kind_names[HEAVY_TAIL], o.filter)) find_all(HEAVY_TAIL, sums, o.seconds);
     }
     return 0;
 }

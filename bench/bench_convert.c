@@ -80,28 +80,16 @@ static void bench(lq_type from, lq_type to, int64_t elements, double seconds) {
 
 int main(int argc, char **argv) {
     static const int64_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 24};
-    double seconds = 0.4;
-    int64_t only = 0;
-    for (int i = 1; i < argc; ++i) {
-        if (strncmp(argv[i], "--elements=", 11) == 0) {
-            only = strtoll(argv[i] + 11, NULL, 0);
-        } else if (strncmp(argv[i], "--seconds=", 10) == 0) {
-            seconds = strtod(argv[i] + 10, NULL);
-        } else {
-            fprintf(stderr, "usage: bench_convert [--elements=N] [--seconds=S]\n"
-                            "  S for each row and size\n");
-            return 2;
-        }
-    }
-    if (only < 0 || only > 1 << 28) {
-        fprintf(stderr, "bench_convert: --elements takes a number up to 2^28\n");
-        return 2;
-    }
+    const bench_options o = bench_parse(argc, argv, "bench_convert", "TEXT in the conversion", 1);
     printf("%-14s %-7s %9s %8s %8s %7s %8s %8s\n", "conversion", "level", "elements", "ns min",
            "median", "GB/s", "/ floor", "/ scalar");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
-        for (int s = 0; s < (only ? 1 : 4); ++s) {
-            bench(rows[r].from, rows[r].to, only ? only : sizes[s], seconds);
+        char name[16];
+        snprintf(name, sizeof name, "%s -> %s", lq_type_name(rows[r].from),
+                 lq_type_name(rows[r].to));
+        if (!strstr(name, o.filter)) continue;
+        for (int s = 0; s < (o.elements ? 1 : 4); ++s) {
+            bench(rows[r].from, rows[r].to, o.elements ? o.elements : sizes[s], o.seconds);
         }
     }
     return 0;

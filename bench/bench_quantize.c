@@ -180,36 +180,18 @@ static void bench(const bench_row *row, float *x, int64_t elements, double secon
 
 int main(int argc, char **argv) {
     static const int64_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 24};
-    const char *filter = "";
-    double seconds = 0.4;
-    int64_t only = 0;
-    for (int i = 1; i < argc; ++i) {
-        if (strncmp(argv[i], "--filter=", 9) == 0) {
-            filter = argv[i] + 9;
-        } else if (strncmp(argv[i], "--elements=", 11) == 0) {
-            only = strtoll(argv[i] + 11, NULL, 0);
-        } else if (strncmp(argv[i], "--seconds=", 10) == 0) {
-            seconds = strtod(argv[i] + 10, NULL);
-        } else {
-            fprintf(stderr, "usage: bench_quantize [--filter=TEXT] [--elements=N] [--seconds=S]\n"
-                            "  N a multiple of 4096; S for each row and size\n");
-            return 2;
-        }
-    }
-    if (only % COLUMNS || only < 0 || only > 1 << 28) {
-        fprintf(stderr, "bench_quantize: --elements takes a multiple of 4096 up to 2^28\n");
-        return 2;
-    }
-    const int64_t most = only ? only : sizes[3];
+    const bench_options o =
+        bench_parse(argc, argv, "bench_quantize", "TEXT in the operation", COLUMNS);
+    const int64_t most = o.elements ? o.elements : sizes[3];
     float *x = bench_allocate(most * 4);
     fill(x, most);
     printf("%-32s %-7s %9s %8s %8s %7s %8s %8s %8s\n", "operation", "level", "elements", "ns min",
            "median", "GB/s", "/ floor", "/ scalar", "own /");
     for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
-        if (!strstr(rows[r].name, filter)) continue;
+        if (!strstr(rows[r].name, o.filter)) continue;
         for (int s = 0; s < 4; ++s) {
-            if (only && s > 0) break;
-            bench(&rows[r], x, only ? only : sizes[s], seconds);
+            if (o.elements && s > 0) break;
+            bench(&rows[r], x, o.elements ? o.elements : sizes[s], o.seconds);
         }
     }
     free(x);

@@ -72,3 +72,32 @@ void bench_move(void *context) {
     memcpy(t->to, t->from, t->bytes);
     __asm__ volatile("" : : "r"(t->to) : "memory");
 }
+
+static void usage(const char *name, const char *rest, int64_t unit) {
+    fprintf(stderr,
+            "usage: %s [--filter=TEXT] [--elements=N] [--seconds=S]\n"
+            "  %s; N a multiple of %lld up to 2^28; S for each row\n",
+            name, rest, (long long)unit);
+    exit(2);
+}
+
+bench_options bench_parse(int argc, char **argv, const char *name, const char *rest, int64_t unit) {
+    bench_options o = {.filter = "", .seconds = 0.4};
+    for (int i = 1; i < argc; ++i) {
+        char *end = "";
+        if (strncmp(argv[i], "--filter=", 9) == 0) {
+            o.filter = argv[i] + 9;
+        } else if (strncmp(argv[i], "--elements=", 11) == 0) {
+            o.elements = strtoll(argv[i] + 11, &end, 0);
+        } else if (strncmp(argv[i], "--seconds=", 10) == 0) {
+            o.seconds = strtod(argv[i] + 10, &end);
+        } else {
+            usage(name, rest, unit);
+        }
+        if (*end) usage(name, rest, unit);
+    }
+    if (o.elements < 0 || o.elements > 1 << 28 || o.elements % unit || !(o.seconds >= 0)) {
+        usage(name, rest, unit);
+    }
+    return o;
+}

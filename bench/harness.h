@@ -31,4 +31,14 @@ typedef struct traffic {
 traffic bench_traffic(int64_t moved);
 void bench_move(void *context);
 
+/* What the benches take on the command line. */
+typedef struct bench_options {
+    const char *filter; /* part of a name; "" for all */
+    double seconds;     /* for each row */
+    int64_t elements;   /* instead of the usual sizes; 0 for those */
+} bench_options;
+
+/* `rest` says what a filter looks at. Elements are multiples of `unit`. Ends the program on a fault. */
+bench_options bench_parse(int argc, char **argv, const char *name, const char *rest, int64_t unit);
+
 #endif
