@@ -9,7 +9,7 @@ enum {
     TALLY_PIECE = 1024,
     TALLY_SAMPLES = 16,
     TALLY_LENDERS = 8,
-    TALLY_LANES = 64,
+    TALLY_LANES = 32,
     TALLY_ROWS = 128
 };
 
