@@ -141,7 +141,7 @@ static void test_every_byte(void **state) {
             const unsigned char old = s.bytes.data[n / 11];
             const unsigned char ends[] = {0, 0xff, 0x80};
             const unsigned char new =
-                n % 11 < 8 ? (unsigned char)(old ^ 1u << n % 11) : ends[n % 11 - 8];
+                (unsigned char)(n % 11 < 8 ? old ^ 1u << n % 11 : ends[n % 11 - 8]);
             if (new == old) continue;
             memcpy(at, s.bytes.data, s.bytes.size);
             at[n / 11] = new;
