@@ -24,8 +24,9 @@ static uint32_t next_noise(void) {
 static float any_value(void) {
     const uint32_t dropped = next_noise() % 24;
     const uint32_t exponent = next_noise() % 255u;
-    const uint32_t bits =
-        next_noise() % 2 << 31 | exponent << 23 | (next_noise() & 0x7fffffu) >> dropped << dropped;
+    const uint32_t sign = next_noise() % 2;
+    const uint32_t mantissa = (next_noise() & 0x7fffffu) >> dropped << dropped;
+    const uint32_t bits = sign << 31 | exponent << 23 | mantissa;
     float v;
     memcpy(&v, &bits, sizeof v);
     return v;

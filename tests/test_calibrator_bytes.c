@@ -133,11 +133,13 @@ static void test_appended(void **state) {
 static void test_every_byte(void **state) {
     (void)state;
     int64_t refused = 0, taken = 0;
+    /* On slow machines fewer of the ways, not the same ones for each byte. */
+    const size_t step = getenv("LQ_CASES") ? 5 : 1;
     for (int i = 0; i < SMALL_SAMPLES; ++i) {
         sample s = small_sample(i);
         bench b = new_bench(s.bytes.size, s.size);
         unsigned char *at = b.room.end - s.bytes.size;
-        for (size_t n = 0; n < s.bytes.size * 11; ++n) {
+        for (size_t n = 0; n < s.bytes.size * 11; n += step) {
             const unsigned char old = s.bytes.data[n / 11];
             const unsigned char ends[] = {0, 0xff, 0x80};
             const unsigned char new =
