@@ -139,7 +139,8 @@ static void check_moments(const lq_summary *s, const lq_calibrator_options *o,
         sum += (long double)all->v[i];
         size += fabsl((long double)all->v[i]);
     }
-    const long double mean = sum / all->n;
+    const long double n = (long double)all->n;
+    const long double mean = sum / n;
     for (int64_t i = 0; i < all->n; ++i) {
         const long double off = (long double)all->v[i] - mean;
         squares += off * off;
@@ -147,9 +148,9 @@ static void check_moments(const lq_summary *s, const lq_calibrator_options *o,
     const bool known = s->exact || o->bin_sums;
     const double off = known ? 1e-12 : ldexp(1.0, -o->mantissa_bits);
     const double least = ldexp(1.0, -140);
-    assert_true(fabs(s->mean - (double)mean) <= off * (double)(size / all->n) + least);
+    assert_true(fabs(s->mean - (double)mean) <= off * (double)(size / n) + least);
     if (!s->exact) return;
-    const double variance = (double)(squares / all->n);
+    const double variance = (double)(squares / n);
     assert_true(fabs(s->variance - variance) <= 1e-9 * (variance + (double)(mean * mean)));
 }
 

@@ -12,10 +12,14 @@
 
 /* ------------------------------------------------------------------ one calibrator */
 
+static int too_large(uint64_t bytes) {
+    return bytes > MOST_BYTES;
+}
+
 /* NULL, or why there cannot be such a calibrator; `size` gets its bytes. */
 static const char *size_of(const lq_calibrator_options *options, size_t *size) {
     const lq_status status = lq_calibrator_size(options, size);
-    if (status == LQ_ERROR_OVERFLOW || (status == LQ_OK && *size > MOST_BYTES))
+    if (status == LQ_ERROR_OVERFLOW || (status == LQ_OK && too_large(*size)))
         return "would need more than 4 GiB for its statistics; use fewer --mantissa-bits, or "
                "--per-tensor";
     return status == LQ_OK ? NULL : lq_status_string(status);
