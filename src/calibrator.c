@@ -113,9 +113,7 @@ void lq_tell_options(const lq_calibrator *c, lq_calibrator_options *o) {
 /* -------------------------------------------------------- public functions */
 
 lq_status lq_calibrator_options_init(lq_calibrator_options *options, size_t struct_size) {
-    const lq_status status = lq_zero_struct(options, struct_size, sizeof *options);
-    if (!status) options->struct_size = struct_size;
-    return status;
+    return lq_init_struct(options, struct_size, sizeof *options);
 }
 
 lq_status lq_calibrator_size(const lq_calibrator_options *options, size_t *size) {
@@ -224,9 +222,7 @@ static void count_values(const lq_calibrator *c, int64_t channel, lq_summary *s)
 }
 
 lq_status lq_summary_init(lq_summary *summary, size_t struct_size) {
-    const lq_status status = lq_zero_struct(summary, struct_size, sizeof *summary);
-    if (!status) summary->struct_size = struct_size;
-    return status;
+    return lq_init_struct(summary, struct_size, sizeof *summary);
 }
 
 lq_status lq_calibrator_summarize(const lq_calibrator *calibrator, int64_t channel,

@@ -3,17 +3,13 @@
 #include <string.h>
 
 lq_status lq_report_init(lq_report *report, size_t struct_size) {
-    lq_status status = lq_zero_struct(report, struct_size, sizeof *report);
-    if (status) return status;
-    report->struct_size = struct_size;
-    report->index = -1;
-    return LQ_OK;
+    const lq_status status = lq_init_struct(report, struct_size, sizeof *report);
+    if (!status) report->index = -1;
+    return status;
 }
 
 lq_status lq_exec_init(lq_exec *exec, size_t struct_size) {
-    lq_status status = lq_zero_struct(exec, struct_size, sizeof *exec);
-    if (!status) exec->struct_size = struct_size;
-    return status;
+    return lq_init_struct(exec, struct_size, sizeof *exec);
 }
 
 lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index) {

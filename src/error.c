@@ -163,9 +163,7 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
 }
 
 lq_status lq_error_init(lq_error *error, size_t struct_size) {
-    lq_status status = lq_zero_struct(error, struct_size, sizeof *error);
-    if (!status) error->struct_size = struct_size;
-    return status;
+    return lq_init_struct(error, struct_size, sizeof *error);
 }
 
 lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_scheme *scheme,

@@ -58,15 +58,11 @@ lq_method lq_method_from_name(const char *name) {
 }
 
 lq_status lq_calibration_init(lq_calibration *calibration, size_t struct_size) {
-    const lq_status status = lq_zero_struct(calibration, struct_size, sizeof *calibration);
-    if (!status) calibration->struct_size = struct_size;
-    return status;
+    return lq_init_struct(calibration, struct_size, sizeof *calibration);
 }
 
 lq_status lq_histogram_init(lq_histogram *histogram, size_t struct_size) {
-    const lq_status status = lq_zero_struct(histogram, struct_size, sizeof *histogram);
-    if (!status) histogram->struct_size = struct_size;
-    return status;
+    return lq_init_struct(histogram, struct_size, sizeof *histogram);
 }
 
 /* Fills in defaults; the index of the method goes to `which`. */

@@ -246,9 +246,7 @@ static lq_status check_values(const product *p) {
 }
 
 lq_status lq_product_init(lq_product *given, size_t struct_size) {
-    lq_status status = lq_zero_struct(given, struct_size, sizeof *given);
-    if (!status) given->struct_size = struct_size;
-    return status;
+    return lq_init_struct(given, struct_size, sizeof *given);
 }
 
 lq_status lq_dequantize_accumulators(const lq_tensor *acc, const lq_product *given,

@@ -271,7 +271,7 @@ lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile pr
     if (!scheme || !block) return LQ_ERROR_NULL;
     if (!p) return LQ_ERROR_ENUM;
     if (!code || code->kind != LQ_KIND_CODE) return LQ_ERROR_TYPE;
-    lq_status status = lq_zero_struct(scheme, struct_size, sizeof *scheme);
+    lq_status status = lq_init_struct(scheme, struct_size, sizeof *scheme);
     if (status) return status;
     *scheme = p->scheme;
     scheme->struct_size = struct_size;

@@ -150,7 +150,7 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
 lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
                          lq_type code_type, const lq_block *block) {
     if (!block) return LQ_ERROR_NULL;
-    lq_status status = lq_zero_struct(scheme, struct_size, sizeof *scheme);
+    lq_status status = lq_init_struct(scheme, struct_size, sizeof *scheme);
     if (status) return status;
     *scheme = lq_scheme_of(mapping, code_type, *block);
     scheme->struct_size = struct_size;

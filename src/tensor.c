@@ -19,10 +19,11 @@ static int64_t element_bits(const lq_tensor *t) {
 /* No version of a struct comes near this; a larger size is garbage. */
 enum { MOST_STRUCT = 4096 };
 
-lq_status lq_zero_struct(void *object, size_t size, size_t known) {
+lq_status lq_init_struct(void *object, size_t size, size_t known) {
     if (!object) return LQ_ERROR_NULL;
     if (size < known || size > MOST_STRUCT) return LQ_ERROR_STRUCT;
     memset(object, 0, size);
+    memcpy(object, &size, sizeof size);
     return LQ_OK;
 }
 

@@ -37,7 +37,10 @@ void lq_clear_tail(const lq_tensor *t);
 /* Checks the size that a caller's struct begins with, and that fields this version lacks are 0. */
 lq_status lq_check_struct(const void *object, size_t size, size_t known);
 
-/* Zeroes a caller's struct, of which a newer caller may know more fields than this version. */
-lq_status lq_zero_struct(void *object, size_t size, size_t known);
+/*
+ * Zeroes a caller's struct, of which a newer caller may know more fields than this version, but for
+ * the size that it begins with.
+ */
+lq_status lq_init_struct(void *object, size_t size, size_t known);
 
 #endif
