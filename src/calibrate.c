@@ -65,8 +65,8 @@ static void choose_all(const lq_rule *rule, const lq_tensor *const *t, int64_t c
         const float lo = lq_load_real(t[LO]->type, t[LO]->data, lq_element_at(t[LO], k));
         const float hi = lq_load_real(t[HI]->type, t[HI]->data, lq_element_at(t[HI], k));
         const bool usable = is_range(lo, hi);
-        const lq_choice choice = lq_choose(rule, t[SCALE]->type, usable ? lo : 0.0f,
-                                           usable ? hi : 0.0f, rule->tie == LQ_TIE_NEGATIVE);
+        const lq_choice choice =
+            lq_choose_for_range(rule, t[SCALE]->type, usable ? lo : 0.0f, usable ? hi : 0.0f);
         lq_store_choice(rule, &choice, k, t[SCALE], t[ZERO]);
     }
 }

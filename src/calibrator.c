@@ -1,7 +1,6 @@
 /* Calibrators: their memory, merging them, and what they say of the values they have seen. */
 #include "calibrator.h"
 #include "distribution.h"
-#include "tensor.h"
 
 /* "lqcalib", and the version of the layout in memory. */
 #define MAGIC ((uint64_t)0x0162696c6163716c)
@@ -182,16 +181,13 @@ lq_status lq_calibrator_merge(lq_calibrator *to, const lq_calibrator *from) {
     lq_status status = lq_check_calibrator(to);
     if (!status) status = lq_check_calibrator(from);
     if (status) return status;
-    const lq_span a = {(uintptr_t)to, (uintptr_t)to + (uintptr_t)to->size};
-    const lq_span b = {(uintptr_t)from, (uintptr_t)from + (uintptr_t)from->size};
-    if (to != from && lq_spans_meet(a, b)) return LQ_ERROR_OVERLAP;
+    if (to != from && lq_spans_meet(lq_calibrator_span(to), lq_calibrator_span(from))) {
+        return LQ_ERROR_OVERLAP;
+    }
     if (to->statistic == LQ_STATISTIC_MOVING_AVERAGE) return LQ_ERROR_METHOD;
     if (!same_layout(to, from)) return LQ_ERROR_MISMATCH;
     for (int64_t i = 0; i < to->channels; ++i) {
-        float *lo = &lq_los(to)[i];
-        float *hi = &lq_his(to)[i];
-        *lo = lq_los(from)[i] < *lo ? lq_los(from)[i] : *lo;
-        *hi = lq_his(from)[i] > *hi ? lq_his(from)[i] : *hi;
+        lq_widen_range(to, i, lq_los(from)[i], lq_his(from)[i]);
         if (!to->bins) continue;
         lq_low_bits(to)[i] |= lq_low_bits(from)[i];
         merge_bins(to, from, i);

@@ -6,6 +6,7 @@
 #define LQ_CALIBRATOR_H
 
 #include "kernels.h"
+#include "tensor.h"
 #include <stddef.h>
 
 enum { LQ_MOST_MANTISSA_BITS = 10 };
@@ -108,7 +109,20 @@ static inline int64_t lq_bin_of(const lq_calibrator *c, uint32_t bits) {
     return (int64_t)(bits >> lq_dropped_bits(c));
 }
 
-/* LQ_ERROR_NULL, LQ_ERROR_ALIGNMENT, LQ_ERROR_STATE or LQ_OK. */
+/* The bytes that the block takes. */
+static inline lq_span lq_calibrator_span(const lq_calibrator *c) {
+    const lq_span span = {(uintptr_t)c, (uintptr_t)c + (uintptr_t)c->size};
+    return span;
+}
+
+static inline void lq_widen_range(const lq_calibrator *c, int64_t channel, float lo, float hi) {
+    float *least = lq_los(c) + channel;
+    float *most = lq_his(c) + channel;
+    *least = lo < *least ? lo : *least;
+    *most = hi > *most ? hi : *most;
+}
+
+/* LQ_ERROR_NULL, LQ_ERROR_STATE or LQ_OK. */
 lq_status lq_check_calibrator(const lq_calibrator *c);
 
 /* Checked options with defaults filled in, and the layout that they make. */

@@ -19,6 +19,18 @@ typedef struct lq_choice {
 lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
                     bool negative_first);
 
+/* From a range alone, where nobody knows which end came first; the rule may still say. */
+static inline lq_choice lq_choose_for_range(const lq_rule *rule, lq_type scale_type, float lo,
+                                            float hi) {
+    return lq_choose(rule, scale_type, lo, hi, rule->tie == LQ_TIE_NEGATIVE);
+}
+
+/* What the values of neighboring codes differ by; 0 where there is no scale. */
+static inline double lq_step_of(const lq_rule *rule, const lq_choice *choice) {
+    const double stored = (double)choice->stored;
+    return rule->quotient == LQ_QUOTIENT_MULTIPLIER && stored != 0 ? 1 / stored : stored;
+}
+
 /* A zero point into a tensor of any type, element `at`. */
 void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
                    const lq_choice *chosen);

@@ -18,6 +18,13 @@ static int64_t position_of(const lq_calibrator *c, float v) {
     return v < 0 ? half - 1 - magnitude : half + 1 + magnitude;
 }
 
+static int64_t bin_at(const lq_calibrator *c, int64_t position) {
+    const int64_t half = half_of(c);
+    if (position == half) return lq_bin_of(c, LQ_BITS_OF_ZERO);
+    return position > half ? position - half - 1
+                           : half - 1 - position + ((int64_t)1 << (8 + c->mantissa_bits));
+}
+
 /* The values of a bin by their magnitude's key. */
 static void edges_of(const lq_distribution *d, int64_t magnitude, double *low, double *high) {
     const int dropped = lq_dropped_bits(d->calibrator);
@@ -53,15 +60,15 @@ static void cut(const lq_distribution *d, lq_bins *b, int64_t i) {
 static void take_bin(const lq_distribution *d, int64_t position, double count, lq_bins *b) {
     const lq_calibrator *c = d->calibrator;
     const int64_t half = half_of(c);
+    const int64_t bin = bin_at(c, position);
     const int64_t i = b->n++;
     double low = 0, high = 0, mean = 0;
     if (position > half) {
         edges_of(d, position - half - 1, &low, &high);
-        mean = mean_of(d, position - half - 1, count, low, high);
+        mean = mean_of(d, bin, count, low, high);
     } else if (position < half) {
-        const int64_t magnitude = half - 1 - position;
-        edges_of(d, magnitude, &high, &low);
-        mean = -mean_of(d, magnitude + ((int64_t)1 << (8 + c->mantissa_bits)), count, high, low);
+        edges_of(d, half - 1 - position, &high, &low);
+        mean = -mean_of(d, bin, count, high, low);
         low = -low;
         high = -high;
     }
@@ -70,13 +77,6 @@ static void take_bin(const lq_distribution *d, int64_t position, double count, l
     b->mean[i] = mean;
     b->count[i] = count;
     cut(d, b, i);
-}
-
-static int64_t bin_at(const lq_calibrator *c, int64_t position) {
-    const int64_t half = half_of(c);
-    if (position == half) return lq_bin_of(c, LQ_BITS_OF_ZERO);
-    return position > half ? position - half - 1
-                           : half - 1 - position + ((int64_t)1 << (8 + c->mantissa_bits));
 }
 
 static void next_of_calibrator(const lq_distribution *d, int64_t *cursor, int64_t most,
@@ -115,11 +115,13 @@ bool lq_next_bins(const lq_distribution *d, int64_t *cursor, int64_t most, lq_bi
     return bins->n > 0;
 }
 
-static uint64_t finite_values(const lq_calibrator *c, int64_t channel) {
-    const int64_t half = half_of(c);
+/* There are none outside [lo, hi]. */
+static uint64_t finite_values(const lq_distribution *d) {
+    const lq_calibrator *c = d->calibrator;
     uint64_t count = 0;
-    for (int64_t position = 0; position <= 2 * half; ++position) {
-        count += lq_count_of(c, channel, bin_at(c, position));
+    if (!(d->lo <= d->hi)) return 0;
+    for (int64_t at = position_of(c, d->lo); at <= position_of(c, d->hi); ++at) {
+        count += lq_count_of(c, d->channel, bin_at(c, at));
     }
     return count;
 }
@@ -133,8 +135,7 @@ void lq_distribution_of(const lq_calibrator *c, int64_t channel, lq_distribution
     if (!c->bins) return;
     out->calibrator = c;
     out->channel = channel;
-    out->count = (double)finite_values(c, channel);
-    out->zeros = (double)lq_count_of(c, channel, lq_bin_of(c, LQ_BITS_OF_ZERO));
+    out->count = (double)finite_values(out);
     out->exact = (lq_low_bits(c)[channel] & ((1u << lq_dropped_bits(c)) - 1u)) == 0;
 }
 
@@ -184,9 +185,8 @@ static double count_within(const lq_distribution *d, double t) {
 
 float lq_quantile_of_magnitudes(const lq_distribution *d, double p) {
     const double rank = ceil(p * d->count);
-    const float most = -d->lo > d->hi ? -d->lo : d->hi;
     /* Floats that are not negative have the order of their bits. */
-    uint32_t low = 0, high = lq_bits(most);
+    uint32_t low = 0, high = lq_bits((float)lq_largest_magnitude(d));
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
         if (count_within(d, (double)lq_from_bits(middle)) >= rank) {

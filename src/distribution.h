@@ -11,8 +11,7 @@ typedef struct lq_distribution {
     float lo, hi; /* the least and the greatest value; lo > hi where there is none */
     float moving_lo, moving_hi;
     double count; /* of finite values; of a statistic without bins 0 */
-    double zeros;
-    bool exact; /* every value is known: each bin is one value */
+    bool exact;   /* every value is known: each bin is one value */
     /* One of these, or neither: */
     const lq_calibrator *calibrator;
     int64_t channel;
@@ -34,6 +33,10 @@ typedef struct lq_bins {
 
 /* The next bins, at most `most` and LQ_BINS; false at the end. The cursor begins at 0. */
 bool lq_next_bins(const lq_distribution *d, int64_t *cursor, int64_t most, lq_bins *bins);
+
+static inline double lq_largest_magnitude(const lq_distribution *d) {
+    return (double)(-d->lo > d->hi ? -d->lo : d->hi);
+}
 
 /* The value of rank ceil(p * count) in ascending order, p in [0, 1]; there is at least one value. */
 float lq_quantile(const lq_distribution *d, double p);

@@ -111,8 +111,7 @@ static bool serves(const lq_calibrator *c, need needs) {
 
 static lq_status check_outputs(search *s) {
     lq_span span[TENSORS];
-    const lq_calibrator *c = s->calibrator;
-    const lq_span state = {(uintptr_t)c, (uintptr_t)c + (uintptr_t)c->size};
+    const lq_span state = lq_calibrator_span(s->calibrator);
     for (int i = 0; i < TENSORS; ++i) {
         const lq_tensor *t = s->out[i];
         if (!s->position[i]) continue;
@@ -165,8 +164,7 @@ static void store(const search *s, int64_t channel, const lq_range *range) {
         }
         return;
     }
-    const lq_choice choice =
-        lq_choose(rule, s->out[SCALE]->type, range->lo, range->hi, rule->tie == LQ_TIE_NEGATIVE);
+    const lq_choice choice = lq_choose_for_range(rule, s->out[SCALE]->type, range->lo, range->hi);
     lq_store_choice(rule, &choice, channel, s->out[SCALE], s->out[ZERO]);
 }
 

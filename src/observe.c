@@ -68,13 +68,6 @@ static void tally_piece(void *context, const lq_piece *p) {
 
 /* -------------------------------------------------------------------- ranges */
 
-static void widen(const lq_job *j, int64_t block, int64_t channel) {
-    float *lo = lq_los(j->calibrator) + channel;
-    float *hi = lq_his(j->calibrator) + channel;
-    *lo = j->lo[block] < *lo ? j->lo[block] : *lo;
-    *hi = j->hi[block] > *hi ? j->hi[block] : *hi;
-}
-
 /* m + c * (v - m); the difference of two floats may be infinite. */
 static float moved(float m, float c, float v) {
     const float moved_in_float = m + c * (v - m);
@@ -101,7 +94,7 @@ static void observe_batch(void *context, lq_batch *batch) {
     lq_find_ranges(j, batch);
     for (int64_t b = 0; b < batch->blocks; ++b) {
         const int64_t channel = batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE];
-        widen(j, b, channel);
+        lq_widen_range(j->calibrator, channel, j->lo[b], j->hi[b]);
         if (j->calibrator->moving_lo) average(j, b, channel);
     }
 }
@@ -110,14 +103,13 @@ static void observe_batch(void *context, lq_batch *batch) {
 
 static lq_status check_batch(lq_call *call, const lq_calibrator *c, const lq_tensor *x) {
     const lq_block block = c->per_channel ? lq_per_channel(c->axis) : lq_per_tensor();
-    const lq_span state = {(uintptr_t)c, (uintptr_t)c + (uintptr_t)c->size};
     lq_span span;
     int64_t blocks;
     lq_status status = x ? lq_check_tensor(x, false, &span) : LQ_ERROR_NULL;
     if (status) return status;
     call->type[LQ_X] = lq_type_find(x->type);
     if (call->type[LQ_X]->kind != LQ_KIND_REAL) return LQ_ERROR_TYPE;
-    if (lq_spans_meet(span, state)) return LQ_ERROR_OVERLAP;
+    if (lq_spans_meet(span, lq_calibrator_span(c))) return LQ_ERROR_OVERLAP;
     lq_plain_geometry(call, x, x);
     call->type[LQ_CODES] = call->type[LQ_SCALE] = call->type[LQ_ZERO] = NULL;
     status = lq_check_block(x, &block, call->extent, call->grid, &blocks);

@@ -100,7 +100,7 @@ lq_status lq_calibrator_serialize(const lq_calibrator *calibrator, void *bytes, 
     put_calibrator(&w, c);
     const size_t needed = w.used + CHECKSUM_BYTES;
     if (bytes) {
-        const lq_span from = {(uintptr_t)c, (uintptr_t)c + (uintptr_t)c->size};
+        const lq_span from = lq_calibrator_span(c);
         const lq_span to = {(uintptr_t)bytes, (uintptr_t)bytes + needed};
         if (size < needed) return LQ_ERROR_SIZE;
         if (lq_spans_meet(from, to)) return LQ_ERROR_OVERLAP;

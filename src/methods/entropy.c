@@ -115,10 +115,8 @@ static double divergence_at(comparison *c, double threshold) {
     const lq_method_call *call = c->call;
     const lq_rule *rule = call->rule;
     const lq_range r = lq_within_magnitude(call->values, threshold);
-    const lq_choice choice =
-        lq_choose(rule, call->scale_type, r.lo, r.hi, rule->tie == LQ_TIE_NEGATIVE);
-    const double stored = fabs((double)choice.stored);
-    const double scale = rule->quotient == LQ_QUOTIENT_MULTIPLIER ? 1 / stored : stored;
+    const lq_choice choice = lq_choose_for_range(rule, call->scale_type, r.lo, r.hi);
+    const double scale = fabs(lq_step_of(rule, &choice));
     const double levels = scale > 0 ? threshold / scale : 1;
     /* Halves count for none, also where the rounding of the scale has made them a little more. */
     const double whole = ceil(levels * (1 - 0x1p-20) - 0.5);
@@ -134,7 +132,7 @@ lq_status lq_find_entropy(const lq_method_call *call, lq_range *range) {
     const int64_t codes = call->rule->code_max - call->rule->code_min;
     c.fine = codes > MOST_LEVELS ? MOST_BINS / MOST_LEVELS / 2 * 2 : MOST_BINS / codes / 2 * 2;
     if (c.fine > MOST_FINE) c.fine = MOST_FINE;
-    const double most = (double)(-d->lo > d->hi ? -d->lo : d->hi);
+    const double most = lq_largest_magnitude(d);
     double best = HUGE_VAL, threshold = most;
     int found = 0;
     for (int k = 0; k < COARSE && most > 0; ++k) {

@@ -91,10 +91,8 @@ static void take_bins(const search *s, const lq_bins *b, values *v) {
 
 /* What the threshold of a candidate is measured in. */
 static double largest_of(const lq_distribution *d, int side) {
-    const double hi = (double)d->hi;
-    const double lo = -(double)d->lo;
-    if (side) return side > 0 ? hi : lo;
-    return hi > lo ? hi : lo;
+    if (side) return side > 0 ? (double)d->hi : -(double)d->lo;
+    return lq_largest_magnitude(d);
 }
 
 /* Of a side: the other one comes less far, by one float. */
@@ -117,12 +115,10 @@ static lq_range range_of(const search *s, const point *p) {
 static bool parameters_of(const search *s, const point *p, double *scale, double *center) {
     const lq_rule *rule = s->call->rule;
     const lq_range r = range_of(s, p);
-    const lq_choice c =
-        lq_choose(rule, s->call->scale_type, r.lo, r.hi, rule->tie == LQ_TIE_NEGATIVE);
-    const double stored = (double)c.stored;
-    *scale = rule->quotient == LQ_QUOTIENT_MULTIPLIER ? 1 / stored : stored;
+    const lq_choice c = lq_choose_for_range(rule, s->call->scale_type, r.lo, r.hi);
+    *scale = lq_step_of(rule, &c);
     *center = rule->zero_rule == LQ_ZERO_REAL ? (double)c.real_zero : c.zero;
-    return stored != 0;
+    return *scale != 0;
 }
 
 typedef struct candidates {
@@ -319,11 +315,10 @@ static void look_at_bins(search *s) {
 
 /* What the finest candidate rounds to 0; none by a zero point that is not an integer. */
 static double nothing_below(const search *s) {
-    const lq_distribution *d = s->d;
-    const double most = (double)(-d->lo > d->hi ? -d->lo : d->hi);
     const lq_rule *rule = s->call->rule;
     if (rule->range_rule != LQ_RANGE_WITH_ZERO || rule->zero_rule == LQ_ZERO_REAL) return 0;
-    return most * 0x1p-13 / (rule->steps < 0 ? -rule->steps : rule->steps) / 2;
+    return lq_largest_magnitude(s->d) * 0x1p-13 / (rule->steps < 0 ? -rule->steps : rule->steps) /
+           2;
 }
 
 lq_status lq_find_mse(const lq_method_call *call, lq_range *range) {
