@@ -17,6 +17,7 @@
 
 #include <cmocka.h>
 
+#include "calibrator_states.h"
 #include "naive.h"
 #include "pools.h"
 #include "random_views.h"
@@ -27,29 +28,11 @@ static int64_t cases_of(int64_t otherwise) {
     return n < otherwise ? n : otherwise;
 }
 
-static lq_calibrator *new_calibrator(const lq_calibrator_options *options) {
-    size_t size;
-    assert_int_equal(lq_calibrator_size(options, &size), LQ_OK);
-    lq_calibrator *c = malloc(size);
-    assert_non_null(c);
-    assert_int_equal(lq_calibrator_init(c, size, options), LQ_OK);
-    return c;
-}
-
-static unsigned char *bytes_of(const lq_calibrator *c, size_t *size) {
-    assert_int_equal(lq_calibrator_serialize(c, NULL, 0, size), LQ_OK);
-    unsigned char *bytes = malloc(*size);
-    assert_non_null(bytes);
-    assert_int_equal(lq_calibrator_serialize(c, bytes, *size, size), LQ_OK);
-    return bytes;
-}
-
-static void assert_same(const lq_calibrator *c, const unsigned char *expected, size_t size) {
-    size_t n;
-    unsigned char *bytes = bytes_of(c, &n);
-    assert_int_equal(n, size);
-    assert_memory_equal(bytes, expected, size);
-    free(bytes);
+static void assert_same(const lq_calibrator *c, const struct state_bytes *expected) {
+    const struct state_bytes bytes = calibrator_bytes(c);
+    assert_int_equal(bytes.size, expected->size);
+    assert_memory_equal(bytes.data, expected->data, expected->size);
+    free(bytes.data);
 }
 
 /* ------------------------------------------------------- random views, by value */
@@ -216,17 +199,16 @@ static void observe_case(struct arena *a, uint64_t seed) {
     const lq_calibrator_options o = random_options(a, &x, &axis);
     const int64_t channels = o.channels ? o.channels : 1;
     const int64_t times = random_in(&a->random, 1, 2);
-    unsigned char *reference = NULL;
-    size_t size = 0;
+    struct state_bytes reference = {NULL, 0, 0};
     for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
         if (!lq_cpu_available(level)) continue;
         assert_int_equal(lq_cpu_use(level), LQ_OK);
-        lq_calibrator *c = new_calibrator(&o);
+        lq_calibrator *c = calibrator_new(&o, NULL);
         for (int64_t i = 0; i < times; ++i) {
             assert_int_equal(lq_calibrator_observe(c, &seen, NULL), LQ_OK);
         }
-        if (reference) assert_same(c, reference, size);
-        if (!reference) reference = bytes_of(c, &size);
+        if (reference.data) assert_same(c, &reference);
+        if (!reference.data) reference = calibrator_bytes(c);
         for (int64_t i = 0; i < channels && level == LQ_CPU_SCALAR; ++i) {
             struct channel_values all = {malloc((size_t)(naive_count(&x) * times + 1) * 4), 0, 0, 0,
                                          0};
@@ -236,7 +218,7 @@ static void observe_case(struct arena *a, uint64_t seed) {
         }
         free(c);
     }
-    free(reference);
+    free(reference.data);
     assert_memory_equal(a->before, a->actual, (size_t)a->used);
 }
 
@@ -293,13 +275,13 @@ static void *work(void *argument) {
 
 /* One random split over some workers, in threads or one after the other; merged in any order. */
 static void split_once(struct random_state *r, const float *x, const lq_calibrator_options *o,
-                       const unsigned char *expected, size_t size) {
+                       const struct state_bytes *expected) {
     struct worker workers[WORKERS];
     pthread_t threads[WORKERS];
     const int n = (int)random_in(r, 1, WORKERS);
     const bool threaded = random_one_in(r, 4);
     int64_t cut[PARTS + 1] = {0};
-    for (int i = 0; i < n; ++i) workers[i] = (struct worker){.calibrator = new_calibrator(o)};
+    for (int i = 0; i < n; ++i) workers[i] = (struct worker){.calibrator = calibrator_new(o, NULL)};
     for (int i = 1; i < PARTS; ++i) cut[i] = random_in(r, cut[i - 1], VALUES);
     cut[PARTS] = VALUES;
     const int first = (int)random_in(r, 0, PARTS - 1);
@@ -327,7 +309,7 @@ static void split_once(struct random_state *r, const float *x, const lq_calibrat
         free(workers[from].calibrator);
         workers[from] = workers[left - 1];
     }
-    assert_same(workers[0].calibrator, expected, size);
+    assert_same(workers[0].calibrator, expected);
     free(workers[0].calibrator);
 }
 
@@ -343,12 +325,11 @@ static void test_splits(void **state) {
             o.bin_sums = sums;
             fill_values(&r, x, VALUES);
             const lq_tensor all = lq_vector(x, LQ_F32, VALUES);
-            lq_calibrator *c = new_calibrator(&o);
-            size_t size;
+            lq_calibrator *c = calibrator_new(&o, NULL);
             assert_int_equal(lq_calibrator_observe(c, &all, NULL), LQ_OK);
-            unsigned char *bytes = bytes_of(c, &size);
-            for (int64_t i = 0; i < cases / 6 + 1; ++i) split_once(&r, x, &o, bytes, size);
-            free(bytes);
+            const struct state_bytes bytes = calibrator_bytes(c);
+            for (int64_t i = 0; i < cases / 6 + 1; ++i) split_once(&r, x, &o, &bytes);
+            free(bytes.data);
             free(c);
         }
     }
@@ -370,12 +351,11 @@ static void test_parallel(void **state) {
             if (axis < 3) o = lq_calibrate_per_channel(axis, shape[axis]);
             o.statistic = s;
             o.mantissa_bits = s == LQ_STATISTIC_HISTOGRAM ? 2 : 0;
-            lq_calibrator *one = new_calibrator(&o);
-            size_t size;
+            lq_calibrator *one = calibrator_new(&o, NULL);
             assert_int_equal(lq_calibrator_observe(one, &t, NULL), LQ_OK);
-            unsigned char *bytes = bytes_of(one, &size);
+            const struct state_bytes bytes = calibrator_bytes(one);
             for (int threads = 1; threads <= 8; threads += 3) {
-                lq_calibrator *c = new_calibrator(&o);
+                lq_calibrator *c = calibrator_new(&o, NULL);
                 lq_report report;
                 lq_exec exec;
                 int pool = threads;
@@ -386,10 +366,10 @@ static void test_parallel(void **state) {
                 exec.report = &report;
                 assert_int_equal(lq_calibrator_observe(c, &t, &exec), LQ_OK);
                 assert_true(report.nan > 0 && report.infinite > 1);
-                assert_same(c, bytes, size);
+                assert_same(c, &bytes);
                 free(c);
             }
-            free(bytes);
+            free(bytes.data);
             free(one);
         }
     }
@@ -408,7 +388,7 @@ static void test_large_counts(void **state) {
     o.bin_sums = 1;
     for (int i = 0; i < N; ++i) x[i] = i % 3 ? 1.75f : -3.0f;
     const lq_tensor t = lq_vector(x, LQ_F32, N);
-    lq_calibrator *c = new_calibrator(&o);
+    lq_calibrator *c = calibrator_new(&o, NULL);
     for (int64_t i = 0; i < turns; ++i) lq_calibrator_observe(c, &t, NULL);
     for (int i = 0; i < 4; ++i) {
         assert_int_equal(lq_calibrator_merge(c, c), LQ_OK);
@@ -463,7 +443,7 @@ static void test_moving_average(void **state) {
         o.mantissa_bits = 0;
         o.averaging = round % 3 ? (float)random_in(&r, 1, 100) / 100.0f : 0.0f;
         const float share = o.averaging > 0 ? o.averaging : 0.01f;
-        lq_calibrator *c = new_calibrator(&o);
+        lq_calibrator *c = calibrator_new(&o, NULL);
         for (int b = 0; b < BATCHES; ++b) {
             fill_values(&r, x[0], ROWS * CHANNELS);
             const lq_tensor t = lq_matrix(x, LQ_F32, ROWS, CHANNELS);

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-#include "libquant.h"
+#include "calibrator_states.h"
 #include "random_views.h"
 #include "tensor_file.h"
 
@@ -174,13 +174,9 @@ static struct data_set narrowed(const struct data_set *s) {
 
 static lq_calibrator *observed(const struct data_set *s, int32_t k, int32_t sums) {
     lq_calibrator_options o = lq_calibrate_per_tensor();
-    size_t size;
     o.mantissa_bits = k;
     o.bin_sums = sums;
-    assert_int_equal(lq_calibrator_size(&o, &size), LQ_OK);
-    lq_calibrator *c = malloc(size);
-    assert_non_null(c);
-    assert_int_equal(lq_calibrator_init(c, size, &o), LQ_OK);
+    lq_calibrator *c = calibrator_new(&o, NULL);
     const lq_tensor x = lq_vector(s->x, LQ_F32, s->n);
     assert_int_equal(lq_calibrator_observe(c, &x, NULL), LQ_OK);
     return c;
