@@ -1,8 +1,8 @@
 /*
  * libquant: tensor quantization.
  *
- * Turns real-valued tensors into few-bit integer codes and back, and chooses
- * the parameters of that mapping from data.
+ * Turns real-valued tensors into few-bit codes and back, chooses the
+ * parameters of that mapping from data, and lays codes out as other systems do.
  *
  * Conventions that hold for every function here:
  *
@@ -96,7 +96,11 @@ enum {
     LQ_ERROR_EMPTY = 23,     /* no finite value was observed */
     LQ_ERROR_MISMATCH = 24,  /* two calibrators were made with different options */
     LQ_ERROR_DATA = 25,      /* a serialized calibrator is truncated or damaged */
-    LQ_ERROR_VERSION = 26    /* a serialized calibrator is of an unknown version */
+    LQ_ERROR_VERSION = 26,   /* a serialized calibrator is of an unknown version */
+    /* Of tables and layouts. */
+    LQ_ERROR_TABLE = 27,  /* a table holds NaN or infinities, or does not ascend */
+    LQ_ERROR_LAYOUT = 28, /* a layout does not hold such a matrix: rows, columns, bits, parts */
+    LQ_ERROR_INEXACT = 29 /* a value has no equal in the layout that is to hold it */
 };
 
 /* A sentence for a status, in English; never NULL. */
@@ -124,7 +128,24 @@ enum {
     LQ_U2 = 0x2002,
     LQ_U4 = 0x2004,
     LQ_U8 = 0x2008,
-    LQ_U16 = 0x2010
+    LQ_U16 = 0x2010,
+    /*
+     * Floats of up to 8 bits, named by the bits of exponent and mantissa: codes of schemes, scales,
+     * and in lq_convert. Largest values 448, 57344, 240, 57344, 7.5, 28 and 6. E4M3 is what others
+     * call e4m3fn: no infinities, NaN 0x7f and 0xff. E5M2 has both. The FNUZ types have no negative
+     * zero, whose code is their NaN. Types below 8 bits have neither infinities nor NaN. E8M0 is an
+     * exponent alone, 2^(code - 127), 255 NaN: a scale, no code of schemes. 6 bits are packed
+     * four codes to three bytes, the first in the low bits.
+     * Source: OCP 8-bit Floating Point (OFP8) 1.0, OCP Microscaling Formats (MX) 1.0, ONNX.
+     */
+    LQ_E4M3 = 0x3008,
+    LQ_E5M2 = 0x3108,
+    LQ_E4M3FNUZ = 0x3208,
+    LQ_E5M2FNUZ = 0x3308,
+    LQ_E8M0 = 0x3408,
+    LQ_E2M3 = 0x3006,
+    LQ_E3M2 = 0x3106,
+    LQ_E2M1 = 0x3004
 };
 
 /* The name of a type in lower case ("f32", "s4"), or NULL for an unknown one. */
@@ -350,17 +371,25 @@ enum {
 
 typedef int32_t lq_rounding;
 enum {
-    LQ_ROUND_EVEN = 0,   /* to nearest, ties to even */
-    LQ_ROUND_AWAY = 1,   /* to nearest, ties away from zero: C's roundf */
-    LQ_ROUND_HALF_UP = 2 /* adding one half and truncating, as above */
+    LQ_ROUND_EVEN = 0,    /* to nearest, ties to even */
+    LQ_ROUND_AWAY = 1,    /* to nearest, ties away from zero: C's roundf */
+    LQ_ROUND_HALF_UP = 2, /* adding one half and truncating, as above; tables: the upper code */
+    /* Floats and tables: of two codes equally near the lower one, so that there is no code of -0. */
+    LQ_ROUND_LOWER_CODE = 3
 };
 
 /*
  * A zero point of a real type is used as it is inside; outside it is rounded to even and
  * clamped to [qmin, qmax], by lq_dequantize too.
+ *
+ * LQ_ZERO_MINIMUM: affine schemes with a zero point of a real type, which is the value m of code 0:
+ *
+ *     q = clamp(r(fl(x - m) / s)),  x = fl(fl(q * s) + m)
+ *
+ * It is chosen as the low end of the range, and codes use it as codes_from says of the scale.
  */
 typedef int32_t lq_zero_place;
-enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1 };
+enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1, LQ_ZERO_MINIMUM = 2 };
 
 typedef int32_t lq_clamp;
 enum {
@@ -396,7 +425,8 @@ typedef int32_t lq_arithmetic;
 enum {
     LQ_ARITHMETIC_DOUBLE = 0,
     LQ_ARITHMETIC_SCALE_TYPE = 1, /* every operation rounded to the type of the scale */
-    LQ_ARITHMETIC_MIXED = 2       /* hi - lo rounded to the type of the scale, the rest in double */
+    LQ_ARITHMETIC_MIXED = 2,      /* hi - lo rounded to the type of the scale, the rest in double */
+    LQ_ARITHMETIC_FLOAT = 3       /* every operation rounded to float32 */
 };
 
 /* Whether the range is widened to contain 0. */
@@ -413,7 +443,8 @@ enum {
     /* s rounds to 0: 0 is stored, which is a legal scale then; codes are those of 0.0. Of affine */
     /* schemes, the zero point is 0 or the nearest to it, or that of a symmetric scheme. */
     LQ_DEGENERATE_ZERO = 4,
-    LQ_DEGENERATE_ZERO_MIDDLE = 5
+    LQ_DEGENERATE_ZERO_MIDDLE = 5,
+    LQ_DEGENERATE_SET = 6 /* s = 0: s = f */
 };
 
 /* How an affine zero point follows from the range; z is rounded, then clamped to [qmin, qmax]. */
@@ -442,13 +473,41 @@ typedef int32_t lq_tie;
 enum { LQ_TIE_FIRST = 0, LQ_TIE_NEGATIVE = 1 };
 
 /*
+ * How a chosen scale is rounded to its type. The first three go for every type; the others are
+ * rules for the exponent of LQ_E8M0 scales, with a = absmax, L the largest value of a code
+ * (times scale_factor), and e(v) = floor(log2(v)), taken from the bits of v.
+ *
+ *   LQ_SCALE_NEAREST         s, to nearest even
+ *   LQ_SCALE_UP              the least value of the type that is not below s, so that nothing
+ *                            clips; of E8M0 from s in float32: "RCEIL" (NVIDIA, ModelOpt, torchao)
+ *   LQ_SCALE_GGML_UE4M3      LQ_E4M3 as ggml has it: from s in float32, halves up; 7.5 * 2^-9 and
+ *                            more, below 2^-6, is 7 * 2^-9; 256 and more is 448
+ *   LQ_SCALE_EXPONENT_FLOOR  e(a) - e(L): OCP MX 1.0, ggml, microxcaling, torchao
+ *   LQ_SCALE_EXPONENT_CEIL   the same, one more where a is no power of two (torchao's CEIL)
+ *   LQ_SCALE_EXPONENT_EVEN   e(a + half a step of the code's mantissa) - e(L) (Quark, torchao)
+ *   LQ_SCALE_EXPONENT_ROUND  log2(a / L) to the nearest integer (MLX)
+ *
+ * Exponents are clamped to [-127, 127].
+ */
+typedef int32_t lq_scale_rounding;
+enum {
+    LQ_SCALE_NEAREST = 0,
+    LQ_SCALE_UP = 1,
+    LQ_SCALE_GGML_UE4M3 = 2,
+    LQ_SCALE_EXPONENT_FLOOR = 3,
+    LQ_SCALE_EXPONENT_CEIL = 4,
+    LQ_SCALE_EXPONENT_EVEN = 5,
+    LQ_SCALE_EXPONENT_ROUND = 6
+};
+
+/*
  * Everything that says what the codes mean. Later versions may add fields at
  * the end; a field of 0 always means what this version does.
  */
 typedef struct lq_scheme {
     size_t struct_size;
     lq_mapping mapping;
-    lq_type code_type; /* S2 S4 S8 S16 U2 U4 U8 U16 */
+    lq_type code_type; /* S2 S4 S8 S16 U2 U4 U8 U16; floats of 4 to 8 bits but E8M0 */
     int32_t qmin;      /* both 0: the whole range of code_type. So any width from */
     int32_t qmax;      /* 1 to 16 bits: 3 bits are {-4, 3}, 1 bit is {0, 1}. */
     lq_block block;
@@ -470,7 +529,32 @@ typedef struct lq_scheme {
     lq_rounding zero_rounding; /* not LQ_ROUND_HALF_UP */
     lq_middle middle;
     lq_tie tie;
+    /* Beyond integers. */
+    lq_scale_rounding scale_rounding;
+    /*
+     * What a stored scale is multiplied by, positive and finite; 0 is 1: s = fl(stored * factor).
+     * The scale of the whole tensor over those of its blocks (NVFP4), or the value of a step of
+     * fixed-point codes: 2^-6 makes S8 with E8M0 scales MXINT8.
+     */
+    float scale_factor;
+    int32_t unsaturated; /* float codes: 1: too large is an infinity, or NaN where there is none */
+    int32_t reserved;
+    /*
+     * U4 or U2 codes that stand for the 16 or 4 values of a table, finite and ascending: a code is
+     * that of the value nearest to x / s. LQ_SYMMETRIC; L is the largest magnitude. Not copied.
+     */
+    const float *table;
 } lq_scheme;
+
+/*
+ * Float codes and tables: LQ_SYMMETRIC, no zero point, qmin and qmax 0. For float codes the scale
+ * is absmax / L, L the largest finite value of the type, and
+ *
+ *     q = the code nearest to x / s, ties by `rounding`;  x = value(q) * s
+ *
+ * Too large saturates to L, or not (`unsaturated`). NaN keeps its code where the type has one;
+ * elsewhere it is the code of 0.0, or what nan_code says (qmin and qmax the codes of -L and L).
+ */
 
 /*
  * Fills a scheme. `struct_size` is sizeof(lq_scheme) as the caller knows it.
@@ -601,7 +685,29 @@ enum {
      */
     LQ_PROFILE_GGML_Q4_0 = 25,
     LQ_PROFILE_GGML_Q5_0 = 26,
-    LQ_PROFILE_GGML_Q8_0 = 27
+    LQ_PROFILE_GGML_Q8_0 = 27,
+    /* Q4_1 and Q5_1: U4, and U8 with a range of 32 codes; the minimum as zero point, F16 as well. */
+    LQ_PROFILE_GGML_Q4_1 = 28,
+    LQ_PROFILE_GGML_Q5_1 = 29,
+    /*
+     * ggml's MXFP4 (E2M1, blocks of 32, E8M0), NVFP4 (E2M1, blocks of 16, E4M3), and the codes of
+     * IQ4_NL and IQ4_XS (U4 by ggml's table; lq_encode chooses their scales by least squares).
+     */
+    LQ_PROFILE_GGML_MXFP4 = 30,
+    LQ_PROFILE_GGML_NVFP4 = 31,
+    LQ_PROFILE_GGML_IQ4_NL = 32,
+    /*
+     * OCP Microscaling (MX) 1.0: blocks of 32 with E8M0 scales; codes E4M3, E5M2, E2M3, E3M2, E2M1,
+     * S8 (MXINT8) or S4. The other rules for the exponent: set scale_rounding.
+     */
+    LQ_PROFILE_MX = 33,
+    /*
+     * NVFP4 as NVIDIA's ModelOpt and TensorRT have it: E2M1, blocks of 16 with E4M3 scales; the
+     * scale of the tensor, absmax / (6 * 448), is scale_factor.
+     */
+    LQ_PROFILE_NVFP4 = 34,
+    /* The 4-bit NormalFloat codes of bitsandbytes (QLoRA): U4, blocks of 64 with F32 scales. */
+    LQ_PROFILE_NF4 = 35
 };
 
 /*
@@ -858,16 +964,18 @@ LQ_API lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *sche
                                        const lq_exec *exec);
 
 /*
- * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4 or U2;
- * the shapes agree; any strides. lq_pack refuses a value that the packed type does
+ * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4, U2, or a float
+ * of 4 or 6 bits; the shapes agree; any strides. lq_pack_codes refuses a value that the packed type does
  * not hold (LQ_ERROR_CODE; with LQ_TRUSTED its low bits are kept). In place as above.
  * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU,
  * EXEC.
  *
  * Source: ONNX's INT4 and INT2 tensors.
  */
-LQ_API lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec);
-LQ_API lq_status lq_unpack(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec);
+LQ_API lq_status lq_pack_codes(const lq_tensor *bytes, const lq_tensor *packed,
+                               const lq_exec *exec);
+LQ_API lq_status lq_unpack_codes(const lq_tensor *packed, const lq_tensor *bytes,
+                                 const lq_exec *exec);
 
 /* What becomes of values that y's type cannot hold. */
 typedef int32_t lq_overflow;
@@ -877,8 +985,8 @@ enum {
 };
 
 /*
- * y = x in another type: any two of F64, F32, F16 and BF16, or one and the same. y has the
- * shape of x; any strides.
+ * y = x in another type: any two of F64, F32, F16, BF16 and the floats of up to 8 bits, or one and
+ * the same. y has the shape of x; any strides.
  *
  * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
  * large is a magnitude from the largest finite value and half a step on. A NaN stays a NaN of its
@@ -897,6 +1005,190 @@ enum {
  */
 LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflow,
                             const lq_exec *exec);
+/* ----------------------------------------------------------------- layouts */
+
+/*
+ * A scheme says what codes mean, a layout in which bytes they lie; a format is one of each. A
+ * quantized matrix of rows and columns, its blocks along the columns, has parts (lq_parts: codes,
+ * scales and so on, each a tensor) or is packed (lq_packed). lq_pack and lq_unpack go from one to
+ * the other, lq_repack between layouts, lq_encode and lq_decode between packed and real values. Of
+ * these only the last two compute. src/formats.md draws every layout byte by byte.
+ *
+ * Layouts of codes: bytes hold codes, while scales are a tensor beside them and zero points are
+ * packed in a way of their own (zero_bytes).
+ *
+ *   LQ_LAYOUT_ROWS            rows of whole bytes, LSB first, any width: ONNX matrices of such
+ *                             rows, MX and NVFP4 checkpoints; with row_bytes a multiple of 4 MLX
+ *   LQ_LAYOUT_HIGH_FIRST      4 bits, the first element in the high ones, no padding between rows:
+ *                             bitsandbytes
+ *   LQ_LAYOUT_MATMULNBITS     ONNX Runtime MatMulNBits: [rows][blocks][bytes of a block]
+ *   LQ_LAYOUT_GPTQ, _GPTQ_V2  int32 along the columns of the matrix, which lie along the first axis
+ *                             of qweight [columns * bits / 32][rows]; zero points along the rows,
+ *                             less 1 in the first version
+ *   LQ_LAYOUT_AWQ             int32 along the rows, in the order 0 2 4 6 1 3 5 7
+ *   LQ_LAYOUT_COMPRESSED_TENSORS
+ *                             int32 [rows][columns * bits / 32], codes offset to unsigned; zero
+ *                             points along the rows
+ *   LQ_LAYOUT_HQQ             4 bits: the first half of the rows in the high bits, the second low
+ *
+ * Layouts of records: each block, or super-block, is a record of codes and parameters, a row is so
+ * many of them. These are ggml's, their value 256 and the number of ggml's type.
+ */
+typedef int32_t lq_layout;
+enum {
+    LQ_LAYOUT_ROWS = 1,
+    LQ_LAYOUT_HIGH_FIRST = 2,
+    LQ_LAYOUT_MATMULNBITS = 3,
+    LQ_LAYOUT_GPTQ = 4,
+    LQ_LAYOUT_GPTQ_V2 = 5,
+    LQ_LAYOUT_AWQ = 6,
+    LQ_LAYOUT_COMPRESSED_TENSORS = 7,
+    LQ_LAYOUT_HQQ = 8,
+    LQ_LAYOUT_GGML_Q4_0 = 258,
+    LQ_LAYOUT_GGML_Q4_1 = 259,
+    LQ_LAYOUT_GGML_Q5_0 = 262,
+    LQ_LAYOUT_GGML_Q5_1 = 263,
+    LQ_LAYOUT_GGML_Q8_0 = 264,
+    LQ_LAYOUT_GGML_Q8_1 = 265,
+    LQ_LAYOUT_GGML_Q2_K = 266,
+    LQ_LAYOUT_GGML_Q3_K = 267,
+    LQ_LAYOUT_GGML_Q4_K = 268,
+    LQ_LAYOUT_GGML_Q5_K = 269,
+    LQ_LAYOUT_GGML_Q6_K = 270,
+    LQ_LAYOUT_GGML_Q8_K = 271,
+    LQ_LAYOUT_GGML_IQ4_NL = 276,
+    LQ_LAYOUT_GGML_IQ4_XS = 279,
+    LQ_LAYOUT_GGML_TQ1_0 = 290,
+    LQ_LAYOUT_GGML_TQ2_0 = 291,
+    LQ_LAYOUT_GGML_MXFP4 = 295,
+    LQ_LAYOUT_GGML_NVFP4 = 296
+};
+
+/* A layout's name in lower case ("gptq", "ggml-q4_k"), or NULL; and back, or 0. */
+LQ_API const char *lq_layout_name(lq_layout layout);
+LQ_API lq_layout lq_layout_from_name(const char *name);
+
+/*
+ * What a layout is made of. A type is that of a part, 0 where there is no such part. Of layouts of
+ * codes all but records and bits is 0. Later versions may add fields at the end.
+ */
+typedef struct lq_layout_info {
+    size_t struct_size;
+    int32_t records; /* 1: a layout of records, 0: one of codes */
+    int32_t bits;    /* of a code; 0: any that lq_packed says */
+    int64_t block;   /* elements that share a scale */
+    int64_t record;  /* elements of a record */
+    int64_t record_bytes;
+    lq_type code_type; /* S8 or U8, one code a byte; or E2M1 */
+    lq_type scale_type;
+    lq_type zero_type; /* zero points, or minimums */
+    lq_type super_scale_type;
+    lq_type super_zero_type;
+    lq_type sum_type;
+    int64_t sum_block; /* elements that share a sum */
+} lq_layout_info;
+
+/* Fills struct_size bytes. Statuses: NULL, STRUCT, ENUM. */
+LQ_API lq_status lq_layout_describe(lq_layout layout, lq_layout_info *info, size_t struct_size);
+
+/*
+ * The scheme of a layout of records: what its codes mean, with the scales and zero points that
+ * lq_parts_parameters gives, and how lq_encode chooses them where no scheme is given.
+ * Statuses: NULL, STRUCT, ENUM, LAYOUT (one of codes).
+ */
+LQ_API lq_status lq_layout_scheme(lq_layout layout, lq_scheme *scheme, size_t struct_size);
+
+/*
+ * A quantized matrix in its parts. A part that there is not is NULL; which there are, and of which
+ * types, lq_layout_info says; beside those of codes any are allowed. A matrix of one row may be a
+ * vector in all its parts. Later versions may add fields at the end.
+ */
+typedef struct lq_parts {
+    size_t struct_size;
+    const lq_tensor *codes;            /* [rows, columns]: the layout's type, the same packed, or */
+                                       /* integers of the other sign, 2^(bits - 1) apart; E2M1 */
+                                       /* packed, or U8 with one code a byte */
+    const lq_tensor *scale;            /* [rows, blocks] */
+    const lq_tensor *zero_point;       /* [rows, blocks]: integers, minimums, or codes of these */
+    const lq_tensor *super_scale;      /* [rows, super-blocks]: of which scales are multiples */
+    const lq_tensor *super_zero_point; /* [rows, super-blocks]: the same, of minimums */
+    const lq_tensor *sum;              /* [rows, columns / sum_block]; packing may leave it out */
+} lq_parts;
+
+LQ_API lq_status lq_parts_init(lq_parts *parts, size_t struct_size);
+
+/*
+ * A packed matrix. The last block of a row may be short where a layout of codes has it so; records
+ * are whole. Later versions may add fields at the end.
+ */
+typedef struct lq_packed {
+    size_t struct_size;
+    lq_layout layout;
+    int32_t bits; /* layouts of codes of any width: 1 to 8; else 0 or the layout's */
+    int64_t rows, columns;
+    int64_t block;          /* layouts of codes: elements that share a scale; 0: the row */
+    const lq_tensor *bytes; /* U8, a vector; of layouts with rows also [rows, bytes of a row] */
+                            /* with any distance between rows */
+    const lq_tensor *scale; /* layouts of codes: [rows, blocks], any real type and strides, */
+                            /* or NULL */
+    const lq_tensor *zero_bytes; /* layouts of codes: U8, a vector, or NULL */
+} lq_packed;
+
+LQ_API lq_status lq_packed_init(lq_packed *packed, size_t struct_size);
+
+/*
+ * The bytes that `bytes` and `zero_bytes` take; either may be NULL. Looks at no tensor.
+ * Statuses: NULL, STRUCT, ENUM, SHAPE (negative), LAYOUT, OVERFLOW.
+ */
+LQ_API lq_status lq_packed_size(const lq_packed *packed, int64_t *bytes, int64_t *zero_bytes);
+
+/*
+ * Parts to bytes and back, and bytes to bytes of another layout. Nothing is computed: what comes
+ * back is what was given, bit for bit, and padding is 0. Scales of layouts of codes may change their
+ * type where every value has an equal in the other.
+ *
+ * lq_repack goes where both layouts have the same parts, of the same blocks, with values that have
+ * equals: codes of 2^(bits - 1) apart count as such. Anything else is refused, and nothing written:
+ * LAYOUT where parts or blocks differ, CODE for a code or zero point that the other layout does
+ * not hold, INEXACT for a scale.
+ *
+ * Aliasing: no output may share memory with any other argument.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, LAYOUT, GRID, CODE,
+ * INEXACT, OVERLAP, CPU, EXEC. The report's argument is 1 for `parts` or `from`, 2 for the other.
+ */
+LQ_API lq_status lq_pack(const lq_parts *parts, const lq_packed *packed, const lq_exec *exec);
+LQ_API lq_status lq_unpack(const lq_packed *packed, const lq_parts *parts, const lq_exec *exec);
+LQ_API lq_status lq_repack(const lq_packed *from, const lq_packed *to, const lq_exec *exec);
+
+/*
+ * Scale and minimum of every block from two levels of them:
+ *
+ *     scale = fl(super_scale * scale),  zero_point = -fl(super_zero_point * zero_point)
+ *
+ * and those of one level as they are.
+ *   scale, zero_point   F32, [rows, blocks]; zero_point NULL where there is none.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, LAYOUT, GRID, OVERLAP.
+ */
+LQ_API lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout,
+                                     const lq_tensor *scale, const lq_tensor *zero_point,
+                                     const lq_exec *exec);
+
+/*
+ * Real values to packed ones, in one pass: parameters of each block, codes, bytes; what
+ * lq_quantize_dynamic and lq_pack would make.
+ *   x       F32, F16 or BF16, [rows, columns] or a vector of one row; any strides
+ *   scheme  NULL: the layout's own rule (lq_layout_scheme; of layouts with super-blocks, and of
+ *           IQ4_NL, that of src/formats.md). Else one with the layout's codes and blocks; of
+ *           layouts with super-blocks only NULL.
+ * lq_decode is the way back, to F32, F16 or BF16: from any block on, since `bytes` may begin at
+ * any record. A scale that is NaN or infinite gives NaN throughout its block.
+ * Statuses: those of lq_quantize_dynamic (lq_dequantize), LAYOUT.
+ */
+LQ_API lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed *packed,
+                           const lq_exec *exec);
+LQ_API lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_tensor *x,
+                           const lq_exec *exec);
+
 /* --------------------------------------------------- calibration over batches */
 
 /*

@@ -36,7 +36,13 @@ typedef struct lq_map_work {
     const lq_element_rule *rule;
     const float *offset;
     const float *center, *back; /* values of codes only */
-    double limit;               /* convert: magnitudes above it become it; infinite for none */
+    /*
+     * Codes that are no integers: floats of `format`, or those of a table. Then there is a rule, and
+     * `zero` is all 0.
+     */
+    const lq_float_format *format;
+    const lq_code_table *table;
+    double limit; /* convert: magnitudes above it become it; infinite for none */
     /* Fixed-point requantization, instead of scale: multipliers from 0, shifts in [-31, 30]. */
     const int32_t *multiplier;
     const int32_t *shift;

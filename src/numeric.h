@@ -173,7 +173,18 @@ typedef struct lq_element_rule {
     lq_rounding rounding; /* half up is a truncation here: the half is in the offset */
     lq_nan_code nan;
     bool divide_back; /* from codes: by what the scale holds */
+    /* Affine by the value of code 0: x - center before the quotient, code * back + center after. */
+    bool minimum;
+    bool unsaturated; /* float codes: too large is an infinity or NaN */
 } lq_element_rule;
+
+/* Codes that stand for the values of a table. */
+typedef struct lq_code_table {
+    int32_t count; /* 4 or 16 */
+    int32_t nan;   /* the code of NaN */
+    float value[16];
+    float from[16]; /* the least quotient that has code k or a higher one; from[0] is -infinity */
+} lq_code_table;
 
 static inline float lq_narrow(lq_real precision, float v) {
     switch (precision) {

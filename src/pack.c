@@ -1,4 +1,4 @@
-/* lq_pack and lq_unpack: byte codes to packed ones and back. */
+/* lq_pack_codes and lq_unpack_codes: byte codes to packed ones and back. */
 #include "tasks.h"
 
 static bool is_byte(const lq_type_info *type) {
@@ -51,7 +51,7 @@ static int64_t bad_code(const void *context, const lq_tensor *t, int64_t at, int
     return -1;
 }
 
-lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec) {
+lq_status lq_pack_codes(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec *exec) {
     lq_call call;
     lq_status status = check(&call, bytes, packed, true, exec);
     if (status) return status;
@@ -64,7 +64,7 @@ lq_status lq_pack(const lq_tensor *bytes, const lq_tensor *packed, const lq_exec
     return status;
 }
 
-lq_status lq_unpack(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec) {
+lq_status lq_unpack_codes(const lq_tensor *packed, const lq_tensor *bytes, const lq_exec *exec) {
     lq_call call;
     lq_status status = check(&call, bytes, packed, false, exec);
     if (status) return status;

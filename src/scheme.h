@@ -29,6 +29,13 @@ typedef struct lq_rule {
     lq_zero_rule zero_rule;
     lq_rounding zero_rounding;
     lq_tie tie;
+    /* Beyond integers: codes are those of `format`, of a table, or integers where both are NULL. */
+    const lq_float_format *format;
+    const float *table;
+    bool unsaturated;
+    double largest; /* the largest value of such a code */
+    lq_scale_rounding scale_rounding;
+    float scale_factor; /* never 0 */
 } lq_rule;
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);

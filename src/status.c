@@ -37,6 +37,9 @@ static const struct {
     {LQ_ERROR_MISMATCH, "the calibrators were made with different options"},
     {LQ_ERROR_DATA, "the serialized calibrator is truncated or damaged"},
     {LQ_ERROR_VERSION, "the serialized calibrator is of a version that this library does not know"},
+    {LQ_ERROR_TABLE, "a table holds NaN or an infinity, or its values do not ascend"},
+    {LQ_ERROR_LAYOUT, "the layout does not hold such a matrix: its rows, columns, bits or parts"},
+    {LQ_ERROR_INEXACT, "a value has no equal in the layout that is to hold it"},
 };
 
 const char *lq_status_string(lq_status status) {

@@ -1,21 +1,38 @@
 #include "types.h"
+#include "float_format.h"
 #include "numeric.h"
+
+static const lq_float_format e4m3 = {8, 3, 7, 0x1p9f, 0x7e, 0x7f, 0x7f, false};
+static const lq_float_format e5m2 = {8, 2, 15, 0x1p16f, 0x7b, 0x7c, 0x7e, false};
+static const lq_float_format e4m3fnuz = {8, 3, 8, 0x1p8f, 0x7f, 0x80, 0x80, true};
+static const lq_float_format e5m2fnuz = {8, 2, 16, 0x1p16f, 0x7f, 0x80, 0x80, true};
+static const lq_float_format e2m3 = {6, 3, 1, 0x1p3f, 0x1f, 0x1f, 0, false};
+static const lq_float_format e3m2 = {6, 2, 3, 0x1p5f, 0x1f, 0x1f, 0, false};
+static const lq_float_format e2m1 = {4, 1, 1, 0x1p3f, 0x07, 0x07, 0, false};
 
 /* The list of number types: one row each. */
 static const lq_type_info types[] = {
-    {LQ_F32, "f32", LQ_KIND_REAL, LQ_REAL_f32, 32, 0, 0},
-    {LQ_F16, "f16", LQ_KIND_REAL, LQ_REAL_f16, 16, 0, 0},
-    {LQ_BF16, "bf16", LQ_KIND_REAL, LQ_REAL_bf16, 16, 0, 0},
-    {LQ_S8, "s8", LQ_KIND_CODE, LQ_WIDTH_8, 8, INT8_MIN, INT8_MAX},
-    {LQ_U8, "u8", LQ_KIND_CODE, LQ_WIDTH_8, 8, 0, UINT8_MAX},
-    {LQ_S4, "s4", LQ_KIND_CODE, LQ_WIDTH_4, 4, -8, 7},
-    {LQ_U4, "u4", LQ_KIND_CODE, LQ_WIDTH_4, 4, 0, 15},
-    {LQ_S2, "s2", LQ_KIND_CODE, LQ_WIDTH_2, 2, -2, 1},
-    {LQ_U2, "u2", LQ_KIND_CODE, LQ_WIDTH_2, 2, 0, 3},
-    {LQ_S16, "s16", LQ_KIND_CODE, LQ_WIDTH_16, 16, INT16_MIN, INT16_MAX},
-    {LQ_U16, "u16", LQ_KIND_CODE, LQ_WIDTH_16, 16, 0, UINT16_MAX},
-    {LQ_S32, "s32", LQ_KIND_WIDE, -1, 32, INT32_MIN, INT32_MAX},
-    {LQ_F64, "f64", LQ_KIND_DOUBLE, LQ_REAL_f64, 64, 0, 0},
+    {LQ_F32, "f32", LQ_KIND_REAL, LQ_REAL_f32, 32, 0, 0, NULL},
+    {LQ_F16, "f16", LQ_KIND_REAL, LQ_REAL_f16, 16, 0, 0, NULL},
+    {LQ_BF16, "bf16", LQ_KIND_REAL, LQ_REAL_bf16, 16, 0, 0, NULL},
+    {LQ_S8, "s8", LQ_KIND_CODE, LQ_WIDTH_8, 8, INT8_MIN, INT8_MAX, NULL},
+    {LQ_U8, "u8", LQ_KIND_CODE, LQ_WIDTH_8, 8, 0, UINT8_MAX, NULL},
+    {LQ_S4, "s4", LQ_KIND_CODE, LQ_WIDTH_4, 4, -8, 7, NULL},
+    {LQ_U4, "u4", LQ_KIND_CODE, LQ_WIDTH_4, 4, 0, 15, NULL},
+    {LQ_S2, "s2", LQ_KIND_CODE, LQ_WIDTH_2, 2, -2, 1, NULL},
+    {LQ_U2, "u2", LQ_KIND_CODE, LQ_WIDTH_2, 2, 0, 3, NULL},
+    {LQ_S16, "s16", LQ_KIND_CODE, LQ_WIDTH_16, 16, INT16_MIN, INT16_MAX, NULL},
+    {LQ_U16, "u16", LQ_KIND_CODE, LQ_WIDTH_16, 16, 0, UINT16_MAX, NULL},
+    {LQ_S32, "s32", LQ_KIND_WIDE, -1, 32, INT32_MIN, INT32_MAX, NULL},
+    {LQ_F64, "f64", LQ_KIND_DOUBLE, LQ_REAL_f64, 64, 0, 0, NULL},
+    {LQ_E4M3, "e4m3", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e4m3},
+    {LQ_E5M2, "e5m2", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e5m2},
+    {LQ_E4M3FNUZ, "e4m3fnuz", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e4m3fnuz},
+    {LQ_E5M2FNUZ, "e5m2fnuz", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e5m2fnuz},
+    {LQ_E2M3, "e2m3", LQ_KIND_FLOAT, LQ_WIDTH_6, 6, 0, 0, &e2m3},
+    {LQ_E3M2, "e3m2", LQ_KIND_FLOAT, LQ_WIDTH_6, 6, 0, 0, &e3m2},
+    {LQ_E2M1, "e2m1", LQ_KIND_FLOAT, LQ_WIDTH_4, 4, 0, 0, &e2m1},
+    {LQ_E8M0, "e8m0", LQ_KIND_EXPONENT, LQ_WIDTH_8, 8, 0, 0, NULL},
 };
 
 enum { TYPES = sizeof types / sizeof *types };

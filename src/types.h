@@ -14,9 +14,25 @@ typedef enum {
     LQ_FLOATS,
     LQ_REALS = LQ_REAL_f64
 } lq_real;
-typedef enum { LQ_WIDTH_2, LQ_WIDTH_4, LQ_WIDTH_8, LQ_WIDTH_16, LQ_WIDTHS } lq_width;
+typedef enum {
+    LQ_WIDTH_2,
+    LQ_WIDTH_4,
+    LQ_WIDTH_8,
+    LQ_WIDTH_16,
+    LQ_WIDTHS,
+    LQ_WIDTH_6 = LQ_WIDTHS /* packed and unpacked only: everything else sees bytes */
+} lq_width;
 
-typedef enum { LQ_KIND_REAL, LQ_KIND_CODE, LQ_KIND_WIDE, LQ_KIND_DOUBLE } lq_kind;
+typedef enum {
+    LQ_KIND_REAL,
+    LQ_KIND_CODE,
+    LQ_KIND_WIDE,
+    LQ_KIND_DOUBLE,
+    LQ_KIND_FLOAT,   /* floats of up to 8 bits: codes and scales */
+    LQ_KIND_EXPONENT /* E8M0: scales */
+} lq_kind;
+
+typedef struct lq_float_format lq_float_format;
 
 typedef struct lq_type_info {
     lq_type type;
@@ -24,7 +40,8 @@ typedef struct lq_type_info {
     lq_kind kind;
     int32_t index; /* lq_real of a real type or double, lq_width of a code type */
     int32_t bits;
-    int64_t min, max; /* of an integer type */
+    int64_t min, max;              /* of an integer type */
+    const lq_float_format *format; /* of LQ_KIND_FLOAT */
 } lq_type_info;
 
 /* NULL for an unknown type. */

@@ -14,7 +14,7 @@
 static const char *const operation_names[] = {"lq_calibrate",     "lq_quantize",
                                               "lq_dequantize",    "lq_quantize_dynamic",
                                               "lq_measure_error", "lq_measure_error of reals",
-                                              "lq_pack",          "lq_unpack"};
+                                              "lq_pack_codes",          "lq_unpack_codes"};
 
 static const lq_cpu levels[] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
 enum { LEVELS = sizeof levels / sizeof levels[0] };
@@ -108,8 +108,8 @@ lq_status call_case(const struct test_case *c, const lq_exec *exec, lq_error *er
     case DYNAMIC: return lq_quantize_dynamic(&x, &c->scheme, &codes, &scale, z, exec);
     case MEASURE: return lq_measure_error(&x, &codes, &c->scheme, &scale, z, error, exec);
     case MEASURE_REAL: return lq_measure_error(&x, &codes, NULL, NULL, NULL, error, exec);
-    case PACK: return lq_pack(&x, &codes, exec);
-    default: return lq_unpack(&codes, &x, exec);
+    case PACK: return lq_pack_codes(&x, &codes, exec);
+    default: return lq_unpack_codes(&codes, &x, exec);
     }
 }
 

@@ -52,8 +52,8 @@ static lq_status status_of_operations(void) {
     if (lq_dequantize(&tc, &scheme, &ts, NULL, &tx, NULL) != status) return -1;
     if (lq_quantize_dynamic(&tx, &scheme, &tc, &ts, NULL, NULL) != status) return -1;
     if (lq_measure_error(&tx, &tc, &scheme, &ts, NULL, &error, NULL) != status) return -1;
-    if (lq_unpack(&tp, &tc, NULL) != status) return -1;
-    if (lq_pack(&tc, &tp, NULL) != status) return -1;
+    if (lq_unpack_codes(&tp, &tc, NULL) != status) return -1;
+    if (lq_pack_codes(&tc, &tp, NULL) != status) return -1;
     if (lq_convert(&tx, &tx, LQ_OVERFLOW_INFINITE, NULL) != status) return -1;
     if (status_of_calibration(&tx, &ts) != status) return -1;
     return status;
@@ -169,7 +169,7 @@ static void test_layouts(void **state) {
     assert_int_equal(offsetof(lq_tensor, offset), 24);
     assert_int_equal(offsetof(lq_tensor, shape), 32);
     assert_int_equal(offsetof(lq_tensor, stride), 96);
-    assert_int_equal(sizeof(lq_scheme), 168);
+    assert_int_equal(sizeof(lq_scheme), 192);
     assert_int_equal(sizeof(lq_report), 64);
     assert_int_equal(sizeof(lq_exec), 48);
     assert_int_equal(sizeof(lq_product), 72);
@@ -209,7 +209,10 @@ static void test_values(void **state) {
                                        LQ_ERROR_EMPTY,
                                        LQ_ERROR_MISMATCH,
                                        LQ_ERROR_DATA,
-                                       LQ_ERROR_VERSION};
+                                       LQ_ERROR_VERSION,
+                                       LQ_ERROR_TABLE,
+                                       LQ_ERROR_LAYOUT,
+                                       LQ_ERROR_INEXACT};
     (void)state;
     for (int32_t i = 0; i < (int32_t)(sizeof statuses / sizeof *statuses); ++i) {
         assert_int_equal(statuses[i], i);

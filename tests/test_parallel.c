@@ -163,11 +163,11 @@ static void test_packing(void **state) {
     const lq_tensor parallel = lq_vector(scales[1], LQ_U2, n);
     const lq_tensor restored = lq_vector(codes[1], LQ_U8, n);
     tasks_seen = 0;
-    assert_int_equal(lq_pack(&bytes, &serial, NULL), LQ_OK);
-    assert_int_equal(lq_pack(&bytes, &parallel, &exec), LQ_OK);
+    assert_int_equal(lq_pack_codes(&bytes, &serial, NULL), LQ_OK);
+    assert_int_equal(lq_pack_codes(&bytes, &parallel, &exec), LQ_OK);
     assert_true(tasks_seen > 1);
     assert_memory_equal(scales[0], scales[1], (size_t)serial.size);
-    assert_int_equal(lq_unpack(&parallel, &restored, &exec), LQ_OK);
+    assert_int_equal(lq_unpack_codes(&parallel, &restored, &exec), LQ_OK);
     assert_memory_equal(codes[0], codes[1], (size_t)n);
 }
 

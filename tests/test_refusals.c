@@ -231,7 +231,7 @@ static int is_bad_scale(const struct test_case *c, float s) {
     return !(s > 0.0f && s < (float)INFINITY);
 }
 
-/* Spoils an element or two of one parameter, or of the bytes of lq_pack; the status expected. */
+/* Spoils an element or two of one parameter, or of the bytes of lq_pack_codes; the status expected. */
 static lq_status spoil(struct test_case *c, int64_t *index) {
     static const double bad[] = {0.0, -0.0, (double)INFINITY, -(double)INFINITY, (double)NAN};
     struct random_state *r = &c->arena.random;

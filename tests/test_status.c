@@ -58,15 +58,15 @@ static const struct {
     {DEQUANTIZE, "lq_dequantize", 5, 2, 3, 4, 1, 6, 0},
     {DYNAMIC, "lq_quantize_dynamic", 1, 2, 4, 5, 3, 6, 0},
     {MEASURE, "lq_measure_error", 1, 3, 4, 5, 2, 7, 6},
-    {PACK, "lq_pack", 1, 0, 0, 0, 2, 3, 0},
-    {UNPACK, "lq_unpack", 2, 0, 0, 0, 1, 3, 0},
+    {PACK, "lq_pack_codes", 1, 0, 0, 0, 2, 3, 0},
+    {UNPACK, "lq_unpack_codes", 2, 0, 0, 0, 1, 3, 0},
     {CONVERT, "lq_convert", 1, 0, 0, 0, 2, 4, 0},
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
 /* x is 2 x 6, with one scale and zero point for each row. */
 struct memory {
-    uint32_t x[24]; /* float32, or the bytes of lq_pack */
+    uint32_t x[24]; /* float32, or the bytes of lq_pack_codes */
     uint8_t codes[96];
     uint32_t scale[16];
     int32_t zero[16];
@@ -158,9 +158,9 @@ static lq_status call(const struct fixture *f, int operation) {
     case DEQUANTIZE: return lq_dequantize(codes, scheme, scale, zero, x, exec);
     case DYNAMIC: return lq_quantize_dynamic(x, scheme, codes, scale, zero, exec);
     case MEASURE: return lq_measure_error(x, codes, scheme, scale, zero, f->error_argument, exec);
-    case PACK: return lq_pack(x, codes, exec);
+    case PACK: return lq_pack_codes(x, codes, exec);
     case CONVERT: return lq_convert(x, codes, f->overflow, exec);
-    default: return lq_unpack(codes, x, exec);
+    default: return lq_unpack_codes(codes, x, exec);
     }
 }
 
@@ -495,7 +495,7 @@ static void test_trusted(void **state) {
     assert_int_equal(lq_cpu_use(level), LQ_OK);
 }
 
-/* lq_pack with LQ_TRUSTED keeps the low bits. */
+/* lq_pack_codes with LQ_TRUSTED keeps the low bits. */
 static void test_trusted_pack(void **state) {
     static const uint8_t expected[3] = {0x21, 0x43, 0xf5};
     uint8_t bytes[6] = {0xf1, 0x12, 0x83, 0x14, 0x15, 0xff}, packed[4] = {9, 9, 9, 9};
@@ -504,7 +504,7 @@ static void test_trusted_pack(void **state) {
     (void)state;
     assert_int_equal(lq_exec_init(&exec, sizeof exec), LQ_OK);
     exec.flags = LQ_TRUSTED;
-    assert_int_equal(lq_pack(&from, &to, &exec), LQ_OK);
+    assert_int_equal(lq_pack_codes(&from, &to, &exec), LQ_OK);
     assert_memory_equal(packed, expected, 3);
     assert_int_equal(packed[3], 9);
 }

@@ -175,8 +175,8 @@ lq_tensor floats(struct vector_case *c, int64_t count) {
 lq_tensor packed_like(struct vector_case *c, const lq_tensor *bytes, lq_type type) {
     const lq_tensor packed =
         lq_contiguous(room_for(c, elements_of(bytes)), type, bytes->rank, bytes->shape);
-    const lq_status status = lq_pack(bytes, &packed, NULL);
-    if (status) vector_fail(c, "lq_pack: %s", lq_status_string(status));
+    const lq_status status = lq_pack_codes(bytes, &packed, NULL);
+    if (status) vector_fail(c, "lq_pack_codes: %s", lq_status_string(status));
     return packed;
 }
 
@@ -316,10 +316,10 @@ void check_pack(struct vector_case *c, const lq_tensor *bytes, const lq_tensor *
     for (int i = 0; i < LEVELS; ++i) {
         if (!use_level(i)) continue;
         const lq_tensor narrow = empty_like(c, packed), wide = empty_like(c, bytes);
-        if (succeeded(c, "lq_pack", lq_pack(bytes, &narrow, NULL)))
-            compare(c, "lq_pack", packed, &narrow);
-        if (succeeded(c, "lq_unpack", lq_unpack(packed, &wide, NULL)))
-            compare(c, "lq_unpack", bytes, &wide);
+        if (succeeded(c, "lq_pack_codes", lq_pack_codes(bytes, &narrow, NULL)))
+            compare(c, "lq_pack_codes", packed, &narrow);
+        if (succeeded(c, "lq_unpack_codes", lq_unpack_codes(packed, &wide, NULL)))
+            compare(c, "lq_unpack_codes", bytes, &wide);
     }
 }
 
