@@ -21,7 +21,10 @@ typedef struct lq_record_parts {
     unsigned char *sum;
 } lq_record_parts;
 
-/* Wide elements are little-endian in records, and in the machine's order in parts. */
+/*
+ * Wide elements are little-endian in records, and in the machine's order in parts. Parts to be
+ * packed are within the row's limits; sums that are NULL are computed.
+ */
 typedef void lq_pack_records_fn(const lq_record_parts *from, int64_t records, unsigned char *to);
 typedef void lq_unpack_records_fn(const unsigned char *from, int64_t records,
                                   const lq_record_parts *to);
@@ -46,6 +49,10 @@ typedef int64_t lq_code_bytes_fn(lq_code_shape *shape);
 /* Where the lowest bit of a code lies, counted from the lowest bit of the first byte. */
 typedef int64_t lq_code_bit_fn(const lq_code_shape *shape, int64_t row, int64_t column);
 
+typedef struct lq_limits {
+    int32_t min, max;
+} lq_limits;
+
 typedef struct lq_layout_row {
     lq_layout layout;
     const char *name;
@@ -55,11 +62,14 @@ typedef struct lq_layout_row {
     int32_t block, record, record_bytes;
     lq_type scale_type, zero_type, super_scale_type, super_zero_type, sum_type;
     int32_t sum_block;
+    /* What bytes of these types may hold in a record: integer codes, and those of two levels. */
+    lq_limits codes, scales, zeros;
     lq_pack_records_fn *pack;
     lq_unpack_records_fn *unpack;
     lq_encode_records_fn *encode; /* NULL: the profile is the whole rule */
+    /* The scheme has the limits of the codes for its range, and code_type where this is 0. */
     lq_profile profile;
-    int32_t scheme_bits; /* of codes in wider types: the scheme's range has so many */
+    lq_type scheme_type;
     /* Layouts of codes: of the codes, and of zero points (a matrix of rows and blocks). */
     lq_code_bytes_fn *code_bytes, *zero_bytes;
     lq_code_bit_fn *code_bit, *zero_bit;

@@ -19,6 +19,13 @@
     "libquant needs float arithmetic in float: 32-bit x86: -msse2 -mfpmath=sse; s390x: -fexcess-precision=fast"
 #endif
 
+/* Loops that are compiled for each of the constants they are called with. */
+#if defined(__GNUC__)
+#define LQ_INLINE static inline __attribute__((always_inline))
+#else
+#define LQ_INLINE static inline
+#endif
+
 static inline uint32_t lq_bits(float f) {
     uint32_t u;
     memcpy(&u, &f, sizeof u);

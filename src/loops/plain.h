@@ -8,12 +8,6 @@
 #include "kernels.h"
 #include "numeric.h"
 
-#if defined(__GNUC__)
-#define LQ_INLINE static inline __attribute__((always_inline))
-#else
-#define LQ_INLINE static inline
-#endif
-
 /*
  * Elements need no alignment, so they are copied, which compilers turn into plain loads. No kernel
  * that reads reals passes on a NaN, so that it need not be made quiet.

@@ -1,0 +1,238 @@
+/*
+ * ggml's records of one block each: parameters, then codes in halves. Plain loops of constant
+ * lengths, which compilers turn into vectors.
+ */
+#include "layouts/bytes.h"
+#include "layouts/records.h"
+
+enum { BLOCK = 32, HALF = BLOCK / 2, FIFTHS = BLOCK / 8 };
+
+/* What comes before the codes of a record of nibbles, and what was added to them. */
+typedef struct nibble_record {
+    int scale, zero; /* bytes of each */
+    int fifths;      /* bytes of the codes' fifth bits, bit j that of element j */
+    unsigned middle;
+} nibble_record;
+
+static const nibble_record q4_0 = {2, 0, 0, 8}, q4_1 = {2, 2, 0, 0}, q5_0 = {2, 0, FIFTHS, 16},
+                           q5_1 = {2, 2, FIFTHS, 0}, iq4_nl = {2, 0, 0, 0}, mxfp4 = {1, 0, 0, 0};
+
+/*
+ * Byte j holds elements j and j + 16, the first in the low bits. Through arrays of their own, so
+ * that no compiler has to ask whether pointers meet.
+ */
+LQ_INLINE void unpack_nibbles(const unsigned char *from, unsigned middle, unsigned char *codes) {
+    unsigned char q[HALF], low[HALF], high[HALF];
+    memcpy(q, from, sizeof q);
+    for (int j = 0; j < HALF; ++j) low[j] = (unsigned char)((q[j] & 15u) - middle);
+    for (int j = 0; j < HALF; ++j) high[j] = (unsigned char)((unsigned)(q[j] >> 4) - middle);
+    memcpy(codes, low, sizeof low);
+    memcpy(codes + HALF, high, sizeof high);
+}
+
+LQ_INLINE void pack_nibbles(const unsigned char *codes, unsigned middle, unsigned char *to) {
+    unsigned char q[HALF], low[HALF], high[HALF];
+    memcpy(low, codes, sizeof low);
+    memcpy(high, codes + HALF, sizeof high);
+    for (int j = 0; j < HALF; ++j)
+        q[j] = (unsigned char)(((low[j] + middle) & 15u) | (high[j] + middle) << 4);
+    memcpy(to, q, sizeof q);
+}
+
+/* Fifth bits for eight codes, the first's the lowest; what is subtracted borrows from no other. */
+LQ_INLINE void add_fifths(unsigned char bits, unsigned middle, unsigned char *codes) {
+    const uint64_t high = LQ_EIGHT(128);
+    const uint64_t each = LQ_EIGHT(bits) & UINT64_C(0x8040201008040201);
+    const uint64_t fifths = (each + LQ_EIGHT(127)) >> 3 & LQ_EIGHT(16);
+    const uint64_t all = lq_load_eight(codes) | fifths;
+    lq_store_eight(((all | high) - LQ_EIGHT(middle)) ^ high, codes);
+}
+
+/* Back: no two bits of the product's terms meet, so that nothing carries into the highest byte. */
+LQ_INLINE unsigned char gather_fifths(const unsigned char *codes, unsigned middle) {
+    const uint64_t all = lq_load_eight(codes) ^ LQ_EIGHT(middle);
+    return (unsigned char)((all >> 4 & LQ_EIGHT(1)) * UINT64_C(0x0102040810204080) >> 56);
+}
+
+/* Of two bytes or one. */
+LQ_INLINE void unpack_parameter(const unsigned char *from, int bytes, unsigned char *to) {
+    if (bytes == 2)
+        lq_unpack_wide(from, to);
+    else
+        *to = *from;
+}
+
+LQ_INLINE void pack_parameter(const unsigned char *from, int bytes, unsigned char *to) {
+    if (bytes == 2)
+        lq_pack_wide(from, to);
+    else
+        *to = *from;
+}
+
+LQ_INLINE void unpack_all(const nibble_record *kind, const unsigned char *from, int64_t records,
+                          const lq_record_parts *to) {
+    const nibble_record r = *kind;
+    const lq_record_parts parts = *to;
+    const int fifths = r.scale + r.zero, nibbles = fifths + r.fifths;
+    for (int64_t i = 0; i < records; ++i, from += nibbles + HALF) {
+        unsigned char *codes = parts.codes + i * BLOCK;
+        unpack_parameter(from, r.scale, parts.scale + i * r.scale);
+        if (r.zero) unpack_parameter(from + r.scale, r.zero, parts.zero + i * r.zero);
+        unpack_nibbles(from + nibbles, r.fifths ? 0 : r.middle, codes);
+        for (int k = 0; k < r.fifths; ++k) add_fifths(from[fifths + k], r.middle, codes + 8 * k);
+    }
+}
+
+LQ_INLINE void pack_all(const nibble_record *kind, const lq_record_parts *from, int64_t records,
+                        unsigned char *to) {
+    const nibble_record r = *kind;
+    const lq_record_parts parts = *from;
+    const int fifths = r.scale + r.zero, nibbles = fifths + r.fifths;
+    for (int64_t i = 0; i < records; ++i, to += nibbles + HALF) {
+        const unsigned char *codes = parts.codes + i * BLOCK;
+        pack_parameter(parts.scale + i * r.scale, r.scale, to);
+        if (r.zero) pack_parameter(parts.zero + i * r.zero, r.zero, to + r.scale);
+        for (int k = 0; k < r.fifths; ++k) to[fifths + k] = gather_fifths(codes + 8 * k, r.middle);
+        pack_nibbles(codes, r.middle, to + nibbles);
+    }
+}
+
+void lq_unpack_q4_0(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    unpack_all(&q4_0, from, records, to);
+}
+
+void lq_pack_q4_0(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    pack_all(&q4_0, from, records, to);
+}
+
+void lq_unpack_q4_1(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    unpack_all(&q4_1, from, records, to);
+}
+
+void lq_pack_q4_1(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    pack_all(&q4_1, from, records, to);
+}
+
+void lq_unpack_q5_0(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    unpack_all(&q5_0, from, records, to);
+}
+
+void lq_pack_q5_0(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    pack_all(&q5_0, from, records, to);
+}
+
+void lq_unpack_q5_1(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    unpack_all(&q5_1, from, records, to);
+}
+
+void lq_pack_q5_1(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    pack_all(&q5_1, from, records, to);
+}
+
+/* The scale is an E8M0 byte. */
+void lq_unpack_mxfp4(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    unpack_all(&mxfp4, from, records, to);
+}
+
+void lq_pack_mxfp4(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    pack_all(&mxfp4, from, records, to);
+}
+
+void lq_unpack_iq4_nl(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    unpack_all(&iq4_nl, from, records, to);
+}
+
+void lq_pack_iq4_nl(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    pack_all(&iq4_nl, from, records, to);
+}
+
+/*
+ * NVFP4: four blocks of 16, their E4M3 scales first, each block's codes in halves of 8. The sign of
+ * a scale is kept, though ggml takes no notice of it, and 0x7f is 0 there.
+ */
+enum {
+    NV_BLOCKS = 4,
+    NV_BLOCK = 16,
+    NV_HALF = NV_BLOCK / 2,
+    NV_RECORD = NV_BLOCKS * (1 + NV_HALF)
+};
+
+void lq_unpack_nvfp4(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    const lq_record_parts parts = *to;
+    for (int64_t i = 0; i < records; ++i, from += NV_RECORD) {
+        memcpy(parts.scale + i * NV_BLOCKS, from, NV_BLOCKS);
+        for (int b = 0; b < NV_BLOCKS; ++b) {
+            unsigned char *block = parts.codes + (i * NV_BLOCKS + b) * NV_BLOCK;
+            const uint64_t q = lq_load_eight(from + NV_BLOCKS + b * NV_HALF);
+            lq_store_eight(q & LQ_EIGHT(15), block);
+            lq_store_eight(q >> 4 & LQ_EIGHT(15), block + NV_HALF);
+        }
+    }
+}
+
+void lq_pack_nvfp4(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    const lq_record_parts parts = *from;
+    for (int64_t i = 0; i < records; ++i, to += NV_RECORD) {
+        memcpy(to, parts.scale + i * NV_BLOCKS, NV_BLOCKS);
+        for (int b = 0; b < NV_BLOCKS; ++b) {
+            const unsigned char *block = parts.codes + (i * NV_BLOCKS + b) * NV_BLOCK;
+            const uint64_t low = lq_load_eight(block), high = lq_load_eight(block + NV_HALF);
+            lq_store_eight((low & LQ_EIGHT(15)) | (high & LQ_EIGHT(15)) << 4,
+                           to + NV_BLOCKS + b * NV_HALF);
+        }
+    }
+}
+
+/* Q8_0: a scale and 32 codes. */
+void lq_unpack_q8_0(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    const lq_record_parts parts = *to;
+    for (int64_t i = 0; i < records; ++i, from += 2 + BLOCK) {
+        lq_unpack_wide(from, parts.scale + 2 * i);
+        memcpy(parts.codes + i * BLOCK, from + 2, BLOCK);
+    }
+}
+
+void lq_pack_q8_0(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    const lq_record_parts parts = *from;
+    for (int64_t i = 0; i < records; ++i, to += 2 + BLOCK) {
+        lq_pack_wide(parts.scale + 2 * i, to);
+        memcpy(to + 2, parts.codes + i * BLOCK, BLOCK);
+    }
+}
+
+/* Q8_1: scale, the sum of the block's codes times the scale, 32 codes. */
+enum { Q8_1_RECORD = 4 + BLOCK };
+
+void lq_unpack_q8_1(const unsigned char *from, int64_t records, const lq_record_parts *to) {
+    const lq_record_parts parts = *to;
+    for (int64_t i = 0; i < records; ++i, from += Q8_1_RECORD) {
+        lq_unpack_wide(from, parts.scale + 2 * i);
+        lq_unpack_wide(from + 2, parts.sum + 2 * i);
+        memcpy(parts.codes + i * BLOCK, from + 4, BLOCK);
+    }
+}
+
+static int32_t sum_of(const unsigned char *codes) {
+    int32_t sum = 0;
+    for (int j = 0; j < BLOCK; ++j) sum += (signed char)codes[j];
+    return sum;
+}
+
+/* Too large saturates, as scales do. */
+static uint16_t sum_as_f16(float sum) {
+    return sum != sum ? 0x7e00 : lq_f32_to_f16(lq_round_scale(LQ_F16, sum));
+}
+
+void lq_pack_q8_1(const lq_record_parts *from, int64_t records, unsigned char *to) {
+    const lq_record_parts parts = *from;
+    for (int64_t i = 0; i < records; ++i, to += Q8_1_RECORD) {
+        const unsigned char *codes = parts.codes + i * BLOCK;
+        lq_pack_wide(parts.scale + 2 * i, to);
+        memcpy(to + 4, codes, BLOCK);
+        if (parts.sum)
+            lq_pack_wide(parts.sum + 2 * i, to + 2);
+        else
+            lq_store_wide(sum_as_f16((float)sum_of(codes) * lq_f16_to_f32(lq_load_wide(to))),
+                          to + 2);
+    }
+}

@@ -1,0 +1,12 @@
+/* The layouts of records, one by one; layouts.c lists them, src/formats.md draws them. */
+#ifndef LQ_LAYOUTS_RECORDS_H
+#define LQ_LAYOUTS_RECORDS_H
+
+#include "layouts.h"
+
+lq_pack_records_fn lq_pack_q4_0, lq_pack_q4_1, lq_pack_q5_0, lq_pack_q5_1, lq_pack_q8_0,
+    lq_pack_q8_1, lq_pack_mxfp4, lq_pack_nvfp4, lq_pack_iq4_nl;
+lq_unpack_records_fn lq_unpack_q4_0, lq_unpack_q4_1, lq_unpack_q5_0, lq_unpack_q5_1, lq_unpack_q8_0,
+    lq_unpack_q8_1, lq_unpack_mxfp4, lq_unpack_nvfp4, lq_unpack_iq4_nl;
+
+#endif
