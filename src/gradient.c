@@ -67,6 +67,8 @@ static lq_grad_work work_on(grad_batch *g, const lq_piece *p, const part *s) {
         .count = s->count,
         .rows = s->rows,
         .rule = &j->call->rule.element,
+        .format = j->map.format,
+        .table = j->map.table,
         .scale = of->scale + block,
         .offset = of->offset + block,
         .center = of->center + block,
@@ -101,7 +103,10 @@ static void run_kernel(const grad_batch *g, const lq_piece *p, const lq_grad_wor
             .qmin = work->qmin,
             .qmax = work->qmax,
             .rule = work->rule,
+            .format = work->format,
+            .table = work->table,
             .offset = work->offset,
+            .center = work->center,
         };
         (lanes ? map->count_lanes : map->count_runs)(&counted, map->counts);
     }

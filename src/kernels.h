@@ -32,13 +32,15 @@ typedef struct lq_map_work {
      * NULL: codes as lq_quantize_one has them, values as lq_dequantize_one. Otherwise codes are as in
      * lq_quantize_by, with an offset beside every scale; and a code q has the value
      * (q - center) * back, or / back. Back to values, these two are what scale and offset hold.
+     * With rule->minimum, center is the value of code 0, and codes and counts need it, too.
      */
     const lq_element_rule *rule;
     const float *offset;
-    const float *center, *back; /* values of codes only */
+    const float *center, *back; /* values of codes, and center of minimums; else NULL or unused */
     /*
-     * Codes that are no integers: floats of `format`, or those of a table. Then there is a rule, and
-     * `zero` is all 0.
+     * Codes that are no integers: floats of `format`, or those of a table. Then there is a rule,
+     * zeros and offsets are not looked at, and without rule->minimum centers are 0. qmin and qmax
+     * do not matter.
      */
     const lq_float_format *format;
     const lq_code_table *table;
@@ -134,6 +136,8 @@ typedef struct lq_grad_work {
     int64_t count, rows;
     int64_t x_step, grad_y_step, grad_x_step; /* bytes from row to row */
     const lq_element_rule *rule;              /* never NULL: the plain rule is one */
+    const lq_float_format *format;            /* as in lq_map_work */
+    const lq_code_table *table;
     const float *scale, *offset, *center, *back;
     const int32_t *zero;
     int32_t qmin, qmax;
@@ -176,7 +180,7 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
 
 /*
  * The list of kernels. REAL rows exist for each real type, CODE rows for each code width up to 8
- * bits, WIDTH rows for each width, REAL_CODE rows for each pair, REAL_REAL rows for each pair of real
+ * bits, 6 among them, WIDTH rows for each other width, REAL_CODE rows for each pair, REAL_REAL rows for each pair of real
  * types, double among them. From it come the table, every level's instances and the tests.
  */
 #define LQ_KERNEL_LIST(REAL, CODE, WIDTH, REAL_CODE, REAL_REAL)                                    \
@@ -211,12 +215,13 @@ typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sum
     REAL_REAL(count_convert, lq_count_fn)
 
 #define LQ_FIELD_REAL(name, fn) fn *name[LQ_REALS];
-#define LQ_FIELD_CODE(name, fn) fn *name[LQ_WIDTHS];
+#define LQ_FIELD_CODE(name, fn) fn *name[LQ_WIDTHS + 1];
+#define LQ_FIELD_WIDTH(name, fn) fn *name[LQ_WIDTHS];
 #define LQ_FIELD_REAL_CODE(name, fn) fn *name[LQ_REALS][LQ_WIDTHS];
 #define LQ_FIELD_REAL_REAL(name, fn) fn *name[LQ_FLOATS][LQ_FLOATS];
 
 typedef struct lq_kernels {
-    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_CODE, LQ_FIELD_REAL_CODE,
+    LQ_KERNEL_LIST(LQ_FIELD_REAL, LQ_FIELD_CODE, LQ_FIELD_WIDTH, LQ_FIELD_REAL_CODE,
                    LQ_FIELD_REAL_REAL)
     lq_error_fn *error_sums;
     lq_expect_fn *expected_errors;

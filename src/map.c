@@ -95,6 +95,8 @@ static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *pa
         .qmax = m->qmax,
         .sign = lq_sign_bit(m->code),
         .rule = m->rule,
+        .format = m->format,
+        .table = m->table,
         .limit = m->limit,
     };
     if (!m->parameters) return work;

@@ -38,9 +38,11 @@ typedef struct lq_map {
     int x_size;               /* bytes of an element of x */
     const lq_type_info *code; /* or a real type: x becomes the values of its codes */
     int32_t qmin, qmax;
-    double limit;                    /* of a conversion */
-    bool fixed_point;                /* requantization by multipliers and shifts */
-    const lq_element_rule *rule;     /* NULL: the plain one */
+    double limit;                  /* of a conversion */
+    bool fixed_point;              /* requantization by multipliers and shifts */
+    const lq_element_rule *rule;   /* NULL: the plain one */
+    const lq_float_format *format; /* codes that are no integers, as in lq_map_work */
+    const lq_code_table *table;
     const lq_parameters *parameters; /* of the batch at hand; NULL where there are none */
     /* What goes to codes is counted first, where anybody wants to know. */
     lq_counts *counts;

@@ -222,11 +222,17 @@ static inline float lq_nan_value(lq_nan_code nan, float offset, float lo, float 
     }
 }
 
+/* What is rounded to a code, but for an offset. `center` matters to affine rules by a minimum only. */
+static inline float lq_quotient_by(const lq_element_rule *rule, float x, float scale,
+                                   float center) {
+    x = lq_narrow(rule->precision, rule->minimum ? x - center : x);
+    return lq_narrow(rule->precision, rule->multiply ? x * scale : x / scale);
+}
+
 /* round(clamp(quotient + offset, lo, hi)) + zero, with lo = qmin - zero and hi = qmax - zero. */
 static inline int32_t lq_quantize_by(const lq_element_rule *rule, float x, float scale,
-                                     float offset, float lo, float hi, int32_t zero) {
-    x = lq_narrow(rule->precision, x);
-    float t = lq_narrow(rule->precision, rule->multiply ? x * scale : x / scale) + offset;
+                                     float offset, float center, float lo, float hi, int32_t zero) {
+    float t = lq_quotient_by(rule, x, scale, center) + offset;
     t = t != t ? lq_nan_value(rule->nan, offset, lo, hi, (float)zero) : t;
     t = t > lo ? t : lo; /* a NaN left by a bad offset, too */
     t = t < hi ? t : hi;
@@ -238,11 +244,32 @@ static inline float lq_dequantize_one(uint32_t bits, uint32_t sign, float scale,
     return (float)((int32_t)(bits ^ sign) - (int32_t)sign - zero) * scale;
 }
 
-/* `center` is a zero point as a float, or a real one. */
+/* `center` is a zero point as a float, or a real one, or the value of code 0. */
 static inline float lq_dequantize_by(const lq_element_rule *rule, float code, float scale,
                                      float center) {
-    const float difference = code - center;
-    return rule->divide_back ? difference / scale : difference * scale;
+    const float difference = rule->minimum ? code : code - center;
+    const float value = rule->divide_back ? difference / scale : difference * scale;
+    return rule->minimum ? value + center : value;
+}
+
+/* The code of the value nearest to t. */
+static inline uint32_t lq_table_code(const lq_code_table *table, float t) {
+    int32_t code = 0;
+    for (int32_t k = 1; k < table->count; ++k) code += t >= table->from[k];
+    return (uint32_t)(t != t ? table->nan : code);
+}
+
+/*
+ * What lies beyond these is clipped: from the outermost values half a step farther, a step being
+ * that to the next value inside. Infinite where float32 ends before.
+ */
+static inline float lq_table_low_edge(const lq_code_table *table) {
+    return table->value[0] + (table->value[0] - table->value[1]) * 0.5f;
+}
+
+static inline float lq_table_high_edge(const lq_code_table *table) {
+    const float *last = table->value + table->count - 1;
+    return last[0] + (last[0] - last[-1]) * 0.5f;
 }
 
 #endif

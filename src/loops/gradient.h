@@ -60,8 +60,8 @@ LQ_INLINE void contributions(const lq_grad_work *w, const lq_element_rule *rule,
         const float g = load_one(real, grad_y, i);
         /* One code more on each side shows what lies outside. */
         const int32_t free_code =
-            lq_quantize_by(rule, v, p->scale[k], p->offset[k], (float)(w->qmin - z) - 1.0f,
-                           (float)(w->qmax - z) + 1.0f, z);
+            lq_quantize_by(rule, v, p->scale[k], p->offset[k], p->center[k],
+                           (float)(w->qmin - z) - 1.0f, (float)(w->qmax - z) + 1.0f, z);
         int32_t code = free_code < w->qmin ? w->qmin : free_code;
         code = code > w->qmax ? w->qmax : code;
         const int32_t number = v == v;
@@ -69,7 +69,38 @@ LQ_INLINE void contributions(const lq_grad_work *w, const lq_element_rule *rule,
         const float y =
             lq_narrow(real, lq_dequantize_by(rule, (float)code, p->back[k], p->center[k]));
         const double in = ((double)y - (double)v) * p->inside[k];
-        const double out = ((double)code - (double)p->center[k]) * p->outside[k];
+        const float zero = rule->minimum ? 0.0f : p->center[k];
+        const double out = ((double)code - (double)zero) * p->outside[k];
+        piece->term[to + i] = within ? in : out;
+        piece->used[to + i] = number ? g : 0.0f;
+        piece->outer[to + i] = (number & !within) ? g : 0.0f;
+        keep(real, grad_y, piece->kept, i, within ? 0xffffffffu : 0u);
+    }
+}
+
+/* The same of codes that are no integers, whose value outside is the outermost on that side. */
+LQ_INLINE void coded_contributions(const lq_grad_work *w, lq_real real, const grad_row *p,
+                                   const unsigned char *x, const unsigned char *grad_y, int32_t n,
+                                   grad_piece *piece, int32_t to) {
+    const coding c = coding_of(w->rule, w->format, w->table);
+    const coded_row in_row = {.scale = p->scale, .center = p->center, .step = p->step};
+    const coded_row out_row = {.scale = p->back, .center = p->center, .step = p->step};
+    const float high =
+        w->table ? w->table->value[w->table->count - 1] : (float)lq_float_largest(w->format);
+    const float low = w->table ? w->table->value[0] : -high;
+    float v[LQ_PIECE], t[LQ_PIECE], y[LQ_PIECE];
+    unsigned char codes[LQ_PIECE], clips[LQ_PIECE];
+    quotients_of(&c, real, x, n, &in_row, v, t);
+    codes_of(&c, v, t, n, codes);
+    clips_of(&c, t, n, clips);
+    values_of(&c, codes, n, &out_row, y);
+    for (int32_t i = 0; i < n; ++i) {
+        const int k = i * p->step;
+        const float g = load_one(real, grad_y, i);
+        const int32_t number = v[i] == v[i];
+        const int32_t within = (v[i] - v[i] == 0.0f) & !clips[i];
+        const double in = ((double)lq_narrow(real, y[i]) - (double)v[i]) * p->inside[k];
+        const double out = (double)(t[i] < 0 ? low : high) * p->outside[k];
         piece->term[to + i] = within ? in : out;
         piece->used[to + i] = number ? g : 0.0f;
         piece->outer[to + i] = (number & !within) ? g : 0.0f;
@@ -85,9 +116,11 @@ LQ_INLINE void contribute(const lq_grad_work *w, lq_real real, const grad_row *p
     const lq_element_rule multiplying = {.multiply = true};
     const lq_element_rule away = {.multiply = true, .rounding = LQ_ROUND_AWAY};
     const lq_element_rule *rule = w->rule;
-    const bool common =
-        rule->precision == LQ_REAL_f32 && rule->nan == LQ_NAN_ZERO_POINT && !rule->divide_back;
-    if (common && rule->rounding == LQ_ROUND_EVEN && !rule->multiply) {
+    const bool common = rule->precision == LQ_REAL_f32 && rule->nan == LQ_NAN_ZERO_POINT &&
+                        !rule->divide_back && !rule->minimum;
+    if (is_coded(w->format, w->table)) {
+        coded_contributions(w, real, p, x, grad_y, n, piece, to);
+    } else if (common && rule->rounding == LQ_ROUND_EVEN && !rule->multiply) {
         contributions(w, &plain, real, p, x, grad_y, n, piece, to);
     } else if (common && rule->rounding == LQ_ROUND_EVEN) {
         contributions(w, &multiplying, real, p, x, grad_y, n, piece, to);

@@ -33,6 +33,8 @@ LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
     memcpy(x + i * 2, &h, sizeof h);
 }
 
+#include "loops/coded.h"
+
 /* A code as its bits. */
 LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) {
     uint16_t h;
@@ -76,7 +78,7 @@ LQ_INLINE void count_values(const unsigned char *x, int32_t n, lq_real real, con
 /* The same by a rule; [lo, hi] as in lq_quantize_by. */
 typedef struct count_rule {
     const lq_element_rule *rule;
-    const float *scale, *offset;
+    const float *scale, *offset, *center;
     const int32_t *zero;
     int32_t qmin, qmax;
     int step;
@@ -92,8 +94,9 @@ LQ_INLINE void count_by(const unsigned char *x, int32_t n, lq_real real, const c
         const float v = load_one(real, x, i);
         const float lo = (float)(p->qmin - p->zero[k]);
         const float hi = (float)(p->qmax - p->zero[k]);
+        const float center = rule.minimum ? p->center[k] : 0.0f;
         const int32_t code =
-            lq_quantize_by(&rule, v, p->scale[k], p->offset[k], lo - 1, hi + 1, p->zero[k]);
+            lq_quantize_by(&rule, v, p->scale[k], p->offset[k], center, lo - 1, hi + 1, p->zero[k]);
         const bool finite = lq_is_finite(v);
         c->nan += v != v;
         c->infinite += !finite && v == v;
@@ -104,6 +107,10 @@ LQ_INLINE void count_by(const unsigned char *x, int32_t n, lq_real real, const c
 /* Without scales nothing is clipped. */
 LQ_INLINE void count_runs(const lq_map_work *w, lq_counts *counts, lq_real real) {
     const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
+    if (w->scale && is_coded(w->format, w->table)) {
+        count_coded(w, real, false, counts);
+        return;
+    }
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         float scale = 1.0f;
@@ -114,6 +121,7 @@ LQ_INLINE void count_runs(const lq_map_work *w, lq_counts *counts, lq_real real)
             const count_rule by = {.rule = w->rule,
                                    .scale = w->scale + k,
                                    .offset = w->offset + k,
+                                   .center = w->rule->minimum ? w->center + k : NULL,
                                    .zero = w->zero + k,
                                    .qmin = w->qmin,
                                    .qmax = w->qmax};
@@ -142,6 +150,10 @@ LQ_INLINE void count_lanes(const lq_map_work *w, lq_counts *counts, lq_real real
     const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
     float below[COUNT_LANES];
     float above[COUNT_LANES];
+    if (is_coded(w->format, w->table)) {
+        count_coded(w, real, true, counts);
+        return;
+    }
     for (int64_t i = 0; i < w->count; i += COUNT_LANES) {
         const int64_t rest = w->count - i;
         const int32_t n = (int32_t)(rest < COUNT_LANES ? rest : COUNT_LANES);
@@ -149,6 +161,7 @@ LQ_INLINE void count_lanes(const lq_map_work *w, lq_counts *counts, lq_real real
             const count_rule by = {.rule = w->rule,
                                    .scale = w->scale + i,
                                    .offset = w->offset + i,
+                                   .center = w->rule->minimum ? w->center + i : NULL,
                                    .zero = w->zero + i,
                                    .qmin = w->qmin,
                                    .qmax = w->qmax,
@@ -186,6 +199,29 @@ LQ_INLINE void split_bytes(const unsigned char *from, unsigned char *to, int64_t
     }
 }
 
+/* Four codes of 6 bits are three bytes. */
+LQ_INLINE void join_sixes(const unsigned char *from, unsigned char *to, int64_t n) {
+    for (int64_t i = 0; i < n; ++i) {
+        const unsigned char *b = from + 4 * i;
+        const uint32_t u =
+            (b[0] & 63u) | (b[1] & 63u) << 6 | (b[2] & 63u) << 12 | (b[3] & 63u) << 18;
+        to[3 * i] = (unsigned char)u;
+        to[3 * i + 1] = (unsigned char)(u >> 8);
+        to[3 * i + 2] = (unsigned char)(u >> 16);
+    }
+}
+
+LQ_INLINE void split_sixes(const unsigned char *from, unsigned char *to, int64_t n,
+                           unsigned char sign) {
+    for (int64_t i = 0; i < n; ++i) {
+        const unsigned char *q = from + 3 * i;
+        const uint32_t u = q[0] | (uint32_t)q[1] << 8 | (uint32_t)q[2] << 16;
+        for (int k = 0; k < 4; ++k) {
+            to[4 * i + k] = (unsigned char)(((u >> 6 * k & 63u) ^ sign) - sign);
+        }
+    }
+}
+
 /* Codes of 2 bits are joined and split twice, a piece at a time. */
 enum { PACK_PIECE = 128 };
 
@@ -201,6 +237,8 @@ LQ_INLINE void pack_row(const unsigned char *b, unsigned char *q, int64_t count,
         }
     } else if (width == LQ_WIDTH_4) {
         join_bytes(b, q, count / 2, 4);
+    } else if (width == LQ_WIDTH_6) {
+        join_sixes(b, q, count / 4);
     } else {
         for (int64_t i = 0; i < count; ++i) q[i] = b[i];
     }
@@ -219,6 +257,8 @@ LQ_INLINE void unpack_row(const unsigned char *q, unsigned char *b, int64_t coun
         }
     } else if (width == LQ_WIDTH_4) {
         split_bytes(q, b, count / 2, 4, sign);
+    } else if (width == LQ_WIDTH_6) {
+        split_sixes(q, b, count / 4, sign);
     } else {
         for (int64_t i = 0; i < count; ++i) b[i] = (unsigned char)((q[i] ^ sign) - sign);
     }

@@ -28,6 +28,7 @@
  *   tile_lowest, tile_highest over all elements
  */
 #include "loops/accumulators.h"
+#include "loops/coded_map.h"
 
 /*
  * x / s from r = x * (1/s) and one correction by fused multiply-adds. Where s lies in this range,
@@ -43,7 +44,8 @@ LQ_INLINE float inverse_of(float scale) {
 /* What a tile of quotients goes through by a rule; one of each in a run, one for each lane else. */
 typedef struct tile_rule {
     tile scale, offset;
-    tile nan; /* stands for NaN */
+    tile center; /* of minimums */
+    tile nan;    /* stands for NaN */
     tile lo, hi;
     itile zero;
 } tile_rule;
@@ -56,6 +58,7 @@ LQ_INLINE tile tile_narrow(lq_real precision, tile t) {
 }
 
 LQ_INLINE itile codes_by(const lq_element_rule *rule, const tile_rule *p, tile v) {
+    if (rule->minimum) v = tile_subtract(v, p->center);
     v = tile_narrow(rule->precision, v);
     v = rule->multiply ? tile_multiply(v, p->scale) : tile_divide(v, p->scale);
     v = tile_add(tile_narrow(rule->precision, v), p->offset);
@@ -73,6 +76,7 @@ LQ_INLINE tile_rule rule_of_run(const lq_map_work *w, int64_t at) {
     const float nan = lq_nan_value(w->rule->nan, offset, lo, hi, (float)zero);
     return (tile_rule){.scale = tile_splat(w->scale[at]),
                        .offset = tile_splat(offset),
+                       .center = tile_splat(w->rule->minimum ? w->center[at] : 0.0f),
                        .nan = tile_splat(nan == nan ? nan : lo),
                        .lo = tile_splat(lo),
                        .hi = tile_splat(hi),
@@ -90,6 +94,8 @@ LQ_INLINE tile_rule rule_of_lanes(const lq_map_work *w, int64_t i, int64_t n) {
     const tile zero = tile_of(p.zero);
     p.scale = floats_at(w->scale, i, n);
     p.offset = floats_at(w->offset, i, n);
+    p.center = p.offset;
+    if (w->rule->minimum) p.center = floats_at(w->center, i, n);
     p.lo = tile_subtract(tile_splat((float)w->qmin), zero);
     p.hi = tile_subtract(tile_splat((float)w->qmax), zero);
     switch (w->rule->nan) {
@@ -152,7 +158,7 @@ typedef enum { BY_RULE, MULTIPLIED, MULTIPLIED_AND_ADDED } run_way;
 
 LQ_INLINE run_way way_of_run(const lq_map_work *w, int64_t at) {
     const lq_element_rule *rule = w->rule;
-    const bool multiplies = rule->multiply && rule->precision == LQ_REAL_f32;
+    const bool multiplies = rule->multiply && rule->precision == LQ_REAL_f32 && !rule->minimum;
     if (!multiplies || rule->rounding != LQ_ROUND_EVEN) return BY_RULE;
     return w->offset[at] == 0.0f ? MULTIPLIED : MULTIPLIED_AND_ADDED;
 }
@@ -191,6 +197,10 @@ LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, 
 }
 
 LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, width, TO_CODES, false);
+        return;
+    }
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
@@ -219,6 +229,10 @@ LQ_INLINE itile zeros_at(const int32_t *p, int64_t i, int64_t n) {
 }
 
 LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, width, TO_CODES, true);
+        return;
+    }
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
@@ -239,8 +253,10 @@ LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width
 /* ---------------------------------------------------------------------- values from codes */
 
 LQ_INLINE tile values_by(const lq_element_rule *rule, tile codes, tile scale, tile center) {
-    const tile difference = tile_subtract(codes, center);
-    return rule->divide_back ? tile_divide(difference, scale) : tile_multiply(difference, scale);
+    const tile difference = rule->minimum ? codes : tile_subtract(codes, center);
+    const tile value =
+        rule->divide_back ? tile_divide(difference, scale) : tile_multiply(difference, scale);
+    return rule->minimum ? tile_add(value, center) : value;
 }
 
 /* Bits as the numbers they stand for. */
@@ -249,6 +265,10 @@ LQ_INLINE tile codes_as_floats(itile bits, itile sign) {
 }
 
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, width, TO_VALUES, false);
+        return;
+    }
     const itile sign = itile_splat((int32_t)w->sign);
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *q = w->codes + r * w->codes_step;
@@ -272,6 +292,10 @@ LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width widt
 }
 
 LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, width, TO_VALUES, true);
+        return;
+    }
     const itile sign = itile_splat((int32_t)w->sign);
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *q = w->codes + r * w->codes_step;
@@ -334,6 +358,10 @@ LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r) {
 }
 
 LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, LQ_WIDTH_8, TO_FAKES, false);
+        return;
+    }
     const itile none = itile_splat(0);
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
@@ -352,6 +380,10 @@ LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
 }
 
 LQ_INLINE void fake_lanes(const lq_map_work *w, lq_real real) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, LQ_WIDTH_8, TO_FAKES, true);
+        return;
+    }
     const itile none = itile_splat(0);
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;

@@ -28,12 +28,15 @@
     LQ_MAKE(name, fn, f32, LQ_REAL_f32)                                                            \
     LQ_MAKE(name, fn, f16, LQ_REAL_f16)                                                            \
     LQ_MAKE(name, fn, bf16, LQ_REAL_bf16)
-#define LQ_MAKE_CODE(name, fn)                                                                     \
+#define LQ_MAKE_BYTES(name, fn)                                                                    \
     LQ_MAKE(name, fn, 2, LQ_WIDTH_2)                                                               \
     LQ_MAKE(name, fn, 4, LQ_WIDTH_4)                                                               \
     LQ_MAKE(name, fn, 8, LQ_WIDTH_8)
+#define LQ_MAKE_CODE(name, fn)                                                                     \
+    LQ_MAKE_BYTES(name, fn)                                                                        \
+    LQ_MAKE(name, fn, 6, LQ_WIDTH_6)
 #define LQ_MAKE_WIDTH(name, fn)                                                                    \
-    LQ_MAKE_CODE(name, fn)                                                                         \
+    LQ_MAKE_BYTES(name, fn)                                                                        \
     LQ_MAKE(name, fn, 16, LQ_WIDTH_16)
 #define LQ_MAKE_WIDTHS(name, fn, real)                                                             \
     LQ_MAKE(name, fn, real##_2, LQ_REAL_##real, LQ_WIDTH_2)                                        \
@@ -58,7 +61,7 @@
 LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_WIDTH, LQ_MAKE_REAL_CODE, LQ_MAKE_REAL_REAL)
 
 #define LQ_SET_REAL(name, fn) .name = {name##_f32, name##_f16, name##_bf16},
-#define LQ_SET_CODE(name, fn) .name = {name##_2, name##_4, name##_8, NULL},
+#define LQ_SET_CODE(name, fn) .name = {name##_2, name##_4, name##_8, NULL, name##_6},
 #define LQ_SET_WIDTH(name, fn) .name = {name##_2, name##_4, name##_8, name##_16},
 #define LQ_SET_WIDTHS(name, real)                                                                  \
     { name##_##real##_2, name##_##real##_4, name##_##real##_8, name##_##real##_16 }

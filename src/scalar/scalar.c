@@ -3,13 +3,14 @@
  * written so that compilers vectorize them for whatever the baseline has.
  */
 #include "loops/accumulators.h"
+#include "loops/coded_map.h"
 
 /* The parameters of a row: `step` is 0 where it has one of each, 1 where each lane has its own. */
 typedef struct row_parameters {
     const lq_element_rule *rule; /* NULL: the plain one, a constant wherever loops are made */
     const float *scale;
     const int32_t *zero;
-    const float *offset, *center, *back; /* with a rule only */
+    const float *offset, *center, *back; /* with a rule only; center NULL: none */
     int64_t step;
 } row_parameters;
 
@@ -19,10 +20,8 @@ LQ_INLINE row_parameters parameters_of(const lq_map_work *w, int64_t row, bool l
     if (!w->rule) return p;
     p.rule = w->rule;
     p.offset = w->offset + at;
-    if (w->back) {
-        p.center = w->center + at;
-        p.back = w->back + at;
-    }
+    if (w->center) p.center = w->center + at;
+    if (w->back) p.back = w->back + at;
     return p;
 }
 
@@ -31,7 +30,8 @@ LQ_INLINE int32_t code_of(float v, const row_parameters *p, int64_t k, int32_t q
     const float lo = (float)(qmin - z);
     const float hi = (float)(qmax - z);
     if (!p->rule) return lq_quantize_one(v, p->scale[k], lo, hi, z);
-    return lq_quantize_by(p->rule, v, p->scale[k], p->offset[k], lo, hi, z);
+    const float center = p->rule->minimum ? p->center[k] : 0.0f;
+    return lq_quantize_by(p->rule, v, p->scale[k], p->offset[k], center, lo, hi, z);
 }
 
 /*
@@ -132,8 +132,6 @@ LQ_INLINE void fake_row(const lq_map_work *w, lq_real real, int64_t row,
     }
 }
 
-typedef enum { TO_CODES, TO_VALUES, TO_FAKES } purpose;
-
 LQ_INLINE void map_row(const lq_map_work *w, lq_real real, lq_width width, purpose to, int64_t row,
                        const row_parameters *p) {
     switch (to) {
@@ -146,6 +144,10 @@ LQ_INLINE void map_row(const lq_map_work *w, lq_real real, lq_width width, purpo
 /* The plain rule, and one scale for the row: constants for the compiler, which then vectorizes. */
 LQ_INLINE void map_rows(const lq_map_work *w, lq_real real, lq_width width, purpose to,
                         bool lanes) {
+    if (is_coded(w->format, w->table)) {
+        map_coded(w, real, width, to, lanes);
+        return;
+    }
     for (int64_t r = 0; r < w->rows; ++r) {
         row_parameters p = parameters_of(w, r, lanes);
         if (p.rule) {
