@@ -54,6 +54,8 @@ void lq_tell_counts(const lq_job *job);
 
 /* Scales and zero points; and codes, where the job quantizes too. */
 lq_status lq_calibrate_all(lq_job *job);
+/* The same for the blocks of a batch. */
+void lq_calibrate_blocks(lq_job *job, lq_batch *batch);
 
 /* The sums of codes that the call was asked for, if it was. */
 lq_status lq_sum_all(lq_job *job);

@@ -170,6 +170,10 @@ static void calibrate_batch(void *context, lq_batch *batch) {
     if (j->quantizes) lq_map_blocks(j, batch);
 }
 
+void lq_calibrate_blocks(lq_job *j, lq_batch *batch) {
+    calibrate_batch(j, batch);
+}
+
 /* A single block is ranged by many tasks, whose ranges are then one. */
 typedef struct lq_task_ranges {
     float lo[LQ_MAX_TASKS], hi[LQ_MAX_TASKS];

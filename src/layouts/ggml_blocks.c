@@ -5,7 +5,7 @@
 #include "layouts/bytes.h"
 #include "layouts/records.h"
 
-enum { BLOCK = 32, HALF = LQ_HALF, FIFTHS = BLOCK / 8 };
+enum { BLOCK = 32, HALF = BLOCK / 2, FIFTHS = BLOCK / 8 };
 
 /* What comes before the codes of a record of nibbles, and what was added to them. */
 typedef struct nibble_record {
@@ -16,6 +16,28 @@ typedef struct nibble_record {
 
 static const nibble_record q4_0 = {2, 0, 0, 8}, q4_1 = {2, 2, 0, 0}, q5_0 = {2, 0, FIFTHS, 16},
                            q5_1 = {2, 2, FIFTHS, 0}, iq4_nl = {2, 0, 0, 0}, mxfp4 = {1, 0, 0, 0};
+
+/*
+ * Byte j holds elements j and j + 16, the first in the low bits. Through arrays of their own, so
+ * that no compiler has to ask whether pointers meet.
+ */
+LQ_INLINE void unpack_nibbles(const unsigned char *from, unsigned middle, unsigned char *codes) {
+    unsigned char q[HALF], low[HALF], high[HALF];
+    memcpy(q, from, sizeof q);
+    for (int j = 0; j < HALF; ++j) low[j] = (unsigned char)((q[j] & 15u) - middle);
+    for (int j = 0; j < HALF; ++j) high[j] = (unsigned char)((unsigned)(q[j] >> 4) - middle);
+    memcpy(codes, low, sizeof low);
+    memcpy(codes + HALF, high, sizeof high);
+}
+
+LQ_INLINE void pack_nibbles(const unsigned char *codes, unsigned middle, unsigned char *to) {
+    unsigned char q[HALF], low[HALF], high[HALF];
+    memcpy(low, codes, sizeof low);
+    memcpy(high, codes + HALF, sizeof high);
+    for (int j = 0; j < HALF; ++j)
+        q[j] = (unsigned char)(((low[j] + middle) & 15u) | (high[j] + middle) << 4);
+    memcpy(to, q, sizeof q);
+}
 
 /* Fifth bits for eight codes, the first's the lowest; what is subtracted borrows from no other. */
 LQ_INLINE void add_fifths(unsigned char bits, unsigned middle, unsigned char *codes) {
@@ -56,7 +78,7 @@ LQ_INLINE void unpack_all(const nibble_record *kind, const unsigned char *from, 
         unsigned char *codes = parts.codes + i * BLOCK;
         unpack_parameter(from, r.scale, parts.scale + i * r.scale);
         if (r.zero) unpack_parameter(from + r.scale, r.zero, parts.zero + i * r.zero);
-        lq_unpack_halves(from + nibbles, r.fifths ? 0 : r.middle, codes);
+        unpack_nibbles(from + nibbles, r.fifths ? 0 : r.middle, codes);
         for (int k = 0; k < r.fifths; ++k) add_fifths(from[fifths + k], r.middle, codes + 8 * k);
     }
 }
@@ -71,7 +93,7 @@ LQ_INLINE void pack_all(const nibble_record *kind, const lq_record_parts *from, 
         pack_parameter(parts.scale + i * r.scale, r.scale, to);
         if (r.zero) pack_parameter(parts.zero + i * r.zero, r.zero, to + r.scale);
         for (int k = 0; k < r.fifths; ++k) to[fifths + k] = gather_fifths(codes + 8 * k, r.middle);
-        lq_pack_halves(codes, r.middle, to + nibbles);
+        pack_nibbles(codes, r.middle, to + nibbles);
     }
 }
 

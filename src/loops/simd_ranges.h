@@ -23,8 +23,10 @@ LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bo
     *out_hi = tile_highest(hi);
 }
 
+#include "loops/short_ranges.h"
+
 LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
-    for (int64_t r = 0; r < w->rows; ++r) {
+    for (int64_t r = range_short(w, real); r < w->rows; ++r) {
         float lo, hi;
         float *out_lo = w->lo + r * w->range_step;
         float *out_hi = w->hi + r * w->range_step;

@@ -1,0 +1,122 @@
+/* lq_encode: real values to packed ones. */
+#include "coder.h"
+#include <math.h>
+
+typedef struct encoding {
+    lq_coder coder;
+    int64_t tasks;
+    lq_counts counts[LQ_MAX_TASKS];
+} encoding;
+
+/* What a task has to itself: a job on buffers that take the place of codes and parameters. */
+typedef struct encoder {
+    const lq_coder *coder;
+    lq_call call;
+    lq_tensor scale, zero;
+    lq_plan plan;
+    lq_record_buffers buffers;
+    lq_record_parts parts;
+    lq_job job;
+} encoder;
+
+static void start(encoder *e, const lq_coder *c) {
+    const lq_layout_row *l = c->layout;
+    e->coder = c;
+    e->call = c->call;
+    e->scale = lq_vector(e->buffers.scale, l->scale_type, LQ_CODER_BLOCKS);
+    e->call.tensor[LQ_SCALE] = &e->scale;
+    if (l->zero_type) {
+        e->zero = lq_vector(e->buffers.zero, l->zero_type, LQ_CODER_BLOCKS);
+        e->call.tensor[LQ_ZERO] = &e->zero;
+    }
+    e->call.type[LQ_CODES] = NULL; /* there is no tensor of codes */
+    lq_plan_blocks(c, &e->plan);
+    e->parts = lq_parts_of_buffers(l, &e->buffers);
+}
+
+static unsigned char *record_at(const lq_coder *c, int64_t row, int64_t record) {
+    return c->bytes + row * c->bytes_row + record * c->layout->record_bytes;
+}
+
+/* By a scheme: as lq_quantize_dynamic does it, into the buffers. */
+static void encode_by_scheme(void *context, int64_t row, int64_t first, int64_t records) {
+    encoder *e = context;
+    const lq_coder *c = e->coder;
+    const int64_t in_record = c->layout->record / c->block;
+    lq_batch batch = lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record);
+    lq_calibrate_blocks(&e->job, &batch);
+    c->layout->pack(&e->parts, records, record_at(c, row, first));
+}
+
+static void start_by_scheme(encoder *e) {
+    e->parts.sum = NULL; /* that of the codes */
+    lq_start_job(&e->job, &e->call, LQ_TO_CODES);
+    e->job.map.codes = e->buffers.codes;
+    e->job.map.code = e->coder->byte;
+    e->job.quantizes = true;
+}
+
+/* By the layout's own rule, from floats. */
+static void encode_by_layout(void *context, int64_t row, int64_t first, int64_t records) {
+    encoder *e = context;
+    const lq_coder *c = e->coder;
+    const int64_t in_record = c->layout->record / c->block;
+    float x[LQ_CODER_PIECE];
+    lq_batch batch = lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record);
+    e->job.map.codes = (unsigned char *)x;
+    lq_map_blocks(&e->job, &batch);
+    c->layout->encode(x, records, &e->parts);
+    c->layout->pack(&e->parts, records, record_at(c, row, first));
+}
+
+static void start_by_layout(encoder *e) {
+    const lq_call *call = &e->call;
+    const int real = call->type[LQ_X]->index;
+    lq_start_plain_job(&e->job, call);
+    e->job.map.runs = call->kernels->convert[real];
+    e->job.map.to_codes = true;
+    e->job.map.x = call->tensor[LQ_X]->data;
+    e->job.map.x_size = call->type[LQ_X]->bits / 8;
+    e->job.map.code = lq_type_find(LQ_F32);
+    e->job.map.limit = HUGE_VAL;
+    e->job.map.counts = call->report ? &e->job.counts : NULL;
+    e->job.map.count_runs = call->kernels->count_runs[real];
+}
+
+static void encode_part(void *context, int64_t task) {
+    encoding *w = context;
+    const bool by_layout = w->coder.layout->encode && w->coder.own_rule;
+    encoder e;
+    start(&e, &w->coder);
+    (by_layout ? start_by_layout : start_by_scheme)(&e);
+    lq_each_records(&w->coder, task, w->tasks, by_layout ? encode_by_layout : encode_by_scheme, &e);
+    w->counts[task] = e.job.counts;
+}
+
+static void tell(const encoding *w) {
+    lq_report *report = w->coder.call.report;
+    for (int64_t task = 0; report && task < w->tasks; ++task) {
+        report->nan += w->counts[task].nan;
+        report->infinite += w->counts[task].infinite;
+        report->clipped += w->counts[task].clipped;
+    }
+}
+
+lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed *packed,
+                    const lq_exec *exec) {
+    const lq_coder_arguments arguments = {.x = x,
+                                          .scheme = scheme,
+                                          .packed = packed,
+                                          .exec = exec,
+                                          .x_position = 1,
+                                          .packed_position = 3,
+                                          .encodes = true};
+    encoding w;
+    lq_status status = lq_begin_coder(&arguments, &w.coder);
+    if (status) return status;
+    w.tasks = lq_record_tasks(&w.coder);
+    if (w.tasks == 0) return LQ_OK;
+    status = lq_each_task(exec, w.tasks, encode_part, &w);
+    if (!status) tell(&w);
+    return status;
+}

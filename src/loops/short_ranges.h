@@ -1,0 +1,87 @@
+/*
+ * The part of simd_ranges.h for rows of a few elements: many rows at once, halved until there is one
+ * value of each left. Reducing rows one by one would take longer than reading them. Plain C whose
+ * loops have constant lengths, which compilers make into vectors.
+ */
+
+/* Elements that are reduced together. */
+enum { SHORT_PIECE = 1024 };
+
+/* An accumulator is second, where NaN in the first leaves it alone. */
+LQ_INLINE float lower_of(float v, float low) {
+    return v < low ? v : low;
+}
+
+LQ_INLINE float higher_of(float v, float high) {
+    return v > high ? v : high;
+}
+
+/* Elements j and j + count / 2 of each row. */
+LQ_INLINE void halve_rows(const unsigned char *x, int64_t step, lq_real real, int count,
+                          float *restrict lo, float *restrict hi) {
+    const float top = lq_from_bits(0x7f800000u);
+    const float bottom = lq_from_bits(0xff800000u);
+    const int half = count / 2;
+    for (int r = 0; r < SHORT_PIECE / count; ++r, x += step) {
+        for (int j = 0; j < half; ++j) {
+            const float a = load_one(real, x, j);
+            const float b = load_one(real, x, j + half);
+            lo[r * half + j] = lower_of(b, lower_of(a, top));
+            hi[r * half + j] = higher_of(b, higher_of(a, bottom));
+        }
+    }
+}
+
+LQ_INLINE void halve_lows(const float *restrict from, float *restrict to, int n) {
+    for (int i = 0; i < n; ++i) to[i] = lower_of(from[2 * i], from[2 * i + 1]);
+}
+
+LQ_INLINE void halve_highs(const float *restrict from, float *restrict to, int n) {
+    for (int i = 0; i < n; ++i) to[i] = higher_of(from[2 * i], from[2 * i + 1]);
+}
+
+/* SHORT_PIECE / count rows. */
+LQ_INLINE void range_piece(const unsigned char *x, int64_t step, lq_real real, int count,
+                           float *restrict low, float *restrict high) {
+    float lo[2][SHORT_PIECE / 2], hi[2][SHORT_PIECE / 2];
+    int n = SHORT_PIECE / 2, at = 0;
+    halve_rows(x, step, real, count, lo[0], hi[0]);
+    for (int width = count / 2; width > 2; width /= 2, at = !at) {
+        n /= 2;
+        halve_lows(lo[at], lo[!at], n);
+        halve_highs(hi[at], hi[!at], n);
+    }
+    halve_lows(lo[at], low, n / 2);
+    halve_highs(hi[at], high, n / 2);
+}
+
+/* As many rows as are whole pieces; returns how many. Rows with infinities, or nothing finite, are left. */
+LQ_INLINE int64_t range_short_by(const lq_range_work *w, lq_real real, int count) {
+    const int rows = SHORT_PIECE / count;
+    float low[SHORT_PIECE / 16], high[SHORT_PIECE / 16];
+    int64_t done = 0;
+    for (; done + rows <= w->rows; done += rows) {
+        range_piece(w->x + done * w->x_step, w->x_step, real, count, low, high);
+        for (int r = 0; r < rows; ++r) {
+            float *lo = w->lo + done + r;
+            float *hi = w->hi + done + r;
+            if (!lq_is_finite(low[r]) || !lq_is_finite(high[r])) {
+                range_row(w->x + (done + r) * w->x_step, count, real, true, &low[r], &high[r]);
+            }
+            *lo = lower_of(low[r], *lo);
+            *hi = higher_of(high[r], *hi);
+        }
+    }
+    return done;
+}
+
+/* Constants for the compiler. */
+LQ_INLINE int64_t range_short(const lq_range_work *w, lq_real real) {
+    if (w->range_step != 1) return 0;
+    switch (w->count) {
+    case 16: return range_short_by(w, real, 16);
+    case 32: return range_short_by(w, real, 32);
+    case 64: return range_short_by(w, real, 64);
+    default: return 0;
+    }
+}
