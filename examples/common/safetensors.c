@@ -233,35 +233,6 @@ static int read_header(reading *r, const char *text, size_t length) {
     return 0;
 }
 
-/* ------------------------------------------------------------------------- layout */
-
-/* Empty tensors stand before the data that begins where they do. */
-static int compare_tensors(const void *a, const void *b) {
-    const tf_tensor *x = a, *y = b;
-    const char *p = x->data, *q = y->data;
-    if (p != q) return p < q ? -1 : 1;
-    if (x->size != y->size) return x->size < y->size ? -1 : 1;
-    return strcmp(x->name, y->name);
-}
-
-/* Sorts the tensors, and checks that they tile the data. */
-static int lay_out(const reading *r) {
-    tf_file *file = r->file;
-    const char *position = r->data;
-    if (file->count > 0) qsort(file->tensors, file->count, sizeof *file->tensors, compare_tensors);
-    for (size_t i = 0; i < file->count; ++i) {
-        const tf_tensor *t = &file->tensors[i];
-        const char *begin = t->data;
-        if (begin != position)
-            return fail_tensor(r, t->name,
-                               begin < position ? "overlaps the data of another one"
-                                                : "begins behind a hole in the data");
-        position += t->size;
-    }
-    if (position != r->data + r->data_size) return fail(r, "there is data behind the last tensor");
-    return 0;
-}
-
 int tf_parse_safetensors(tf_file *file, char *fault, size_t fault_size) {
     const unsigned char *bytes = file->map;
     const char *text = (const char *)bytes + 8;
@@ -281,5 +252,5 @@ int tf_parse_safetensors(tf_file *file, char *fault, size_t fault_size) {
     file->names = malloc((size_t)length + 1); /* decoded, names are no longer than their text */
     if (!file->names) return fail(&r, "out of memory");
     if (read_header(&r, text, (size_t)length) != 0) return -1;
-    return lay_out(&r);
+    return tf_lay_out(file, r.data, r.data_size, 1, fault, fault_size);
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "byte_order.h"
+#include "gguf.h"
 #include "tensor_format.h"
 
 static const struct {
@@ -54,6 +55,12 @@ int64_t tf_elements(int32_t rank, const int64_t *shape) {
 int64_t tf_bytes(const char *dtype, int32_t rank, const int64_t *shape) {
     const int64_t elements = tf_elements(rank, shape);
     const int bits = tf_dtype_bits(dtype);
+    int64_t block, bytes;
+    if (elements >= 0 && tf_block(dtype, &block, &bytes)) {
+        if (rank == 0 || shape[rank - 1] % block != 0 || elements / block > INT64_MAX / bytes)
+            return -1;
+        return elements / block * bytes;
+    }
     if (elements < 0 || bits == 0 || elements > INT64_MAX / bits) return -1;
     return elements * bits % 8 == 0 ? elements * bits / 8 : -1;
 }
@@ -167,6 +174,37 @@ const tf_tensor *tf_find(const tf_file *file, const char *name) {
     return found ? *found : NULL;
 }
 
+/* Empty tensors stand before the data that begins where they do. */
+static int compare_places(const void *a, const void *b) {
+    const tf_tensor *x = a, *y = b;
+    const char *p = x->data, *q = y->data;
+    if (p != q) return p < q ? -1 : 1;
+    if (x->size != y->size) return x->size < y->size ? -1 : 1;
+    return strcmp(x->name, y->name);
+}
+
+int tf_lay_out(tf_file *file, const void *data, int64_t size, int64_t alignment, char *fault,
+               size_t fault_size) {
+    char shown[TF_SHOWN_SIZE];
+    int64_t position = 0, next = 0; /* where the last tensor ends, and where one may begin */
+    if (file->count > 0) qsort(file->tensors, file->count, sizeof *file->tensors, compare_places);
+    for (size_t i = 0; i < file->count; ++i) {
+        const tf_tensor *t = &file->tensors[i];
+        const int64_t begin = (const char *)t->data - (const char *)data;
+        if (begin != next) {
+            snprintf(fault, fault_size, "tensor '%s' %s", tf_printable(t->name, TF_SHOWN, shown),
+                     begin < position ? "overlaps the data of another one"
+                                      : "begins behind a hole in the data");
+            return -1;
+        }
+        position = begin + t->size;
+        next = position + (alignment - position % alignment) % alignment;
+    }
+    if (size <= next) return 0;
+    snprintf(fault, fault_size, "there is data behind the last tensor");
+    return -1;
+}
+
 static int map_file(tf_file *file, const char *path, char *fault, size_t fault_size) {
     struct stat st;
     /* O_NONBLOCK: opening a pipe must not wait for its writer. */
@@ -208,14 +246,20 @@ static void to_host_order(const tf_file *file) {
     }
 }
 
+static int begins_with(const tf_file *file, const char *magic) {
+    const size_t length = strlen(magic);
+    return file->map_size >= length && memcmp(file->map, magic, length) == 0;
+}
+
 tf_file *tf_open(const char *path, char *message, size_t message_size) {
     char fault[512] = "out of memory";
     tf_file *file = calloc(1, sizeof *file);
     int failed = !file || map_file(file, path, fault, sizeof fault) != 0;
     if (!failed) {
-        const size_t magic = strlen(TF_NPY_MAGIC);
-        if (file->map_size >= magic && memcmp(file->map, TF_NPY_MAGIC, magic) == 0)
+        if (begins_with(file, TF_NPY_MAGIC))
             failed = tf_parse_npy(file, path, fault, sizeof fault) != 0;
+        else if (begins_with(file, GGUF_MAGIC))
+            failed = tf_parse_gguf(file, fault, sizeof fault) != 0;
         else
             failed = tf_parse_safetensors(file, fault, sizeof fault) != 0;
     }
@@ -234,6 +278,7 @@ void tf_close(tf_file *file) {
     if (file->map) munmap(file->map, file->map_size);
     cJSON_Delete(file->metadata);
     free(file->tensors);
+    free(file->pairs);
     free(file->names);
     free((void *)file->by_name);
     free(file);

@@ -1,5 +1,5 @@
 /*
- * Reading files of tensors: .safetensors and .npy, told apart by content.
+ * Reading files of tensors: .safetensors, .npy and .gguf, told apart by content.
  *
  * The file is mapped, not loaded, and everything the header claims is checked before
  * a tensor is handed out: what tf_open returns can be used without further checks.
@@ -16,12 +16,20 @@
 /* Data need not be aligned to its element. */
 typedef struct tf_tensor {
     const char *name;  /* UTF-8, as the file has it: print it through tf_printable */
-    const char *dtype; /* as safetensors spells it: "F32", "I8", "U16" */
+    const char *dtype; /* as safetensors spells it: "F32", "I8", "U16"; or as GGUF: "Q4_K" */
     int32_t rank;
     int64_t shape[TF_MAX_RANK];
-    const void *data; /* elements in the machine's byte order */
+    const void *data; /* elements in the machine's byte order; blocks as in the file */
     int64_t size;     /* bytes */
 } tf_tensor;
+
+/* A key of a GGUF file and its value, whose bytes are as in the file: little-endian. */
+typedef struct tf_pair {
+    const char *key; /* UTF-8 */
+    uint32_t type;   /* one of gguf.h's */
+    const unsigned char *value;
+    int64_t size;
+} tf_pair;
 
 typedef struct tf_file {
     tf_tensor *tensors; /* in the order of their data */
@@ -29,11 +37,14 @@ typedef struct tf_file {
     cJSON *metadata; /* the object __metadata__ with string values, or NULL */
     int64_t bytes;   /* the file's size */
     int is_npy;      /* its only tensor is called as the file, without directory and .npy */
+    int is_gguf;
+    tf_pair *pairs; /* GGUF's, in the file's order */
+    size_t pair_count;
 
     /* Private. */
     void *map;
     size_t map_size;
-    char *names; /* of all tensors */
+    char *names; /* of all tensors, and keys */
     const tf_tensor **by_name;
 } tf_file;
 
@@ -45,8 +56,11 @@ void tf_close(tf_file *file); /* NULL is nothing to close */
 /* NULL where there is none of that name. */
 const tf_tensor *tf_find(const tf_file *file, const char *name);
 
-/* Bits of one element, 0 for an unknown dtype. */
+/* Bits of one element, 0 for an unknown dtype and for one of blocks. */
 int tf_dtype_bits(const char *dtype);
+
+/* 1, and the elements and bytes of a block, for GGUF's types of blocks, which fill whole rows. */
+int tf_block(const char *dtype, int64_t *elements, int64_t *bytes);
 
 /* The product of a shape; -1 where a dimension is negative or the product overflows. */
 int64_t tf_elements(int32_t rank, const int64_t *shape);

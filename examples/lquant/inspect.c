@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gguf.h"
 #include "quantized.h"
 #include "table.h"
 
@@ -100,6 +101,15 @@ static void list_metadata(const cJSON *metadata) {
     }
 }
 
+static void list_pairs(const tf_file *file) {
+    for (size_t i = 0; i < file->pair_count; ++i) {
+        const tf_pair *pair = &file->pairs[i];
+        char key[TF_SHOWN_SIZE], text[TF_SHOWN_SIZE], value[TF_SHOWN_SIZE];
+        printf("metadata: %s = %s\n", tf_printable(pair->key, TF_SHOWN, key),
+               tf_printable(gguf_text(pair, text, sizeof text), TF_SHOWN, value));
+    }
+}
+
 int run_inspect(const lquant_options *o) {
     quantized_set set;
     tf_file *file = open_input(o->in);
@@ -109,6 +119,7 @@ int run_inspect(const lquant_options *o) {
     if (!status) {
         list_tensors(file, &set);
         list_metadata(file->metadata);
+        list_pairs(file);
         printf("%zu tensors, %" PRId64 " bytes\n", file->count, file->bytes);
         quantized_unload(&set);
     }

@@ -12,7 +12,7 @@
 static const char inspect_help[] =
     "lquant inspect FILE\n"
     "\n"
-    "Lists the tensors of a .safetensors or .npy file: type, shape, bytes; the range of\n"
+    "Lists the tensors of a .safetensors, .gguf or .npy file: type, shape, bytes; the range of\n"
     "floats and how many are not finite; the scheme of quantized ones; the metadata.\n";
 
 static const char quantize_help[] =
