@@ -48,4 +48,28 @@ static inline void lq_store_eight(uint64_t v, unsigned char *to) {
 /* A byte eight times. */
 #define LQ_EIGHT(byte) ((byte)*UINT64_C(0x0101010101010101))
 
+enum { LQ_HALF = 16 };
+
+/*
+ * Byte j holds elements j and j + 16, the first in the low bits. Through arrays of their own, so
+ * that no compiler has to ask whether pointers meet.
+ */
+LQ_INLINE void lq_unpack_halves(const unsigned char *from, unsigned middle, unsigned char *codes) {
+    unsigned char q[LQ_HALF], low[LQ_HALF], high[LQ_HALF];
+    memcpy(q, from, sizeof q);
+    for (int j = 0; j < LQ_HALF; ++j) low[j] = (unsigned char)((q[j] & 15u) - middle);
+    for (int j = 0; j < LQ_HALF; ++j) high[j] = (unsigned char)((unsigned)(q[j] >> 4) - middle);
+    memcpy(codes, low, sizeof low);
+    memcpy(codes + LQ_HALF, high, sizeof high);
+}
+
+LQ_INLINE void lq_pack_halves(const unsigned char *codes, unsigned middle, unsigned char *to) {
+    unsigned char q[LQ_HALF], low[LQ_HALF], high[LQ_HALF];
+    memcpy(low, codes, sizeof low);
+    memcpy(high, codes + LQ_HALF, sizeof high);
+    for (int j = 0; j < LQ_HALF; ++j)
+        q[j] = (unsigned char)(((low[j] + middle) & 15u) | (high[j] + middle) << 4);
+    memcpy(to, q, sizeof q);
+}
+
 #endif

@@ -4,8 +4,9 @@
  */
 #include "layouts/bytes.h"
 #include "layouts/records.h"
+#include "layouts/values.h"
 
-enum { BLOCK = 32, HALF = BLOCK / 2, FIFTHS = BLOCK / 8 };
+enum { BLOCK = 32, HALF = LQ_HALF, FIFTHS = BLOCK / 8 };
 
 /* What comes before the codes of a record of nibbles, and what was added to them. */
 typedef struct nibble_record {
@@ -16,28 +17,6 @@ typedef struct nibble_record {
 
 static const nibble_record q4_0 = {2, 0, 0, 8}, q4_1 = {2, 2, 0, 0}, q5_0 = {2, 0, FIFTHS, 16},
                            q5_1 = {2, 2, FIFTHS, 0}, iq4_nl = {2, 0, 0, 0}, mxfp4 = {1, 0, 0, 0};
-
-/*
- * Byte j holds elements j and j + 16, the first in the low bits. Through arrays of their own, so
- * that no compiler has to ask whether pointers meet.
- */
-LQ_INLINE void unpack_nibbles(const unsigned char *from, unsigned middle, unsigned char *codes) {
-    unsigned char q[HALF], low[HALF], high[HALF];
-    memcpy(q, from, sizeof q);
-    for (int j = 0; j < HALF; ++j) low[j] = (unsigned char)((q[j] & 15u) - middle);
-    for (int j = 0; j < HALF; ++j) high[j] = (unsigned char)((unsigned)(q[j] >> 4) - middle);
-    memcpy(codes, low, sizeof low);
-    memcpy(codes + HALF, high, sizeof high);
-}
-
-LQ_INLINE void pack_nibbles(const unsigned char *codes, unsigned middle, unsigned char *to) {
-    unsigned char q[HALF], low[HALF], high[HALF];
-    memcpy(low, codes, sizeof low);
-    memcpy(high, codes + HALF, sizeof high);
-    for (int j = 0; j < HALF; ++j)
-        q[j] = (unsigned char)(((low[j] + middle) & 15u) | (high[j] + middle) << 4);
-    memcpy(to, q, sizeof q);
-}
 
 /* Fifth bits for eight codes, the first's the lowest; what is subtracted borrows from no other. */
 LQ_INLINE void add_fifths(unsigned char bits, unsigned middle, unsigned char *codes) {
@@ -78,7 +57,7 @@ LQ_INLINE void unpack_all(const nibble_record *kind, const unsigned char *from, 
         unsigned char *codes = parts.codes + i * BLOCK;
         unpack_parameter(from, r.scale, parts.scale + i * r.scale);
         if (r.zero) unpack_parameter(from + r.scale, r.zero, parts.zero + i * r.zero);
-        unpack_nibbles(from + nibbles, r.fifths ? 0 : r.middle, codes);
+        lq_unpack_halves(from + nibbles, r.fifths ? 0 : r.middle, codes);
         for (int k = 0; k < r.fifths; ++k) add_fifths(from[fifths + k], r.middle, codes + 8 * k);
     }
 }
@@ -93,7 +72,7 @@ LQ_INLINE void pack_all(const nibble_record *kind, const lq_record_parts *from, 
         pack_parameter(parts.scale + i * r.scale, r.scale, to);
         if (r.zero) pack_parameter(parts.zero + i * r.zero, r.zero, to + r.scale);
         for (int k = 0; k < r.fifths; ++k) to[fifths + k] = gather_fifths(codes + 8 * k, r.middle);
-        pack_nibbles(codes, r.middle, to + nibbles);
+        lq_pack_halves(codes, r.middle, to + nibbles);
     }
 }
 
@@ -218,11 +197,6 @@ static int32_t sum_of(const unsigned char *codes) {
     return sum;
 }
 
-/* Too large saturates, as scales do. */
-static uint16_t sum_as_f16(float sum) {
-    return sum != sum ? 0x7e00 : lq_f32_to_f16(lq_round_scale(LQ_F16, sum));
-}
-
 void lq_pack_q8_1(const lq_record_parts *from, int64_t records, unsigned char *to) {
     const lq_record_parts parts = *from;
     for (int64_t i = 0; i < records; ++i, to += Q8_1_RECORD) {
@@ -232,7 +206,28 @@ void lq_pack_q8_1(const lq_record_parts *from, int64_t records, unsigned char *t
         if (parts.sum)
             lq_pack_wide(parts.sum + 2 * i, to + 2);
         else
-            lq_store_wide(sum_as_f16((float)sum_of(codes) * lq_f16_to_f32(lq_load_wide(to))),
+            lq_store_wide(lq_as_f16((float)sum_of(codes) * lq_f16_to_f32(lq_load_wide(to))),
                           to + 2);
+    }
+}
+
+/* As Q8_0, by the scale before it is rounded; so is the sum. */
+void lq_encode_q8_1(const float *x, int64_t records, const lq_record_parts *to) {
+    float block[BLOCK];
+    for (int64_t i = 0; i < records; ++i) {
+        unsigned char *codes = to->codes + i * BLOCK;
+        lq_bound_values(x + i * BLOCK, BLOCK, FLT_MAX, block);
+        const float extreme = lq_extreme(block, BLOCK);
+        const float scale = (extreme < 0 ? -extreme : extreme) / 127;
+        const float inverse = 1 / scale;
+        for (int j = 0; j < BLOCK; ++j) {
+            float t = block[j] * inverse;
+            t = t != t ? 0.0f : t; /* 0 by an infinite inverse */
+            t = t > -127 ? t : -127;
+            t = t < 127 ? t : 127;
+            codes[j] = (unsigned char)(lq_round_by(LQ_ROUND_AWAY, t) & 255);
+        }
+        lq_put_f16(lq_as_f16(scale), to->scale, i);
+        lq_put_f16(lq_as_f16((float)sum_of(codes) * scale), to->sum, i);
     }
 }
