@@ -1132,6 +1132,8 @@ typedef struct lq_packed {
     const lq_tensor *scale; /* layouts of codes: [rows, blocks], any real type and strides, */
                             /* or NULL */
     const lq_tensor *zero_bytes; /* layouts of codes: U8, a vector, or NULL */
+    lq_type code_type;           /* LQ_LAYOUT_ROWS: what the bits are (below), or 0; else 0 */
+    int32_t reserved;
 } lq_packed;
 
 LQ_API lq_status lq_packed_init(lq_packed *packed, size_t struct_size);

@@ -35,19 +35,43 @@ typedef void lq_unpack_records_fn(const unsigned char *from, int64_t records,
  */
 typedef void lq_encode_records_fn(const float *x, int64_t records, const lq_record_parts *to);
 
-/* A matrix of codes of one width in a layout of codes. */
-typedef struct lq_code_shape {
+/* A matrix of fields of one width, which hold codes or zero points, in a layout of codes. */
+typedef struct lq_field_shape {
     int64_t rows, columns;
-    int64_t block; /* elements of a row that fill whole bytes together, where the layout has such */
-    int64_t row_bytes;
+    int64_t block; /* elements of a row that share a scale */
     int32_t bits;
-} lq_code_shape;
+    /* From here on what `measure` finds. */
+    int32_t unit_rows, unit_columns; /* tiles begin at multiples of these */
+    int32_t tile_rows;               /* of tiles that go well with memory */
+    bool overlapping;                /* tiles share bytes, so that one task must write all */
+    int64_t row_bytes;               /* of a row; 0 where rows are not apart */
+    int64_t row_step;                /* from row to row, which a view may say, too */
+    int64_t bytes;                   /* of all */
+} lq_field_shape;
 
-/* The bytes of all codes, or -1 where the layout does not hold such a matrix; and of a row, if any. */
-typedef int64_t lq_code_bytes_fn(lq_code_shape *shape);
+/* Whether there is such a matrix. Rows times columns, or times a block, is far from overflow. */
+typedef bool lq_measure_fields_fn(lq_field_shape *shape);
 
-/* Where the lowest bit of a code lies, counted from the lowest bit of the first byte. */
-typedef int64_t lq_code_bit_fn(const lq_code_shape *shape, int64_t row, int64_t column);
+/* A part of such a matrix, with one field a byte. */
+typedef struct lq_field_tile {
+    int64_t row, column;
+    int64_t rows, columns; /* any up to the end of the matrix, else multiples of the units */
+    unsigned char *codes;
+    int64_t step; /* from row to row */
+} lq_field_tile;
+
+/* Packing writes the padding behind the last row or column, too. Words are little-endian. */
+typedef void lq_pack_fields_fn(const lq_field_shape *shape, const lq_field_tile *from,
+                               unsigned char *to);
+typedef void lq_unpack_fields_fn(const lq_field_shape *shape, const unsigned char *from,
+                                 const lq_field_tile *to);
+
+/* How a layout of codes lays out fields. */
+typedef struct lq_fields {
+    lq_measure_fields_fn *measure;
+    lq_pack_fields_fn *pack;
+    lq_unpack_fields_fn *unpack;
+} lq_fields;
 
 typedef struct lq_limits {
     int32_t min, max;
@@ -70,10 +94,9 @@ typedef struct lq_layout_row {
     /* The scheme has the limits of the codes for its range, and code_type where this is 0. */
     lq_profile profile;
     lq_type scheme_type;
-    /* Layouts of codes: of the codes, and of zero points (a matrix of rows and blocks). */
-    lq_code_bytes_fn *code_bytes, *zero_bytes;
-    lq_code_bit_fn *code_bit, *zero_bit;
-    int32_t zero_bias; /* added to a zero point before it is packed */
+    /* Layouts of codes: how codes lie, and zero points, of which there is one for each block. */
+    const lq_fields *fields, *zero_fields;
+    int32_t zero_bias; /* added to a zero point before it is packed; the sum wraps */
 } lq_layout_row;
 
 /* NULL for an unknown layout. */
