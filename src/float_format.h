@@ -14,6 +14,7 @@ struct lq_float_format {
     uint32_t over;    /* the magnitude of what is above it: infinity, or NaN, or `top` */
     uint32_t nan;     /* the code of NaN, to which a sign is added; 0: there is none */
     bool fnuz;        /* the code that would be -0 is NaN, which has no sign */
+    const float *values; /* of all codes where these are 16, else NULL */
 };
 
 /* The largest value. */

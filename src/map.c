@@ -58,10 +58,9 @@ void lq_gather_codes(void *buffer, const void *codes, const lq_type_info *type, 
         lq_gather(buffer, codes, type->bits / 8, at, step, n);
         return;
     }
-    const uint32_t mask = (1u << type->bits) - 1u;
+    const uint32_t bits = (uint32_t)type->bits;
     for (int64_t i = 0; i < n; ++i) {
-        const int64_t bit = (at + i * step) * type->bits;
-        to[i] = (unsigned char)((uint32_t)from[bit >> 3] >> (bit & 7) & mask);
+        to[i] = (unsigned char)lq_load_code(from, (at + i * step) * bits, bits);
     }
 }
 
@@ -72,7 +71,8 @@ static void scatter_codes(const void *buffer, void *codes, const lq_type_info *t
         lq_scatter(buffer, codes, type->bits / 8, at, step, n);
         return;
     }
-    for (int64_t i = 0; i < n; ++i) lq_store_integer(type->type, codes, at + i * step, from[i]);
+    const uint32_t bits = (uint32_t)type->bits;
+    for (int64_t i = 0; i < n; ++i) lq_store_code(codes, (at + i * step) * bits, bits, from[i]);
 }
 
 /* Part of a piece: some rows, some elements of each. */
@@ -157,11 +157,11 @@ static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
 
 /* A row of contiguous codes below 8 bits that begins or ends inside a byte. */
 static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row) {
-    const int64_t per_byte = 8 / m->code->bits;
-    const int64_t into = element_at(p, row, LQ_CODES) % per_byte;
-    int64_t head = into ? per_byte - into : 0;
+    const int64_t group = lq_codes_in_group(m->code);
+    const int64_t into = element_at(p, row, LQ_CODES) % group;
+    int64_t head = into ? group - into : 0;
     if (head > row->count) head = row->count;
-    const int64_t body = (row->count - head) / per_byte * per_byte;
+    const int64_t body = (row->count - head) / group * group;
     segment a = *row, b = *row, c = *row;
     a.count = head;
     b.first += head;
@@ -179,11 +179,11 @@ enum { STREAM = 4096 };
 
 /* `n` codes from element `at` on, one after the other, to or from bytes that are not extended. */
 static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64_t n) {
-    const int64_t per_byte = 8 / m->code->bits;
-    const int64_t into = at % per_byte;
-    int64_t head = into ? per_byte - into : 0;
+    const int64_t group = lq_codes_in_group(m->code);
+    const int64_t into = at % group;
+    int64_t head = into ? group - into : 0;
     if (head > n) head = n;
-    const int64_t body = (n - head) / per_byte * per_byte;
+    const int64_t body = (n - head) / group * group;
     const int64_t tail = n - head - body;
     const lq_map_work work = {
         .x = bytes + head,
@@ -221,13 +221,31 @@ static void map_stream(const lq_map *m, const lq_piece *p) {
     }
 }
 
+/* One contiguous row of codes that only pack and unpack have kernels for. */
+static void map_as_bytes(const lq_map *m, const lq_piece *p, segment rest) {
+    unsigned char bytes[STREAM];
+    const int64_t end = rest.first + rest.count;
+    for (; rest.first < end; rest.first += STREAM) {
+        const int64_t n = end - rest.first < STREAM ? end - rest.first : STREAM;
+        const int64_t codes_at = element_at(p, &rest, LQ_CODES);
+        rest.count = n;
+        lq_map_work work = work_on(m, p, &rest);
+        work.x = m->x + element_at(p, &rest, LQ_X) * m->x_size;
+        work.codes = bytes;
+        if (!m->to_codes) move_stream(m, bytes, codes_at, n);
+        run(m, p, LQ_WIDTH_8, &work);
+        if (m->to_codes) move_stream(m, bytes, codes_at, n);
+    }
+}
+
 static void map_rows(const lq_map *m, const lq_piece *p) {
     const segment all = {.rows = p->rows, .count = p->count};
     const bool contiguous = p->count == 1 || (p->step[LQ_X] == 1 && p->step[LQ_CODES] == 1);
-    const int64_t per_byte = m->code->bits < 8 ? 8 / m->code->bits : 1;
-    const bool whole_bytes = p->at[LQ_CODES] % per_byte == 0 && p->count % per_byte == 0 &&
-                             (p->rows == 1 || p->row_step[LQ_CODES] % per_byte == 0);
-    if (contiguous && whole_bytes) {
+    const int64_t group = lq_codes_in_group(m->code);
+    const bool packed_only = m->code->bits == 6;
+    const bool whole_bytes = p->at[LQ_CODES] % group == 0 && p->count % group == 0 &&
+                             (p->rows == 1 || p->row_step[LQ_CODES] % group == 0);
+    if (contiguous && whole_bytes && !packed_only) {
         map_direct(m, p, &all);
         return;
     }
@@ -237,7 +255,9 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
     }
     for (int64_t r = 0; r < p->rows; ++r) {
         const segment row = {.first_row = r, .rows = 1, .count = p->count};
-        if (contiguous) {
+        if (contiguous && packed_only) {
+            map_as_bytes(m, p, row);
+        } else if (contiguous) {
             map_unaligned(m, p, &row);
         } else {
             map_staged(m, p, row);

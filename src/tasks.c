@@ -43,40 +43,40 @@ static int longest_loop(const lq_plan *plan, int64_t enough, bool cells_only) {
  * Codes below 8 bits: two tasks must not write into one byte. Either every row is whole bytes, or
  * the loop is the outermost in memory and its parts begin at whole bytes. 0 where neither holds.
  */
-static int64_t unit_for_codes(const lq_plan *plan, int loop, int64_t per_byte) {
-    bool rows_whole = plan->origin[LQ_CODES] % per_byte == 0;
+static int64_t unit_for_codes(const lq_plan *plan, int loop, int64_t group) {
+    bool rows_whole = plan->origin[LQ_CODES] % group == 0;
     const int64_t step = plan->loop[loop].step[LQ_CODES];
     const lq_loop *vector = &plan->loop[plan->vector];
-    if (per_byte == 1) return 1;
+    if (group == 1) return 1;
     if (!rows_whole) return 0;
     bool outermost = true;
     for (int i = 0; i < plan->loops; ++i) {
         const int64_t s = plan->loop[i].step[LQ_CODES];
         if (s < 0) return 0;
-        if (i != plan->vector && s % per_byte) rows_whole = false;
+        if (i != plan->vector && s % group) rows_whole = false;
         if (i != loop && s > step) outermost = false;
     }
     if (vector->step[LQ_CODES] != 1) rows_whole = false;
-    if (loop == plan->vector) return rows_whole ? per_byte : 0;
-    if (vector->count % per_byte || vector->last_count % per_byte) rows_whole = false;
+    if (loop == plan->vector) return rows_whole ? group : 0;
+    if (vector->count % group || vector->last_count % group) rows_whole = false;
     if (rows_whole) return 1;
     if (!outermost) return 0;
-    return step % per_byte == 0 ? 1 : step % 2 == 0 ? per_byte / 2 : per_byte;
+    return step % group == 0 ? 1 : step % 2 == 0 ? group / 2 : group;
 }
 
-static int64_t codes_per_byte(const lq_map *map) {
-    return map && map->to_codes && map->code->bits < 8 ? 8 / map->code->bits : 1;
+static int64_t codes_in_group(const lq_map *map) {
+    return map && map->to_codes ? lq_codes_in_group(map->code) : 1;
 }
 
 lq_cut lq_cut_for_elements(const lq_call *call, const lq_map *map, const lq_plan *plan) {
     const int64_t tasks = lq_tasks_wanted(call);
-    const int64_t per_byte = codes_per_byte(map);
+    const int64_t group = codes_in_group(map);
     if (tasks == 1 || plan->loops == 0) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     int loop = longest_loop(plan, tasks, false);
-    int64_t unit = loop == LQ_NO_LOOP ? 0 : unit_for_codes(plan, loop, per_byte);
+    int64_t unit = loop == LQ_NO_LOOP ? 0 : unit_for_codes(plan, loop, group);
     if (unit == 0 && plan->loop[0].ragged_by == LQ_NO_LOOP) {
         loop = 0;
-        unit = unit_for_codes(plan, loop, per_byte);
+        unit = unit_for_codes(plan, loop, group);
     }
     if (loop == plan->vector && unit) unit = VECTOR_UNIT;
     return cut_loop(plan, loop, tasks, unit);
@@ -88,7 +88,7 @@ lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *
     if (tasks == 1 || packed_zeros) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     const int loop = longest_loop(plan, tasks, true);
     if (loop == LQ_NO_LOOP) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
-    const int64_t unit = unit_for_codes(plan, loop, codes_per_byte(map));
+    const int64_t unit = unit_for_codes(plan, loop, codes_in_group(map));
     return cut_loop(plan, loop, tasks, unit);
 }
 

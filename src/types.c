@@ -2,13 +2,15 @@
 #include "float_format.h"
 #include "numeric.h"
 
-static const lq_float_format e4m3 = {8, 3, 7, 0x1p9f, 0x7e, 0x7f, 0x7f, false};
-static const lq_float_format e5m2 = {8, 2, 15, 0x1p16f, 0x7b, 0x7c, 0x7e, false};
-static const lq_float_format e4m3fnuz = {8, 3, 8, 0x1p8f, 0x7f, 0x80, 0x80, true};
-static const lq_float_format e5m2fnuz = {8, 2, 16, 0x1p16f, 0x7f, 0x80, 0x80, true};
-static const lq_float_format e2m3 = {6, 3, 1, 0x1p3f, 0x1f, 0x1f, 0, false};
-static const lq_float_format e3m2 = {6, 2, 3, 0x1p5f, 0x1f, 0x1f, 0, false};
-static const lq_float_format e2m1 = {4, 1, 1, 0x1p3f, 0x07, 0x07, 0, false};
+static const lq_float_format e4m3 = {8, 3, 7, 0x1p9f, 0x7e, 0x7f, 0x7f, false, NULL};
+static const lq_float_format e5m2 = {8, 2, 15, 0x1p16f, 0x7b, 0x7c, 0x7e, false, NULL};
+static const lq_float_format e4m3fnuz = {8, 3, 8, 0x1p8f, 0x7f, 0x80, 0x80, true, NULL};
+static const lq_float_format e5m2fnuz = {8, 2, 16, 0x1p16f, 0x7f, 0x80, 0x80, true, NULL};
+static const lq_float_format e2m3 = {6, 3, 1, 0x1p3f, 0x1f, 0x1f, 0, false, NULL};
+static const lq_float_format e3m2 = {6, 2, 3, 0x1p5f, 0x1f, 0x1f, 0, false, NULL};
+static const float e2m1_values[] = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  4.0f,  6.0f,
+                                    -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
+static const lq_float_format e2m1 = {4, 1, 1, 0x1p3f, 0x07, 0x07, 0, false, e2m1_values};
 
 /* The list of number types: one row each. */
 static const lq_type_info types[] = {
@@ -100,8 +102,7 @@ int32_t lq_load_integer(lq_type type, const void *data, int64_t index) {
     uint32_t bits = (uint32_t)type & 0xffu;
     uint32_t value = 0;
     if (bits < 8) {
-        int64_t first = index * bits;
-        value = ((uint32_t)p[first >> 3] >> (first & 7)) & ((1u << bits) - 1u);
+        value = lq_load_code(p, index * bits, bits);
     } else if (bits == 8) {
         value = p[index];
     } else if (bits == 16) {
@@ -136,10 +137,7 @@ void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value) {
     unsigned char *p = data;
     uint32_t bits = (uint32_t)type & 0xffu;
     if (bits < 8) {
-        int64_t first = index * bits;
-        uint32_t mask = ((1u << bits) - 1u) << (first & 7);
-        uint32_t byte = p[first >> 3];
-        p[first >> 3] = (unsigned char)((byte & ~mask) | (((uint32_t)value << (first & 7)) & mask));
+        lq_store_code(p, index * bits, bits, (uint32_t)value);
     } else if (bits == 8) {
         p[index] = (unsigned char)value;
     } else if (bits == 16) {

@@ -44,12 +44,36 @@ typedef struct lq_type_info {
     const lq_float_format *format; /* of LQ_KIND_FLOAT */
 } lq_type_info;
 
+/* As many codes as fill whole bytes: four codes of 6 bits are three. */
+static inline int64_t lq_codes_in_group(const lq_type_info *type) {
+    const int32_t bits = type->bits;
+    return bits % 8 == 0 ? 1 : 8 / (bits & -bits);
+}
+
+/* A code of less than 8 bits from bit `at` on, which may reach into a second byte. */
+static inline uint32_t lq_load_code(const unsigned char *codes, int64_t at, uint32_t bits) {
+    const unsigned char *p = codes + (at >> 3);
+    const uint32_t into = (uint32_t)(at & 7);
+    uint32_t both = p[0];
+    if (into + bits > 8) both |= (uint32_t)p[1] << 8;
+    return both >> into & ((1u << bits) - 1u);
+}
+
+static inline void lq_store_code(unsigned char *codes, int64_t at, uint32_t bits, uint32_t code) {
+    unsigned char *p = codes + (at >> 3);
+    const uint32_t into = (uint32_t)(at & 7);
+    const uint32_t mask = ((1u << bits) - 1u) << into;
+    const uint32_t both = code << into & mask;
+    p[0] = (unsigned char)((p[0] & ~mask) | both);
+    if (into + bits > 8) p[1] = (unsigned char)((p[1] & ~(mask >> 8)) | both >> 8);
+}
+
 /* NULL for an unknown type. */
 const lq_type_info *lq_type_find(lq_type type);
 
 /* Element `index` counted from `data`. Real types only. */
 float lq_load_real(lq_type type, const void *data, int64_t index);
-/* Integer types only. */
+/* Integer types, and codes of floats as their bits. */
 int32_t lq_load_integer(lq_type type, const void *data, int64_t index);
 
 /* `n` elements, one every `step` elements from `at`. */

@@ -11,6 +11,48 @@ static const float scales[] = {1.0f,      0.5f,       1.0f / 127,       0.1f,   
 /* The largest finite values. */
 static const double largest[] = {FLT_MAX, 65504.0, 0x1.fep127, DBL_MAX};
 
+static const lq_type formats[] = {LQ_E4M3, LQ_E5M2, LQ_E4M3FNUZ, LQ_E5M2FNUZ,
+                                  LQ_E2M3, LQ_E3M2, LQ_E2M1};
+
+/* Ascending, some far apart, some equal; the bounds are not in their middles throughout. */
+static void choose_table(situation *s, int32_t count) {
+    float v = -(float)random_below(400) / 7.0f;
+    s->by_table = true;
+    s->table = (lq_code_table){.count = count, .nan = (int32_t)random_below((uint32_t)count)};
+    for (int32_t i = 0; i < count; ++i) {
+        const float before = v;
+        v += (float)random_below(random_below(3) ? 50 : 3) / 7.0f;
+        s->table.value[i] = v;
+        s->table.from[i] = i == 0 ? lq_from_bits(0xff800000u) : before / 2 + v / 2;
+    }
+}
+
+/* Now and then floats or a table that codes of the width hold. */
+static void choose_coding(situation *s) {
+    const int bits = is_fake(s) || s->row->shape == BY_REAL ? 8 : width_bits[s->width];
+    s->format = NULL;
+    s->by_table = false;
+    if (!can_be_coded(s) || bits > 8 || random_below(2)) return;
+    const lq_float_format *f =
+        lq_type_find(formats[random_below(sizeof formats / sizeof *formats)])->format;
+    if (bits == 2 || random_below(3) == 0) {
+        choose_table(s, bits == 2 || random_below(4) == 0 ? 4 : 16);
+    } else {
+        s->format = f->bits <= bits ? f : lq_type_find(LQ_E2M1)->format;
+    }
+    s->by_rule = true;
+    s->is_signed = false;
+    s->rule.rounding = (lq_rounding)random_below(LQ_ROUND_LOWER_CODE + 1);
+    s->rule.unsaturated = random_below(2);
+    for (int i = 0; i < 256; ++i) {
+        s->zero[i] = 0;
+        s->offset[i] = 0.0f;
+        if (!s->rule.minimum) s->center[i] = 0.0f;
+        /* Of values, this is the center. */
+        if (reads_codes(s)) s->offset[i] = s->center[i];
+    }
+}
+
 /* Half of the time none; every combination of switches, with offsets as the library makes them. */
 static void choose_rule(situation *s) {
     s->by_rule = random_below(2);
@@ -19,6 +61,7 @@ static void choose_rule(situation *s) {
                                 .rounding = (lq_rounding)random_below(LQ_ROUND_HALF_UP + 1),
                                 .nan = (lq_nan_code)random_below(LQ_NAN_CODE_0 + 1),
                                 .divide_back = random_below(2)};
+    s->rule.minimum = random_below(4) == 0;
     if (random_below(2)) s->rule.precision = LQ_REAL_f32;
     const bool inside = random_below(2);
     const float fraction = random_below(2) ? 0.0f : (float)random_below(100) / 100.0f;
@@ -58,7 +101,28 @@ void choose_parameters(situation *s) {
     }
     /* Requantization has no such rules, and no scales that are not finite. */
     s->by_rule = false;
-    if (!has_accumulators(s)) choose_rule(s);
+    s->format = NULL;
+    s->by_table = false;
+    if (has_accumulators(s)) return;
+    choose_rule(s);
+    choose_coding(s);
+}
+
+/* A value with two codes equally near, or next to one, times a scale. */
+static float coded_tie(const situation *s, float scale) {
+    float tie;
+    if (s->by_table) {
+        tie = s->table.from[1 + random_below((uint32_t)s->table.count - 1u)];
+    } else {
+        const uint32_t code = random_below(s->format->top + 1);
+        const float low = lq_decode_float(s->format, code);
+        const float high =
+            code < s->format->top ? lq_decode_float(s->format, code + 1) : 1.25f * low;
+        tie = low / 2 + high / 2;
+    }
+    if (random_below(2)) tie = -tie;
+    const float v = s->rule.multiply ? tie / scale : tie * scale;
+    return random_below(2) ? v : lq_from_bits(lq_bits(v) + random_below(3) - 1u);
 }
 
 /* The inputs that matter: random ones hide nearly every difference. */
@@ -68,6 +132,9 @@ float input_value(const situation *s, int i) {
                                  0x807fffffu, 0x00800000u, 0x3f800000u, 0x33000000u, 0x477ff000u};
     const float scale = s->scale[i % 256];
     float v;
+    if ((s->format || s->by_table) && (s->inputs == 1 || s->inputs == 2)) {
+        return coded_tie(s, scale);
+    }
     switch (s->inputs) {
     case 0: return lq_from_bits((uint32_t)random_bits());
     case 1: return scale * ((float)(int32_t)(random_below(600)) - 300.0f) / 2.0f;

@@ -2,6 +2,7 @@
 #ifndef KERNEL_CASES_H
 #define KERNEL_CASES_H
 
+#include "float_format.h"
 #include "guarded.h"
 #include "kernels.h"
 #include "numeric.h"
@@ -9,7 +10,7 @@
 enum { INPUT_KINDS = 9 };
 
 static const int real_bytes[] = {4, 2, 2, 8};
-static const int width_bits[] = {2, 4, 8, 16};
+static const int width_bits[] = {2, 4, 8, 16, 6};
 
 typedef enum {
     FN_lq_map_fn,
@@ -47,6 +48,9 @@ typedef struct situation {
     bool by_rule;
     lq_element_rule rule;
     float offset[256], center[256], back[256];
+    const lq_float_format *format; /* codes that are no integers */
+    bool by_table;
+    lq_code_table table;
     double limit;
 } situation;
 
@@ -71,6 +75,13 @@ static inline bool reads_codes(const situation *s) {
 /* Writes real values for real values. */
 static inline bool is_fake(const situation *s) {
     return strncmp(s->row->name, "fake", 4) == 0 || s->row->kind == FN_lq_grad_fn;
+}
+
+/* Takes what lq_map_work says of codes that are no integers. */
+static inline bool can_be_coded(const situation *s) {
+    const char *name = s->row->name;
+    return strncmp(name, "quantize", 8) == 0 || strncmp(name, "dequantize_", 11) == 0 ||
+           strcmp(name, "count_runs") == 0 || strcmp(name, "count_lanes") == 0 || is_fake(s);
 }
 
 /* Bits of an element of what is not x. */

@@ -63,6 +63,86 @@ LQ_INLINE itile itile_add(itile a, itile b) {
     return a;
 }
 
+LQ_INLINE tile tile_from_bits(itile i) {
+    tile t;
+    EACH t.v[k] = vreinterpretq_f32_s32(i.v[k]);
+    return t;
+}
+
+LQ_INLINE itile itile_subtract(itile a, itile b) {
+    EACH a.v[k] = vsubq_s32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_and(itile a, itile b) {
+    EACH a.v[k] = vandq_s32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_or(itile a, itile b) {
+    EACH a.v[k] = vorrq_s32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_min(itile a, itile b) {
+    EACH a.v[k] = vminq_s32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_max(itile a, itile b) {
+    EACH a.v[k] = vmaxq_s32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_up(itile a, int by) {
+    EACH a.v[k] = vshlq_s32(a.v[k], vdupq_n_s32(by));
+    return a;
+}
+
+LQ_INLINE itile itile_down(itile a, int by) {
+    EACH {
+        const uint32x4_t u = vshlq_u32(vreinterpretq_u32_s32(a.v[k]), vdupq_n_s32(-by));
+        a.v[k] = vreinterpretq_s32_u32(u);
+    }
+    return a;
+}
+
+LQ_INLINE itile itile_where_greater(itile a, itile b, itile yes, itile no) {
+    EACH no.v[k] = vbslq_s32(vcgtq_s32(a.v[k], b.v[k]), yes.v[k], no.v[k]);
+    return no;
+}
+
+LQ_INLINE itile itile_where_at_least(tile a, tile b, itile yes, itile no) {
+    EACH no.v[k] = vbslq_s32(vcgeq_f32(a.v[k], b.v[k]), yes.v[k], no.v[k]);
+    return no;
+}
+
+LQ_INLINE itile itile_where_nan(tile t, itile yes, itile no) {
+    EACH no.v[k] = vbslq_s32(vceqq_f32(t.v[k], t.v[k]), no.v[k], yes.v[k]);
+    return no;
+}
+
+typedef struct lookup {
+    uint8x16x4_t bytes;
+} lookup;
+
+LQ_INLINE lookup lookup_of(const float *sixteen) {
+    lookup l;
+    EACH l.bytes.val[k] = vreinterpretq_u8_f32(vld1q_f32(sixteen + k * LANES));
+    return l;
+}
+
+/* The four bytes of element i are those from 4 i on. */
+LQ_INLINE tile tile_lookup(lookup l, itile i) {
+    tile t;
+    EACH {
+        const uint32x4_t first = vmulq_n_u32(vreinterpretq_u32_s32(i.v[k]), 0x04040404u);
+        const uint32x4_t at = vaddq_u32(first, vdupq_n_u32(0x03020100u));
+        t.v[k] = vreinterpretq_f32_u8(vqtbl4q_u8(l.bytes, vreinterpretq_u8_u32(at)));
+    }
+    return t;
+}
+
 LQ_INLINE tile tile_first_n(tile a, tile b, int64_t n) {
     static const int32_t indices[4] = {0, 1, 2, 3};
     const int32x4_t index = vld1q_s32(indices);

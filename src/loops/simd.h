@@ -5,8 +5,15 @@
  *   tile, itile              floats; their int32 counterparts
  *   tile_splat, itile_splat
  *   tile_of                  int32 to float
- *   tile_bits                the same bits as int32
- *   tile_add, tile_subtract, tile_multiply, itile_add
+ *   tile_bits, tile_from_bits the same bits as int32, and back
+ *   tile_add, tile_subtract, tile_multiply
+ *   itile_add, itile_subtract, itile_and, itile_or
+ *   itile_min, itile_max     of signed numbers
+ *   itile_up, itile_down     shifted, by as much everywhere; down without a sign
+ *   itile_where_greater      a > b ? yes : no, as signed numbers
+ *   itile_where_at_least     the same of floats, with >=
+ *   itile_where_nan          the same by what is NaN
+ *   lookup_of, tile_lookup   16 floats, and those of them at indices in [0, 15]
  *   tile_load, tile_load_n   real elements, widened; _n takes fewer than TILE, the rest are 0
  *   tile_store, tile_store_n real elements, narrowed to nearest even
  *   tile_load_doubles        doubles rounded to float: to odd for a second rounding, or nearest
@@ -28,7 +35,6 @@
  *   tile_lowest, tile_highest over all elements
  */
 #include "loops/accumulators.h"
-#include "loops/coded_map.h"
 
 /*
  * x / s from r = x * (1/s) and one correction by fused multiply-adds. Where s lies in this range,
@@ -153,6 +159,8 @@ LQ_INLINE void codes_to(lq_width width, unsigned char *q, int64_t i, itile c, in
     }
 }
 
+#include "loops/simd_coded.h"
+
 /* What a run does with each value: loops of their own for the rules that only multiply. */
 typedef enum { BY_RULE, MULTIPLIED, MULTIPLIED_AND_ADDED } run_way;
 
@@ -198,7 +206,7 @@ LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, 
 
 LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
-        map_coded(w, real, width, TO_CODES, false);
+        encode_rows(w, real, width, false);
         return;
     }
     for (int64_t r = 0; r < w->rows; ++r) {
@@ -230,7 +238,7 @@ LQ_INLINE itile zeros_at(const int32_t *p, int64_t i, int64_t n) {
 
 LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
-        map_coded(w, real, width, TO_CODES, true);
+        encode_rows(w, real, width, true);
         return;
     }
     for (int64_t r = 0; r < w->rows; ++r) {
@@ -266,7 +274,7 @@ LQ_INLINE tile codes_as_floats(itile bits, itile sign) {
 
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
-        map_coded(w, real, width, TO_VALUES, false);
+        decode_rows(w, real, width, false);
         return;
     }
     const itile sign = itile_splat((int32_t)w->sign);
@@ -293,7 +301,7 @@ LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width widt
 
 LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
-        map_coded(w, real, width, TO_VALUES, true);
+        decode_rows(w, real, width, true);
         return;
     }
     const itile sign = itile_splat((int32_t)w->sign);
@@ -359,7 +367,7 @@ LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r) {
 
 LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
     if (is_coded(w->format, w->table)) {
-        map_coded(w, real, LQ_WIDTH_8, TO_FAKES, false);
+        fake_rows(w, real, false);
         return;
     }
     const itile none = itile_splat(0);
@@ -381,7 +389,7 @@ LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
 
 LQ_INLINE void fake_lanes(const lq_map_work *w, lq_real real) {
     if (is_coded(w->format, w->table)) {
-        map_coded(w, real, LQ_WIDTH_8, TO_FAKES, true);
+        fake_rows(w, real, true);
         return;
     }
     const itile none = itile_splat(0);

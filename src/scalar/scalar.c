@@ -3,7 +3,7 @@
  * written so that compilers vectorize them for whatever the baseline has.
  */
 #include "loops/accumulators.h"
-#include "loops/coded_map.h"
+#include "scalar/coded.h"
 
 /* The parameters of a row: `step` is 0 where it has one of each, 1 where each lane has its own. */
 typedef struct row_parameters {

@@ -63,6 +63,87 @@ LQ_INLINE itile itile_add(itile a, itile b) {
     return a;
 }
 
+LQ_INLINE tile tile_from_bits(itile i) {
+    tile t;
+    EACH t.v[k] = _mm256_castsi256_ps(i.v[k]);
+    return t;
+}
+
+LQ_INLINE itile itile_subtract(itile a, itile b) {
+    EACH a.v[k] = _mm256_sub_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_and(itile a, itile b) {
+    EACH a.v[k] = _mm256_and_si256(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_or(itile a, itile b) {
+    EACH a.v[k] = _mm256_or_si256(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_min(itile a, itile b) {
+    EACH a.v[k] = _mm256_min_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_max(itile a, itile b) {
+    EACH a.v[k] = _mm256_max_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_up(itile a, int by) {
+    EACH a.v[k] = _mm256_sll_epi32(a.v[k], _mm_cvtsi32_si128(by));
+    return a;
+}
+
+LQ_INLINE itile itile_down(itile a, int by) {
+    EACH a.v[k] = _mm256_srl_epi32(a.v[k], _mm_cvtsi32_si128(by));
+    return a;
+}
+
+LQ_INLINE itile itile_where_greater(itile a, itile b, itile yes, itile no) {
+    EACH no.v[k] = _mm256_blendv_epi8(no.v[k], yes.v[k], _mm256_cmpgt_epi32(a.v[k], b.v[k]));
+    return no;
+}
+
+LQ_INLINE itile itile_where_at_least(tile a, tile b, itile yes, itile no) {
+    EACH {
+        const __m256 mask = _mm256_cmp_ps(a.v[k], b.v[k], _CMP_GE_OQ);
+        no.v[k] = _mm256_blendv_epi8(no.v[k], yes.v[k], _mm256_castps_si256(mask));
+    }
+    return no;
+}
+
+LQ_INLINE itile itile_where_nan(tile t, itile yes, itile no) {
+    EACH {
+        const __m256 nan = _mm256_cmp_ps(t.v[k], t.v[k], _CMP_UNORD_Q);
+        no.v[k] = _mm256_blendv_epi8(no.v[k], yes.v[k], _mm256_castps_si256(nan));
+    }
+    return no;
+}
+
+typedef struct lookup {
+    __m256 low, high;
+} lookup;
+
+LQ_INLINE lookup lookup_of(const float *sixteen) {
+    return (lookup){_mm256_loadu_ps(sixteen), _mm256_loadu_ps(sixteen + 8)};
+}
+
+LQ_INLINE tile tile_lookup(lookup l, itile i) {
+    tile t;
+    EACH {
+        const __m256 low = _mm256_permutevar8x32_ps(l.low, i.v[k]);
+        const __m256 high = _mm256_permutevar8x32_ps(l.high, i.v[k]);
+        /* Bit 3 moves to the sign, which is what selects. */
+        t.v[k] = _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(i.v[k], 28)));
+    }
+    return t;
+}
+
 /* All ones in the elements of vector k that are among the first n of the tile. */
 LQ_INLINE __m256i first_n(int k, int64_t n) {
     const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);

@@ -64,6 +64,85 @@ LQ_INLINE itile itile_add(itile a, itile b) {
     return a;
 }
 
+LQ_INLINE tile tile_from_bits(itile i) {
+    tile t;
+    EACH t.v[k] = _mm512_castsi512_ps(i.v[k]);
+    return t;
+}
+
+LQ_INLINE itile itile_subtract(itile a, itile b) {
+    EACH a.v[k] = _mm512_sub_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_and(itile a, itile b) {
+    EACH a.v[k] = _mm512_and_si512(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_or(itile a, itile b) {
+    EACH a.v[k] = _mm512_or_si512(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_min(itile a, itile b) {
+    EACH a.v[k] = _mm512_min_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_max(itile a, itile b) {
+    EACH a.v[k] = _mm512_max_epi32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE itile itile_up(itile a, int by) {
+    EACH a.v[k] = _mm512_sll_epi32(a.v[k], _mm_cvtsi32_si128(by));
+    return a;
+}
+
+LQ_INLINE itile itile_down(itile a, int by) {
+    EACH a.v[k] = _mm512_srl_epi32(a.v[k], _mm_cvtsi32_si128(by));
+    return a;
+}
+
+LQ_INLINE itile itile_where_greater(itile a, itile b, itile yes, itile no) {
+    EACH {
+        const __mmask16 mask = _mm512_cmpgt_epi32_mask(a.v[k], b.v[k]);
+        no.v[k] = _mm512_mask_mov_epi32(no.v[k], mask, yes.v[k]);
+    }
+    return no;
+}
+
+LQ_INLINE itile itile_where_at_least(tile a, tile b, itile yes, itile no) {
+    EACH {
+        const __mmask16 mask = _mm512_cmp_ps_mask(a.v[k], b.v[k], _CMP_GE_OQ);
+        no.v[k] = _mm512_mask_mov_epi32(no.v[k], mask, yes.v[k]);
+    }
+    return no;
+}
+
+LQ_INLINE itile itile_where_nan(tile t, itile yes, itile no) {
+    EACH {
+        const __mmask16 nan = _mm512_cmp_ps_mask(t.v[k], t.v[k], _CMP_UNORD_Q);
+        no.v[k] = _mm512_mask_mov_epi32(no.v[k], nan, yes.v[k]);
+    }
+    return no;
+}
+
+typedef struct lookup {
+    __m512 all;
+} lookup;
+
+LQ_INLINE lookup lookup_of(const float *sixteen) {
+    return (lookup){_mm512_loadu_ps(sixteen)};
+}
+
+LQ_INLINE tile tile_lookup(lookup l, itile i) {
+    tile t;
+    EACH t.v[k] = _mm512_permutexvar_ps(i.v[k], l.all);
+    return t;
+}
+
 /* The lowest n of 64 bits; and of those, the 16 of vector k. */
 LQ_INLINE uint64_t low_bits(int64_t n) {
     return n >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << n) - 1;
