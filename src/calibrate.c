@@ -36,7 +36,9 @@ static lq_status check_views(lq_call *call, const lq_tensor *const *t, lq_span *
     for (int i = 0; i < TENSORS; ++i) {
         if (!t[i] && i == ZERO && call->rule.mapping != LQ_AFFINE) continue;
         lq_status status = t[i] ? lq_check_tensor(t[i], i >= SCALE, &span[i]) : LQ_ERROR_NULL;
-        if (!status && !lq_parameter_fits(t[i], i == ZERO, &call->rule)) status = LQ_ERROR_TYPE;
+        if (!status && !lq_choice_fits(t[i], i >= SCALE, i == ZERO, &call->rule)) {
+            status = LQ_ERROR_TYPE;
+        }
         if (!status && !lq_same_shape(t[LO], t[i])) status = LQ_ERROR_SHAPE;
         for (int k = 0; !status && i >= SCALE && k < i; ++k) {
             if (lq_spans_meet(span[k], span[i])) status = LQ_ERROR_OVERLAP;

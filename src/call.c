@@ -1,4 +1,5 @@
 #include "call.h"
+#include "choose.h"
 #include "fixed_point.h"
 #include <string.h>
 
@@ -84,12 +85,6 @@ static lq_status grid_strides(const lq_call *call, int64_t blocks, bool broadcas
     return LQ_OK;
 }
 
-static bool holds_range(const lq_type_info *type, const lq_rule *rule) {
-    if (type->kind == LQ_KIND_REAL) return rule->mapping == LQ_AFFINE;
-    const bool integer = type->kind == LQ_KIND_CODE || type->kind == LQ_KIND_WIDE;
-    return integer && type->min <= rule->qmin && type->max >= rule->qmax;
-}
-
 /* Whether a tensor's type is one its place may have. */
 static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand operand,
                       const lq_type_info *type) {
@@ -98,13 +93,16 @@ static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand ope
     if (operand == LQ_ZERO && a->x_is_s32 && type->kind == LQ_KIND_REAL) return false;
     switch (operand) {
     case LQ_X: return type->kind == (a->x_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
-    case LQ_SCALE: return type->kind == (a->scale_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
+    case LQ_SCALE:
+        if (a->scale_is_s32) return type->kind == LQ_KIND_WIDE;
+        if (a->x_is_s32) return type->kind == LQ_KIND_REAL;
+        return lq_scale_fits(type, &call->rule, a->output[LQ_SCALE]);
     case LQ_CODES: return type == call->rule.code;
     case LQ_OTHER: return type == call->type[LQ_X];
     case LQ_SCALE_OUT:
     case LQ_ZERO_OUT: return type->type == LQ_F32;
     case LQ_SHIFT: return type->kind != LQ_KIND_REAL && type->min <= LQ_LEAST_SHIFT;
-    default: return holds_range(type, &call->rule);
+    default: return lq_zero_fits(type, &call->rule, a->output[LQ_ZERO]);
     }
 }
 
@@ -122,8 +120,9 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         call->type[o] = NULL;
         if (!a->position[o]) continue;
         if (!t) {
-            /* A zero point may be left out; written by an affine scheme it may not. */
-            const bool needed = o != LQ_ZERO || (a->output[o] && call->rule.mapping == LQ_AFFINE);
+            /* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
+            const bool needed = o != LQ_ZERO || call->rule.element.minimum ||
+                                (a->output[o] && call->rule.mapping == LQ_AFFINE);
             if (needed && !a->optional[o])
                 return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
             continue;
@@ -131,10 +130,7 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         lq_status status = lq_check_tensor(t, a->output[o], &span[o]);
         if (status) return lq_refuse(call, status, a->position[o], -1);
         call->type[o] = lq_type_find(t->type);
-        const bool real_wanted = o == LQ_ZERO && a->output[o] && call->rule.mapping == LQ_AFFINE &&
-                                 call->rule.zero_rule == LQ_ZERO_REAL;
-        if (!type_fits(a, call, (lq_operand)o, call->type[o]) ||
-            (real_wanted && call->type[o]->kind != LQ_KIND_REAL)) {
+        if (!type_fits(a, call, (lq_operand)o, call->type[o])) {
             return lq_refuse(call, LQ_ERROR_TYPE, a->position[o], -1);
         }
     }
@@ -266,6 +262,7 @@ static lq_status check_sums(const lq_arguments *a, lq_call *call, const lq_span 
     if (!call->sums) return LQ_OK;
     lq_status status = lq_check_tensor(call->sums, true, &sums);
     if (!status && call->sums->type != LQ_S32) status = LQ_ERROR_TYPE;
+    if (!status && !lq_has_integer_codes(&call->rule)) status = LQ_ERROR_TYPE;
     for (int o = 0; o < LQ_OPERANDS && !status; ++o) {
         if (!call->type[o] || !lq_spans_meet(sums, span[o])) continue;
         if (o == LQ_X || !lq_interleaved(a->tensor[o], call->sums)) status = LQ_ERROR_OVERLAP;
@@ -281,6 +278,10 @@ lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     }
     if (status) return status;
     status = lq_check_scheme(arguments->scheme, &call->rule);
+    if (!status && arguments->integer_codes && !lq_has_integer_codes(&call->rule)) {
+        status = LQ_ERROR_TYPE;
+    }
+    if (!status && call->rule.table) lq_make_code_table(&call->rule, &call->table);
     if (status) return lq_refuse(call, status, arguments->scheme_position, -1);
     status = check_views(arguments, call, span);
     if (!status) status = check_sums(arguments, call, span);
@@ -339,6 +340,7 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         int good = 0;
         lq_load_reals(t->type, t->data, at + i * step, step, m, s);
+        for (int64_t k = 0; rule->scale_factor != 1 && k < m; ++k) s[k] = lq_scale_of(rule, s[k]);
         for (int64_t k = 0; k < m; ++k) {
             const float v = negatives && s[k] < 0 ? -s[k] : s[k];
             good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);

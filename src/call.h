@@ -17,6 +17,7 @@ typedef struct lq_arguments {
     bool codes_are_reals;       /* of x's type: values of codes */
     bool x_is_s32;              /* accumulators */
     bool scale_is_s32;          /* multipliers of fixed-point requantization, or sums */
+    bool integer_codes;         /* it has nothing to say about floats and tables */
     bool broadcast;             /* a parameter of one element is that of every block */
     const lq_scheme *scheme;
     int scheme_position;
@@ -33,6 +34,7 @@ typedef struct lq_call {
     const lq_tensor *tensor[LQ_OPERANDS];
     const lq_type_info *type[LQ_OPERANDS];
     lq_rule rule;
+    lq_code_table table; /* where the rule has one */
     int64_t extent[LQ_MAX_RANK];
     int64_t grid[LQ_MAX_RANK];
     lq_geometry geometry;

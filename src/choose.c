@@ -1,4 +1,5 @@
 #include "choose.h"
+#include "float_format.h"
 #include "numeric.h"
 #include <math.h>
 
@@ -7,15 +8,20 @@ typedef struct choice {
     const lq_rule *rule;
     lq_type type; /* of the scale */
     double lo, hi;
-    double scale;      /* before it is rounded to its type */
-    double multiplier; /* its inverse, rounded to float32, for those rules that begin from it */
+    double numerator;
+    double scale;      /* to be stored, before it is rounded to its type */
+    double multiplier; /* 1 / scale as used, rounded to float32, for rules that begin from it */
+    bool mended;       /* the scale is what a degenerate range has */
     bool reset;        /* the zero point is that of symmetric schemes */
 } choice;
 
 /* A result as the rule's arithmetic holds it. */
 static double held(const choice *c, double v) {
-    if (c->rule->arithmetic != LQ_ARITHMETIC_SCALE_TYPE) return v;
-    return (double)lq_round_real(c->type, v);
+    switch (c->rule->arithmetic) {
+    case LQ_ARITHMETIC_SCALE_TYPE: return (double)lq_round_real(c->type, v);
+    case LQ_ARITHMETIC_FLOAT: return (double)(float)v;
+    default: return v;
+    }
 }
 
 /* NaN, which a difference of overflowed products is, becomes lo. */
@@ -40,6 +46,7 @@ static double numerator(const choice *c, bool negative_first) {
     switch (r->mapping) {
     case LQ_AFFINE:
         if (r->arithmetic == LQ_ARITHMETIC_DOUBLE) return c->hi - c->lo;
+        if (r->arithmetic == LQ_ARITHMETIC_FLOAT) return (double)(float)(c->hi - c->lo);
         return (double)lq_round_real(c->type, c->hi - c->lo);
     case LQ_SYMMETRIC_FULL_RANGE: return negative ? c->lo : c->hi;
     default: return negative ? -c->lo : c->hi;
@@ -79,6 +86,9 @@ static void mend_scale(choice *c) {
     case LQ_DEGENERATE_WIDEN: widen(c); break;
     case LQ_DEGENERATE_ONE:
         if (size <= (double)r->scale_floor) c->scale = 1;
+        break;
+    case LQ_DEGENERATE_SET:
+        if (size == 0) c->scale = (double)r->scale_floor;
         break;
     default: break;
     }
@@ -127,23 +137,98 @@ static int32_t affine_zero(const choice *c, double s) {
     return (int32_t)rounded(r->zero_rounding, clamp(z, r->qmin, r->qmax));
 }
 
-/* The multiplier only for the rules that have one: a second division costs as much as the rest. */
+/*
+ * The multiplier only for the rules that have one: a second division costs as much as the rest. A
+ * factor is divided out of the scale first, so that all that follows is about what is stored.
+ */
 static void find_scale(choice *c, bool negative_first) {
     const lq_rule *r = c->rule;
-    const double n = numerator(c, negative_first);
+    const double n = c->numerator = numerator(c, negative_first);
+    const double factor = (double)r->scale_factor;
     c->scale = held(c, n / r->steps);
+    if (factor != 1) c->scale = held(c, c->scale / factor);
     c->multiplier = 1;
     const bool multiplies = r->codes_from >= LQ_FROM_MULTIPLIER ||
                             r->quotient == LQ_QUOTIENT_MULTIPLIER ||
                             r->zero_rule == LQ_ZERO_MULTIPLIED;
     if (multiplies && n != 0) c->multiplier = (double)lq_round_scale(LQ_F32, r->steps / n);
-    if (r->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) c->scale = n == 0 ? 0 : 1 / c->multiplier;
+    if (r->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) {
+        c->scale = n == 0 ? 0 : 1 / c->multiplier / factor;
+    }
     const double found = c->scale;
     mend_scale(c);
-    if (multiplies && c->scale != found && c->scale != 0) {
-        c->multiplier = (double)lq_round_scale(LQ_F32, 1 / c->scale);
+    c->mended = c->scale != found;
+    if (multiplies && c->mended && c->scale != 0) {
+        c->multiplier = (double)lq_round_scale(LQ_F32, 1 / (c->scale * factor));
     }
 }
+
+/* -------------------------------------------------- rounding of scales */
+
+/* Of a positive normal double. */
+static int32_t exponent_of(double v) {
+    return (int32_t)(lq_bits_of_double(v) >> 52) - 1023;
+}
+
+/* v over its power of two, in [1, 2). */
+static double fraction_of(double v) {
+    return lq_double_from_bits((lq_bits_of_double(v) & 0x000fffffffffffffu) | 0x3ff0000000000000u);
+}
+
+/* Bits of the mantissa of a code; of an integer, those below the first of its largest value. */
+static int32_t mantissa_of(const lq_rule *rule) {
+    return rule->format ? rule->format->mantissa : exponent_of(fabs(rule->steps));
+}
+
+/* The exponent of an E8M0 scale for the magnitude a, neither 0 nor NaN. */
+static int32_t scale_exponent(const lq_rule *rule, double a) {
+    const double most = fabs(rule->steps) * (double)rule->scale_factor;
+    const int32_t exponent = exponent_of(a) - exponent_of(most);
+    switch (rule->scale_rounding) {
+    case LQ_SCALE_EXPONENT_CEIL: return exponent + (fraction_of(a) > 1);
+    case LQ_SCALE_EXPONENT_EVEN: {
+        const double half = lq_double_from_bits((uint64_t)(1022 - mantissa_of(rule)) << 52);
+        return exponent + (fraction_of(a) + half >= 2);
+    }
+    case LQ_SCALE_EXPONENT_ROUND: {
+        /* The ratio lies in (1/2, 2), and no square of one is 2 or 1/2. */
+        const double x = fraction_of(a) * fraction_of(a);
+        const double y = fraction_of(most) * fraction_of(most);
+        return exponent + (x > 2 * y) - (2 * x < y);
+    }
+    default: return exponent;
+    }
+}
+
+/* ggml's way to E4M3 without a sign: halves go up, subnormals stay subnormal. */
+static float ggml_ue4m3(float s) {
+    if (!(s > 0)) return 0.0f;
+    if (s < 0x1p-6f) {
+        const float steps = s * 512.0f + 0.5f;
+        return (float)(steps < 7.0f ? (int32_t)steps : 7) * 0x1p-9f;
+    }
+    if (s >= 248.0f) return 448.0f;
+    /* Half of what is dropped, added to the bits; a carry reaches the exponent. */
+    return lq_from_bits((lq_bits(s) + 0x00080000u) & 0xfff00000u);
+}
+
+static float rounded_scale(const choice *c) {
+    const lq_rule *r = c->rule;
+    const double a = fabs(c->numerator);
+    switch (r->scale_rounding) {
+    case LQ_SCALE_NEAREST: return lq_round_scale(c->type, c->scale);
+    case LQ_SCALE_UP:
+        return lq_round_scale_up(c->type, c->type == LQ_E8M0 ? (double)(float)c->scale : c->scale);
+    case LQ_SCALE_GGML_UE4M3: return ggml_ue4m3((float)c->scale);
+    default: break;
+    }
+    if (c->mended || a == 0) return lq_round_scale(c->type, c->scale);
+    const int32_t exponent = scale_exponent(r, a);
+    if (exponent >= 127) return 0x1p127f;
+    return exponent <= -127 ? 0x1p-127f : lq_from_bits((uint32_t)(exponent + 127) << 23);
+}
+
+/* ------------------------------------------------------------------ choices */
 
 lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
                     bool negative_first) {
@@ -157,10 +242,11 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
     c.lo += 0.0;
     c.hi += 0.0;
     find_scale(&c, negative_first);
-    lq_choice out = {.stored = lq_round_scale(scale_type, c.scale), .zero = rule->zero};
-    if (out.stored == 0.0f && !rule->zero_scales) {
+    lq_choice out = {.stored = rounded_scale(&c), .zero = rule->zero};
+    if (lq_scale_of(rule, out.stored) == 0.0f && !rule->zero_scales) {
         out.stored = 1.0f;
-        c.scale = c.multiplier = 1;
+        c.scale = 1;
+        c.multiplier = 1 / (double)rule->scale_factor;
     }
     if (rule->quotient == LQ_QUOTIENT_MULTIPLIER) {
         out.stored = lq_round_scale(scale_type, c.multiplier);
@@ -168,9 +254,15 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
         c.scale = 1 / (double)out.stored;
     }
     switch (rule->codes_from) {
-    case LQ_FROM_STORED: out.used = out.stored; break;
-    case LQ_FROM_UNROUNDED: out.used = lq_round_scale(LQ_F32, c.scale); break;
+    case LQ_FROM_STORED: out.used = lq_scale_of(rule, out.stored); break;
+    case LQ_FROM_UNROUNDED:
+        out.used = lq_round_scale(LQ_F32, c.scale * (double)rule->scale_factor);
+        break;
     default: out.used = (float)c.multiplier; break;
+    }
+    if (rule->element.minimum) {
+        out.real_zero = (float)c.lo;
+        return out;
     }
     if (c.reset) {
         out.zero = (int32_t)clamp(0, rule->qmin, rule->qmax);
@@ -179,7 +271,8 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
     if (rule->mapping != LQ_AFFINE) return out;
     const bool from_stored =
         rule->zero_from == LQ_FROM_STORED && rule->quotient != LQ_QUOTIENT_MULTIPLIER;
-    const double s = from_stored ? (double)out.stored : c.scale;
+    const double s =
+        from_stored ? (double)lq_scale_of(rule, out.stored) : c.scale * (double)rule->scale_factor;
     if (rule->zero_rule == LQ_ZERO_REAL) {
         out.real_zero = s == 0 ? 0.0f : lq_round_scale(LQ_F32, held(&c, -c.lo / s));
         return out;
@@ -199,17 +292,28 @@ void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
         lq_store_integer(zero_point->type, zero_point->data, at, chosen->zero);
         return;
     }
-    const float z = rule->zero_rule == LQ_ZERO_REAL ? chosen->real_zero : (float)chosen->zero;
+    const float z = rule->real_zero ? chosen->real_zero : (float)chosen->zero;
     lq_store_real(zero_point->type, zero_point->data, at,
                   lq_round_scale(zero_point->type, (double)z));
 }
 
-bool lq_parameter_fits(const lq_tensor *t, bool is_zero_point, const lq_rule *rule) {
-    const lq_type_info *type = lq_type_find(t->type);
+bool lq_scale_fits(const lq_type_info *type, const lq_rule *rule, bool written) {
+    const bool small = type->kind == LQ_KIND_EXPONENT;
+    const bool may_be_negative = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
+    if (written && rule->scale_rounding >= LQ_SCALE_EXPONENT_FLOOR && !small) return false;
+    if (written && rule->scale_rounding == LQ_SCALE_GGML_UE4M3 && type->type != LQ_E4M3) {
+        return false;
+    }
+    if (written && may_be_negative && small) return false;
+    return type->kind == LQ_KIND_REAL || small || (type->kind == LQ_KIND_FLOAT && type->bits == 8);
+}
+
+bool lq_zero_fits(const lq_type_info *type, const lq_rule *rule, bool written) {
     const bool affine = rule->mapping == LQ_AFFINE;
-    if (!is_zero_point) return type->kind == LQ_KIND_REAL;
+    if (!lq_has_integer_codes(rule)) return false;
     if (type->kind == LQ_KIND_REAL) return affine;
-    if (affine && rule->zero_rule == LQ_ZERO_REAL) return false;
+    if (type->kind != LQ_KIND_CODE && type->kind != LQ_KIND_WIDE) return false;
+    if (rule->element.minimum || (written && affine && rule->real_zero)) return false;
     return type->min <= rule->qmin && type->max >= rule->qmax;
 }
 

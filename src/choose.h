@@ -9,7 +9,7 @@ typedef struct lq_choice {
     float stored; /* the scale as its type holds it */
     float used;   /* what codes are computed with: the scale, or a multiplier */
     int32_t zero;
-    float real_zero; /* the zero point of a scheme with real ones */
+    float real_zero; /* the zero point of a scheme with real ones, before it is stored */
 } lq_choice;
 
 /*
@@ -25,9 +25,14 @@ static inline lq_choice lq_choose_for_range(const lq_rule *rule, lq_type scale_t
     return lq_choose(rule, scale_type, lo, hi, rule->tie == LQ_TIE_NEGATIVE);
 }
 
+/* A scale as codes and values use it. */
+static inline float lq_scale_of(const lq_rule *rule, float stored) {
+    return stored * rule->scale_factor;
+}
+
 /* What the values of neighboring codes differ by; 0 where there is no scale. */
 static inline double lq_step_of(const lq_rule *rule, const lq_choice *choice) {
-    const double stored = (double)choice->stored;
+    const double stored = (double)lq_scale_of(rule, choice->stored);
     return rule->quotient == LQ_QUOTIENT_MULTIPLIER && stored != 0 ? 1 / stored : stored;
 }
 
@@ -35,8 +40,17 @@ static inline double lq_step_of(const lq_rule *rule, const lq_choice *choice) {
 void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
                    const lq_choice *chosen);
 
-/* Whether a tensor's type is one that a scale, or a zero point, of the rule can be written to. */
-bool lq_parameter_fits(const lq_tensor *t, bool is_zero_point, const lq_rule *rule);
+/* Whether a type is one that scales, or zero points, of the rule may have: read, or written. */
+bool lq_scale_fits(const lq_type_info *type, const lq_rule *rule, bool written);
+bool lq_zero_fits(const lq_type_info *type, const lq_rule *rule, bool written);
+
+/* The same of a tensor to be written: a parameter, or else an end of a range. */
+static inline bool lq_choice_fits(const lq_tensor *t, bool parameter, bool zero_point,
+                                  const lq_rule *rule) {
+    const lq_type_info *type = lq_type_find(t->type);
+    if (!parameter) return type->kind == LQ_KIND_REAL;
+    return zero_point ? lq_zero_fits(type, rule, true) : lq_scale_fits(type, rule, true);
+}
 
 /* A choice as element `index`, in row-major order; the zero point may be NULL. */
 void lq_store_choice(const lq_rule *rule, const lq_choice *chosen, int64_t index,

@@ -46,6 +46,8 @@ static void use_parameters(lq_map_work *work, const lq_parameters *parameters, i
     work->scale = parameters->scale + block;
     work->zero = parameters->zero + block;
     work->offset = parameters->offset + block;
+    work->center = parameters->center + block;
+    work->back = parameters->back + block;
     work->rule = rule;
 }
 
@@ -68,6 +70,8 @@ static void take(measure *m, const lq_piece *p, int64_t row, int64_t first, int6
         .rows = 1,
         .qmin = call->rule.code_min,
         .qmax = call->rule.code_max,
+        .format = m->y_type ? NULL : call->rule.format,
+        .table = !m->y_type && call->rule.table ? &call->table : NULL,
     };
     if (!m->y_type) use_parameters(&work, &m->for_codes, block, lq_codes_rule(call));
     lq_gather(x, call->tensor[LQ_X]->data, x_type->bits / 8, at[LQ_X], p->step[LQ_X], n);

@@ -119,6 +119,19 @@ static inline float lq_value_by(const lq_element_rule *rule, float decoded, floa
     return v != v ? lq_from_bits(0x7fc00000u | (lq_bits(decoded) & 0x80000000u)) : v;
 }
 
+/*
+ * The power of two nearest to v, ties to the even code; NaN for what is above that of 254, negative,
+ * 0 or NaN.
+ */
+static inline uint32_t lq_encode_e8m0(float v) {
+    const uint32_t bits = lq_bits(v);
+    const uint32_t rest = bits & 0x007fffffu;
+    const uint32_t code = bits >> 23;
+    if (!(v > 0)) return 255;
+    if (code == 0) return rest > 0x00600000u; /* subnormal: 2^-127 is 0x00400000 */
+    return code + (rest > 0x00400000u - (code & 1u));
+}
+
 /* A power of two; 255 is NaN. */
 static inline float lq_decode_e8m0(uint32_t code) {
     if (code == 0) return 0x1p-127f;

@@ -117,7 +117,9 @@ static lq_status check_outputs(search *s) {
         if (!s->position[i]) continue;
         if (!t && i == ZERO && s->call.rule.mapping != LQ_AFFINE) continue;
         lq_status status = t ? lq_check_tensor(t, true, &span[i]) : LQ_ERROR_NULL;
-        if (!status && !lq_parameter_fits(t, i == ZERO, &s->call.rule)) status = LQ_ERROR_TYPE;
+        if (!status && !lq_choice_fits(t, i >= SCALE, i == ZERO, &s->call.rule)) {
+            status = LQ_ERROR_TYPE;
+        }
         if (!status && lq_elements(t) != s->count) status = LQ_ERROR_SHAPE;
         if (!status && lq_spans_meet(span[i], state)) status = LQ_ERROR_OVERLAP;
         for (int k = 0; !status && k < i; ++k) {

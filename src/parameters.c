@@ -1,5 +1,6 @@
 /* Scales and zero points, as callers give them and as kernels take them. */
 #include "call.h"
+#include "choose.h"
 #include "fixed_point.h"
 #include "numeric.h"
 
@@ -12,9 +13,12 @@ static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) 
     const lq_tensor *s = call->tensor[LQ_SCALE];
     const lq_tensor *z = call->tensor[LQ_ZERO];
     const lq_rule *rule = &call->rule;
-    if (call->type[LQ_SCALE]->kind == LQ_KIND_REAL) {
+    if (call->type[LQ_SCALE]->kind != LQ_KIND_WIDE) {
         lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
                       to->scale);
+    }
+    for (int64_t b = 0; rule->scale_factor != 1 && b < batch->blocks; ++b) {
+        to->scale[b] = lq_scale_of(rule, to->scale[b]);
     }
     if (!call->type[LQ_ZERO]) {
         for (int64_t b = 0; b < batch->blocks; ++b) to->zero[b] = rule->zero;
@@ -48,7 +52,7 @@ static void round_zeros(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
 
 static void centers(const lq_call *call, int64_t blocks, lq_parameters *p) {
     if (has_real_zeros(call)) {
-        if (call->rule.zero_place == LQ_ZERO_INSIDE) return;
+        if (call->rule.zero_place != LQ_ZERO_OUTSIDE) return;
         round_zeros(&call->rule, blocks, p);
     }
     for (int64_t b = 0; b < blocks; ++b) p->center[b] = (float)p->zero[b];
@@ -70,10 +74,16 @@ static void factors(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
 }
 
 static void offsets(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
+    const bool minimum = rule->element.minimum;
     for (int64_t b = 0; b < blocks; ++b) {
-        if (rule->element.rounding == LQ_ROUND_HALF_UP) {
-            p->offset[b] = p->center[b] - (float)rule->code_min + 0.5f;
+        if (!lq_has_integer_codes(rule)) {
+            p->offset[b] = 0.0f;
+        } else if (rule->element.rounding == LQ_ROUND_HALF_UP) {
+            p->offset[b] = (minimum ? 0.0f : p->center[b]) - (float)rule->code_min + 0.5f;
             p->zero[b] = rule->code_min;
+        } else if (minimum) {
+            p->offset[b] = 0.0f;
+            p->zero[b] = 0;
         } else if (rule->zero_place == LQ_ZERO_INSIDE) {
             p->offset[b] = p->center[b];
             p->zero[b] = 0;
@@ -132,6 +142,7 @@ const lq_element_rule *lq_codes_rule(const lq_call *call) {
 }
 
 const lq_element_rule *lq_reals_rule(const lq_call *call) {
-    const bool plain = call->rule.quotient != LQ_QUOTIENT_MULTIPLIER && !has_real_zeros(call);
+    const bool plain = call->rule.quotient != LQ_QUOTIENT_MULTIPLIER && !has_real_zeros(call) &&
+                       lq_has_integer_codes(&call->rule);
     return plain ? NULL : &call->rule.element;
 }

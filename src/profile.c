@@ -17,6 +17,37 @@ typedef struct profile {
     lq_scheme scheme;
 } profile;
 
+/* The values of ggml's 4-bit codes by a table. */
+static const float iq4_values[] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                   1,    13,   25,  38,  53,  69,  89,  113};
+
+/* Quantiles of the normal distribution, made symmetric around a 0 (Dettmers et al. 2023). */
+static const float nf4_values[] = {
+    -1.0f,
+    -0.6961928009986877f,
+    -0.5250730514526367f,
+    -0.39491748809814453f,
+    -0.28444138169288635f,
+    -0.18477343022823334f,
+    -0.09105003625154495f,
+    0.0f,
+    0.07958029955625534f,
+    0.16093020141124725f,
+    0.24611230194568634f,
+    0.33791524171829224f,
+    0.44070982933044434f,
+    0.5626170039176941f,
+    0.7229568362236023f,
+    1.0f,
+};
+
+/* Of ggml's blocks with a minimum. */
+#define GGML_MINIMUM                                                                               \
+    .mapping = LQ_AFFINE, .quotient = LQ_QUOTIENT_RECIPROCAL, .rounding = LQ_ROUND_HALF_UP,        \
+    .zero_place = LQ_ZERO_MINIMUM, .codes_from = LQ_FROM_UNROUNDED,                                \
+    .arithmetic = LQ_ARITHMETIC_FLOAT, .range_rule = LQ_RANGE_AS_IS,                               \
+    .degenerate = LQ_DEGENERATE_ZERO
+
 static const profile profiles[] = {
     {LQ_PROFILE_LIBQUANT, "libquant", 0, false, 0, {.mapping = LQ_AFFINE}},
     {LQ_PROFILE_ONNX, "onnx", 0, false, 0, {.mapping = LQ_AFFINE}},
@@ -225,6 +256,62 @@ static const profile profiles[] = {
       .rounding = LQ_ROUND_AWAY,
       .codes_from = LQ_FROM_UNROUNDED,
       .degenerate = LQ_DEGENERATE_ZERO}},
+    {LQ_PROFILE_GGML_Q4_1, "ggml-q4_1", 0, false, 4, {GGML_MINIMUM}},
+    {LQ_PROFILE_GGML_Q5_1, "ggml-q5_1", 0, false, 5, {GGML_MINIMUM}},
+    {LQ_PROFILE_GGML_MXFP4,
+     "ggml-mxfp4",
+     0,
+     false,
+     0,
+     {.mapping = LQ_SYMMETRIC,
+      .rounding = LQ_ROUND_LOWER_CODE,
+      .degenerate = LQ_DEGENERATE_SET,
+      .scale_floor = 0x1p-127f,
+      .scale_rounding = LQ_SCALE_EXPONENT_FLOOR}},
+    {LQ_PROFILE_GGML_NVFP4,
+     "ggml-nvfp4",
+     0,
+     false,
+     0,
+     {.mapping = LQ_SYMMETRIC,
+      .rounding = LQ_ROUND_LOWER_CODE,
+      .arithmetic = LQ_ARITHMETIC_FLOAT,
+      .degenerate = LQ_DEGENERATE_ZERO,
+      .scale_rounding = LQ_SCALE_GGML_UE4M3}},
+    {LQ_PROFILE_GGML_IQ4_NL,
+     "ggml-iq4_nl",
+     0,
+     false,
+     0,
+     {.mapping = LQ_SYMMETRIC,
+      .quotient = LQ_QUOTIENT_RECIPROCAL,
+      .rounding = LQ_ROUND_HALF_UP,
+      .degenerate = LQ_DEGENERATE_ZERO,
+      .table = iq4_values}},
+    {LQ_PROFILE_MX,
+     "mx",
+     0,
+     false,
+     0,
+     {.mapping = LQ_SYMMETRIC,
+      .degenerate = LQ_DEGENERATE_SET,
+      .scale_floor = 0x1p-127f,
+      .scale_rounding = LQ_SCALE_EXPONENT_FLOOR}},
+    {LQ_PROFILE_NVFP4,
+     "nvfp4",
+     0,
+     false,
+     0,
+     {.mapping = LQ_SYMMETRIC, .arithmetic = LQ_ARITHMETIC_FLOAT}},
+    {LQ_PROFILE_NF4,
+     "nf4",
+     0,
+     false,
+     0,
+     {.mapping = LQ_SYMMETRIC,
+      .quotient = LQ_QUOTIENT_RECIPROCAL,
+      .rounding = LQ_ROUND_LOWER_CODE,
+      .table = nf4_values}},
 };
 
 enum { PROFILES = sizeof profiles / sizeof *profiles };
@@ -260,8 +347,22 @@ static void set_range(const profile *p, const lq_type_info *code, lq_scheme *sch
         scheme->qmax = (int32_t)code->max;
     }
     if (!is_signed && p->odd) scheme->qmax = (int32_t)code->max - 1;
+    /* Fixed-point codes, below 2 in magnitude, whose largest exponent is 0. */
+    if (p->profile == LQ_PROFILE_MX) {
+        scheme->scale_factor = 1 / (float)(1 << (code->bits - 2));
+        scheme->scale_floor = 0x1p-126f;
+    }
     /* Whether the lowest code is left out depends on the width as well. */
     if (scheme->clamp == LQ_CLAMP_NARROW && code->bits < 8) scheme->clamp = LQ_CLAMP_TYPE;
+}
+
+/* Floats are codes of symmetric rules; ONNX has them by the rule of its own that is affine else. */
+static bool has_codes(const profile *p, const lq_type_info *code) {
+    const bool onnx = p->profile >= LQ_PROFILE_LIBQUANT && p->profile <= LQ_PROFILE_ONNX_BF16;
+    if (p->scheme.table) return code->type == LQ_U4;
+    if (p->profile == LQ_PROFILE_MX && code->min == 0) return code->kind == LQ_KIND_FLOAT;
+    if (code->kind != LQ_KIND_FLOAT) return code->kind == LQ_KIND_CODE;
+    return p->scheme.mapping == LQ_SYMMETRIC || onnx;
 }
 
 lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile profile_of,
@@ -270,13 +371,17 @@ lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile pr
     const lq_type_info *code = lq_type_find(code_type);
     if (!scheme || !block) return LQ_ERROR_NULL;
     if (!p) return LQ_ERROR_ENUM;
-    if (!code || code->kind != LQ_KIND_CODE) return LQ_ERROR_TYPE;
+    if (!code || !has_codes(p, code)) return LQ_ERROR_TYPE;
     lq_status status = lq_init_struct(scheme, struct_size, sizeof *scheme);
     if (status) return status;
     *scheme = p->scheme;
     scheme->struct_size = struct_size;
     scheme->code_type = code_type;
     scheme->block = *block;
-    set_range(p, code, scheme);
+    if (code->kind == LQ_KIND_FLOAT) {
+        scheme->mapping = LQ_SYMMETRIC;
+    } else {
+        set_range(p, code, scheme);
+    }
     return LQ_OK;
 }

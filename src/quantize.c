@@ -29,6 +29,8 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
         .qmin = call->rule.code_min,
         .qmax = call->rule.code_max,
         .rule = purpose == LQ_TO_REALS ? lq_reals_rule(call) : lq_codes_rule(call),
+        .format = call->rule.format,
+        .table = call->rule.table ? &call->table : NULL,
         .parameters = &j->parameters,
         .counts = to_codes && call->report ? &j->counts : NULL,
         .count_runs = k->count_runs[real],
@@ -63,6 +65,7 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
         to->scale[0] = from->scale[0];
         to->zero[0] = from->zero[0];
         to->offset[0] = from->offset[0];
+        to->center[0] = from->center[0];
     }
     if (job->map.counts) copy->map.counts = &copy->counts;
 }

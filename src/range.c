@@ -136,9 +136,10 @@ static void store_parameters(lq_job *j, const lq_batch *batch) {
         if (!z) continue;
         const int64_t at = batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO];
         lq_store_zero(rule, z, at, &choice);
+        if (rule->element.minimum && rule->codes_from != LQ_FROM_STORED) continue;
         if (z->type == LQ_F16 || z->type == LQ_BF16) {
             p->center[b] = lq_load_real(z->type, z->data, at);
-        } else if (z->type == LQ_F32 && rule->zero_rule != LQ_ZERO_REAL) {
+        } else if (z->type == LQ_F32 && !rule->real_zero) {
             p->center[b] = (float)choice.zero;
         }
     }

@@ -83,6 +83,7 @@ lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme, lq_requan
         .output = {false, true, false, false},
         .x_is_s32 = true,
         .scale_is_s32 = fixed_point,
+        .integer_codes = true,
         .broadcast = true,
         .scheme = scheme,
         .scheme_position = 2,

@@ -1,4 +1,5 @@
 #include "scheme.h"
+#include "float_format.h"
 #include "numeric.h"
 #include "tensor.h"
 #include <stddef.h>
@@ -51,34 +52,64 @@ static bool within(int32_t value, int32_t last) {
 }
 
 static bool known_switches(const lq_scheme *s) {
-    return within(s->quotient, LQ_QUOTIENT_MULTIPLIER) && within(s->rounding, LQ_ROUND_HALF_UP) &&
-           within(s->zero_place, LQ_ZERO_INSIDE) && within(s->clamp, LQ_CLAMP_TYPE) &&
-           within(s->nan_code, LQ_NAN_CODE_0) &&
+    return within(s->quotient, LQ_QUOTIENT_MULTIPLIER) &&
+           within(s->rounding, LQ_ROUND_LOWER_CODE) && within(s->zero_place, LQ_ZERO_MINIMUM) &&
+           within(s->clamp, LQ_CLAMP_TYPE) && within(s->nan_code, LQ_NAN_CODE_0) &&
            within(s->codes_from, LQ_FROM_MULTIPLIER_AND_BACK) &&
-           within(s->zero_from, LQ_FROM_UNROUNDED) && within(s->arithmetic, LQ_ARITHMETIC_MIXED) &&
-           within(s->range_rule, LQ_RANGE_AS_IS) &&
-           within(s->degenerate, LQ_DEGENERATE_ZERO_MIDDLE) && within(s->zero_rule, LQ_ZERO_REAL) &&
-           within(s->zero_rounding, LQ_ROUND_AWAY) && within(s->middle, LQ_MIDDLE_EVEN) &&
-           within(s->tie, LQ_TIE_NEGATIVE);
+           within(s->zero_from, LQ_FROM_UNROUNDED) && within(s->arithmetic, LQ_ARITHMETIC_FLOAT) &&
+           within(s->range_rule, LQ_RANGE_AS_IS) && within(s->degenerate, LQ_DEGENERATE_SET) &&
+           within(s->zero_rule, LQ_ZERO_REAL) && within(s->zero_rounding, LQ_ROUND_AWAY) &&
+           within(s->middle, LQ_MIDDLE_EVEN) && within(s->tie, LQ_TIE_NEGATIVE) &&
+           within(s->scale_rounding, LQ_SCALE_EXPONENT_ROUND) && within(s->unsaturated, 1);
+}
+
+/* Switches that go with some codes only, or with some others. */
+static bool switches_agree(const lq_scheme *s, const lq_rule *rule) {
+    if (s->codes_from >= LQ_FROM_MULTIPLIER && s->quotient == LQ_QUOTIENT_DIVIDE) return false;
+    if (s->zero_place == LQ_ZERO_MINIMUM && rule->mapping != LQ_AFFINE) return false;
+    if (s->unsaturated && !rule->format) return false;
+    if (rule->format) return s->rounding != LQ_ROUND_HALF_UP;
+    if (rule->table) {
+        return s->rounding != LQ_ROUND_AWAY && s->scale_rounding != LQ_SCALE_EXPONENT_EVEN;
+    }
+    return s->rounding != LQ_ROUND_LOWER_CODE;
 }
 
 static void apply_clamp(const lq_scheme *scheme, lq_rule *rule) {
     rule->code_min = rule->qmin;
     rule->code_max = rule->qmax;
-    if (scheme->clamp == LQ_CLAMP_RANGE) return;
+    if (scheme->clamp == LQ_CLAMP_RANGE || !lq_has_integer_codes(rule)) return;
     const bool narrow = scheme->clamp == LQ_CLAMP_NARROW && rule->code->min < 0;
     rule->code_min = (int32_t)rule->code->min + narrow;
     rule->code_max = (int32_t)rule->code->max;
 }
 
-/* Most schemes have none, and a call should cost them little. */
+/*
+ * Most schemes have none, and a call should cost them little. Of the fields up to the pointer, whose
+ * size and place are not the same everywhere.
+ */
 static bool has_switches(const lq_scheme *s) {
-    enum { FIRST = offsetof(lq_scheme, quotient), WORDS = (sizeof *s - FIRST) / 8 };
+    enum {
+        FIRST = offsetof(lq_scheme, quotient),
+        WORDS = (offsetof(lq_scheme, reserved) + sizeof s->reserved - FIRST) / 8
+    };
     uint64_t word[WORDS];
     uint64_t any = 0;
     memcpy(word, (const char *)s + FIRST, sizeof word);
     for (int i = 0; i < WORDS; ++i) any |= word[i];
     return any != 0;
+}
+
+static void set_element_rule(const lq_scheme *s, lq_real precision, lq_rule *rule) {
+    rule->element = (lq_element_rule){.multiply = s->quotient != LQ_QUOTIENT_DIVIDE,
+                                      .precision = precision,
+                                      .rounding = s->rounding,
+                                      .nan = s->nan_code,
+                                      .divide_back = s->quotient == LQ_QUOTIENT_MULTIPLIER,
+                                      .minimum = s->zero_place == LQ_ZERO_MINIMUM,
+                                      .unsaturated = s->unsaturated != 0};
+    rule->plain = lq_has_integer_codes(rule) && !s->quotient && precision == LQ_REAL_f32 &&
+                  !s->rounding && !s->zero_place && !s->nan_code;
 }
 
 /* After the mapping, which may have narrowed the range. */
@@ -93,46 +124,131 @@ static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
                           .zero = rule->zero,
                           .middle = rule->middle,
                           .steps = rule->steps,
-                          .plain = true};
+                          .plain = lq_has_integer_codes(rule),
+                          .format = rule->format,
+                          .table = rule->table,
+                          .largest = rule->largest,
+                          .scale_factor = 1};
         return LQ_OK;
     }
     const lq_type_info *precision = lq_type_find(s->precision ? s->precision : LQ_F32);
-    if (!known_switches(s)) return LQ_ERROR_ENUM;
-    if (s->codes_from >= LQ_FROM_MULTIPLIER && s->quotient == LQ_QUOTIENT_DIVIDE) {
-        return LQ_ERROR_ENUM;
-    }
+    if (s->reserved) return LQ_ERROR_STRUCT;
+    if (!known_switches(s) || !switches_agree(s, rule)) return LQ_ERROR_ENUM;
     if (!precision || precision->kind != LQ_KIND_REAL) return LQ_ERROR_TYPE;
     if (!(s->scale_floor >= 0 && s->scale_floor <= FLT_MAX)) return LQ_ERROR_SCALE;
+    if (!(s->scale_factor >= 0 && s->scale_factor <= FLT_MAX)) return LQ_ERROR_SCALE;
+    if (s->scale_factor > 0 && s->quotient == LQ_QUOTIENT_MULTIPLIER) return LQ_ERROR_SCALE;
     apply_clamp(s, rule);
+    set_element_rule(s, (lq_real)precision->index, rule);
     rule->quotient = s->quotient;
-    rule->zero_place = s->zero_place;
-    rule->element = (lq_element_rule){.multiply = s->quotient != LQ_QUOTIENT_DIVIDE,
-                                      .precision = (lq_real)precision->index,
-                                      .rounding = s->rounding,
-                                      .nan = s->nan_code,
-                                      .divide_back = s->quotient == LQ_QUOTIENT_MULTIPLIER};
-    rule->plain = !s->quotient && precision->index == LQ_REAL_f32 && !s->rounding &&
-                  !s->zero_place && !s->nan_code;
+    rule->zero_place = lq_has_integer_codes(rule) ? s->zero_place : LQ_ZERO_OUTSIDE;
     rule->codes_from = s->codes_from;
     rule->zero_from = s->zero_from;
     rule->arithmetic = s->arithmetic;
     rule->range_rule = s->range_rule;
     rule->degenerate = s->degenerate;
-    rule->zero_scales = s->degenerate >= LQ_DEGENERATE_ZERO;
+    rule->zero_scales =
+        s->degenerate == LQ_DEGENERATE_ZERO || s->degenerate == LQ_DEGENERATE_ZERO_MIDDLE;
     rule->scale_floor = s->scale_floor;
     rule->zero_rule = s->zero_rule;
+    rule->real_zero = s->zero_rule == LQ_ZERO_REAL || s->zero_place == LQ_ZERO_MINIMUM;
     rule->zero_rounding = s->zero_rounding;
     rule->tie = s->tie;
+    rule->scale_rounding = s->scale_rounding;
+    rule->scale_factor = s->scale_factor > 0 ? s->scale_factor : 1;
     return LQ_OK;
 }
+
+/* ------------------------------------------------------- floats and tables */
+
+/* The largest magnitude, or 0 for what is no table. */
+static double check_table(const float *value, int count) {
+    double largest = 0;
+    for (int k = 0; k < count; ++k) {
+        const double size = value[k] < 0 ? -(double)value[k] : (double)value[k];
+        if (!lq_is_finite(value[k]) || (k > 0 && !(value[k] > value[k - 1]))) return 0;
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
+/* Codes that are no integers; as such they are all there are, from 0 up. */
+static lq_status apply_values(const lq_scheme *scheme, lq_rule *rule) {
+    const lq_type_info *code = rule->code;
+    if (scheme->table) {
+        if (code->kind != LQ_KIND_CODE || code->min < 0 || code->bits > 4) return LQ_ERROR_TYPE;
+        rule->table = scheme->table;
+        rule->largest = check_table(scheme->table, 1 << code->bits);
+        if (rule->largest == 0) return LQ_ERROR_TABLE;
+    } else {
+        rule->format = code->format;
+        rule->largest = lq_float_largest(code->format);
+    }
+    if (scheme->mapping < LQ_AFFINE || scheme->mapping > LQ_SYMMETRIC_FULL_RANGE) {
+        return LQ_ERROR_ENUM;
+    }
+    if (scheme->mapping != LQ_SYMMETRIC || scheme->qmin || scheme->qmax) return LQ_ERROR_RANGE;
+    rule->qmin = 0;
+    rule->qmax = (1 << code->bits) - 1;
+    rule->middle = rule->zero = 0;
+    rule->steps = rule->largest;
+    return LQ_OK;
+}
+
+/* Whether t is nearer to b than to a, which is below it; exactly. Their sum is s and what it lacks. */
+static bool is_nearer(float a, float b, float t, bool tie) {
+    const double s = (double)a + (double)b;
+    const double part = s - (double)a;
+    const double lacks = ((double)a - (s - part)) + ((double)b - part);
+    const double twice = 2 * (double)t;
+    return twice > s || (twice == s && (lacks < 0 || (lacks == 0 && tie)));
+}
+
+static float next_float(float v, bool up) {
+    if (v == 0) return up ? lq_from_bits(1) : lq_from_bits(0x80000001u);
+    return lq_from_bits(lq_bits(v) + ((v > 0) == up ? 1u : 0xffffffffu));
+}
+
+/* The least float that has the code of b, or a higher one. */
+static float threshold(float a, float b, bool tie) {
+    float t = (float)(((double)a + (double)b) / 2);
+    while (is_nearer(a, b, next_float(t, false), tie)) t = next_float(t, false);
+    while (!is_nearer(a, b, t, tie)) t = next_float(t, true);
+    return t;
+}
+
+void lq_make_code_table(const lq_rule *rule, lq_code_table *table) {
+    const lq_rounding rounding = rule->element.rounding;
+    table->count = rule->qmax + 1;
+    table->nan = 0;
+    for (int k = 0; k < table->count; ++k) {
+        const bool tie = rounding == LQ_ROUND_EVEN ? k % 2 == 0 : rounding == LQ_ROUND_HALF_UP;
+        table->value[k] = rule->table[k];
+        table->from[k] =
+            k ? threshold(rule->table[k - 1], rule->table[k], tie) : lq_from_bits(0xff800000u);
+        if (k && table->from[k] <= 0) table->nan = k;
+    }
+    if (rule->element.nan == LQ_NAN_QMIN || rule->element.nan == LQ_NAN_CODE_0) table->nan = 0;
+    if (rule->element.nan == LQ_NAN_QMAX) table->nan = rule->qmax;
+}
+
+/* --------------------------------------------------------------- all of it */
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     if (!scheme) return LQ_ERROR_NULL;
     lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
     if (status) return status;
     rule->code = lq_type_find(scheme->code_type);
-    if (!rule->code || rule->code->kind != LQ_KIND_CODE) return LQ_ERROR_TYPE;
+    if (!rule->code) return LQ_ERROR_TYPE;
     rule->mapping = scheme->mapping;
+    rule->format = NULL;
+    rule->table = NULL;
+    if (rule->code->kind == LQ_KIND_FLOAT || scheme->table) {
+        status = apply_values(scheme, rule);
+        return status ? status : apply_switches(scheme, rule);
+    }
+    if (rule->code->kind != LQ_KIND_CODE) return LQ_ERROR_TYPE;
+    rule->largest = 0;
     rule->qmin = scheme->qmin;
     rule->qmax = scheme->qmax;
     if (rule->qmin == 0 && rule->qmax == 0) {

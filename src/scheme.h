@@ -27,18 +27,25 @@ typedef struct lq_rule {
     bool zero_scales; /* a scale of 0 is legal */
     float scale_floor;
     lq_zero_rule zero_rule;
+    bool real_zero; /* the zero point is chosen as a real number */
     lq_rounding zero_rounding;
     lq_tie tie;
     /* Beyond integers: codes are those of `format`, of a table, or integers where both are NULL. */
     const lq_float_format *format;
     const float *table;
-    bool unsaturated;
-    double largest; /* the largest value of such a code */
+    double largest; /* the largest magnitude of such a code */
     lq_scale_rounding scale_rounding;
     float scale_factor; /* never 0 */
 } lq_rule;
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);
+
+static inline bool lq_has_integer_codes(const lq_rule *rule) {
+    return !rule->format && !rule->table;
+}
+
+/* The codes of a rule with a table. */
+void lq_make_code_table(const lq_rule *rule, lq_code_table *table);
 
 /* The block extents that a scheme means for x's shape, all at least 1; and the grid. */
 lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *extent, int64_t *grid,

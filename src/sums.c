@@ -146,6 +146,7 @@ lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq
         .position = {0, 1, 3, 0},
         .output = {false, false, true, false},
         .scale_is_s32 = true,
+        .integer_codes = true,
         .scheme = scheme,
         .scheme_position = 2,
         .exec = exec,

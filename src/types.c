@@ -70,30 +70,71 @@ static inline float load_f32(const void *data, int64_t index) {
     return v;
 }
 
+/* Without a search through the list. */
+static const lq_float_format *format_of(lq_type type) {
+    switch (type) {
+    case LQ_E4M3: return &e4m3;
+    case LQ_E5M2: return &e5m2;
+    case LQ_E4M3FNUZ: return &e4m3fnuz;
+    case LQ_E5M2FNUZ: return &e5m2fnuz;
+    case LQ_E2M3: return &e2m3;
+    case LQ_E3M2: return &e3m2;
+    default: return &e2m1;
+    }
+}
+
 float lq_load_real(lq_type type, const void *data, int64_t index) {
-    if (type == LQ_F32) return load_f32(data, index);
-    const uint16_t h = load_16(data, index);
-    return type == LQ_F16 ? lq_f16_to_f32(h) : lq_bf16_to_f32(h);
+    switch (type) {
+    case LQ_F32: return load_f32(data, index);
+    case LQ_F16: return lq_f16_to_f32(load_16(data, index));
+    case LQ_BF16: return lq_bf16_to_f32(load_16(data, index));
+    case LQ_E8M0: return lq_decode_e8m0(((const unsigned char *)data)[index]);
+    default: return lq_decode_float(format_of(type), (uint32_t)lq_load_integer(type, data, index));
+    }
 }
 
 /* The type is decided outside the loops, which then vectorize. */
 void lq_load_reals(lq_type type, const void *data, int64_t at, int64_t step, int64_t n, float *to) {
-    if (type == LQ_F32) {
+    const unsigned char *bytes = data;
+    switch (type) {
+    case LQ_F32:
         for (int64_t i = 0; i < n; ++i) to[i] = load_f32(data, at + i * step);
-    } else if (type == LQ_F16) {
+        break;
+    case LQ_F16:
         for (int64_t i = 0; i < n; ++i) to[i] = lq_f16_to_f32(load_16(data, at + i * step));
-    } else {
+        break;
+    case LQ_BF16:
         for (int64_t i = 0; i < n; ++i) to[i] = lq_bf16_to_f32(load_16(data, at + i * step));
+        break;
+    case LQ_E8M0:
+        for (int64_t i = 0; i < n; ++i) to[i] = lq_decode_e8m0(bytes[at + i * step]);
+        break;
+    case LQ_E4M3:
+        for (int64_t i = 0; i < n; ++i) to[i] = lq_decode_float(&e4m3, bytes[at + i * step]);
+        break;
+    default:
+        for (int64_t i = 0; i < n; ++i) to[i] = lq_load_real(type, data, at + i * step);
+        break;
     }
+}
+
+/* The code of a value that may be too large or NaN. */
+static uint32_t code_of(lq_type type, float value) {
+    const lq_float_format *f = format_of(type);
+    if (type == LQ_E8M0) return lq_encode_e8m0(value);
+    if (value != value) return lq_encode_nan(f, value);
+    return lq_encode_float(f, LQ_ROUND_EVEN, true, value);
 }
 
 void lq_store_real(lq_type type, void *data, int64_t index, float value) {
     unsigned char *p = data;
-    if (type == LQ_F32) {
-        memcpy(p + index * 4, &value, sizeof value);
-        return;
+    uint16_t h;
+    switch (type) {
+    case LQ_F32: memcpy(p + index * 4, &value, sizeof value); return;
+    case LQ_F16: h = lq_f32_to_f16(value); break;
+    case LQ_BF16: h = lq_f32_to_bf16(value); break;
+    default: lq_store_integer(type, data, index, (int32_t)code_of(type, value)); return;
     }
-    uint16_t h = type == LQ_F16 ? lq_f32_to_f16(value) : lq_f32_to_bf16(value);
     memcpy(p + index * 2, &h, sizeof h);
 }
 
@@ -153,23 +194,61 @@ double lq_largest(lq_type type) {
     case LQ_F16: return 65504.0;
     case LQ_BF16: return 0x1.fep127;
     case LQ_F32: return FLT_MAX;
-    default: return DBL_MAX;
+    case LQ_F64: return DBL_MAX;
+    case LQ_E8M0: return 0x1p127;
+    default: return lq_float_largest(format_of(type));
     }
 }
 
 float lq_round_real(lq_type type, double value) {
-    if (type == LQ_F32) return (float)value;
-    return type == LQ_F16 ? lq_f16_to_f32(lq_f64_to_f16(value))
-                          : lq_bf16_to_f32(lq_f64_to_bf16(value));
+    switch (type) {
+    case LQ_F32: return (float)value;
+    case LQ_F16: return lq_f16_to_f32(lq_f64_to_f16(value));
+    case LQ_BF16: return lq_bf16_to_f32(lq_f64_to_bf16(value));
+    case LQ_E8M0: return lq_decode_e8m0(lq_encode_e8m0(lq_round_to_odd(value)));
+    default: break;
+    }
+    const float v = lq_decode_float(format_of(type), code_of(type, lq_round_to_odd(value)));
+    /* Of types without infinities it is a NaN. */
+    const bool too_large = v != v && value == value;
+    return too_large ? lq_from_bits(value < 0 ? 0xff800000u : 0x7f800000u) : v;
 }
 
 float lq_round_scale(lq_type type, double value) {
-    const float v = lq_round_real(type, value);
     const float largest = (float)lq_largest(type);
+    if (type == LQ_E8M0) {
+        if (!(value > 0x1p-127)) return 0x1p-127f;
+        return value > 0x1p127 ? largest : lq_round_real(type, value);
+    }
+    const float v = lq_round_real(type, value);
     if (v > largest) return largest;
     return v < -largest ? -largest : v;
 }
 
+/* Of a positive finite value, unless that is the largest one. */
+static float next_above(lq_type type, float v) {
+    switch (type) {
+    case LQ_F32: return lq_from_bits(lq_bits(v) + 1);
+    case LQ_F16: return lq_f16_to_f32((uint16_t)(lq_f32_to_f16(v) + 1));
+    case LQ_BF16: return lq_from_bits(lq_bits(v) + 0x10000u);
+    case LQ_E8M0: return v * 2;
+    default: return lq_decode_float(format_of(type), code_of(type, v) + 1);
+    }
+}
+
+float lq_round_scale_up(lq_type type, double value) {
+    const double size = value < 0 ? -value : value;
+    float v = lq_round_scale(type, size);
+    if ((double)v < size && (double)v < lq_largest(type)) v = next_above(type, v);
+    return value < 0 ? -v : v;
+}
+
 double lq_least_normal(lq_type type) {
-    return type == LQ_F16 ? 0x1p-14 : 0x1p-126;
+    switch (type) {
+    case LQ_F16: return 0x1p-14;
+    case LQ_F32:
+    case LQ_BF16: return 0x1p-126;
+    case LQ_E8M0: return 0x1p-127;
+    default: return lq_double_from_bits((uint64_t)(1024 - format_of(type)->bias) << 52);
+    }
 }

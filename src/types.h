@@ -71,7 +71,7 @@ static inline void lq_store_code(unsigned char *codes, int64_t at, uint32_t bits
 /* NULL for an unknown type. */
 const lq_type_info *lq_type_find(lq_type type);
 
-/* Element `index` counted from `data`. Real types only. */
+/* Element `index` counted from `data`. Real types and floats of up to 8 bits. */
 float lq_load_real(lq_type type, const void *data, int64_t index);
 /* Integer types, and codes of floats as their bits. */
 int32_t lq_load_integer(lq_type type, const void *data, int64_t index);
@@ -84,15 +84,18 @@ void lq_load_integers(lq_type type, const void *data, int64_t at, int64_t step, 
 void lq_store_integer(lq_type type, void *data, int64_t index, int32_t value);
 
 /*
- * A positive or negative scale rounded once, to nearest even, to a real type; to the largest
- * finite value where it is too large.
+ * A positive or negative scale rounded once, to nearest even, to a real type or a float of up to 8
+ * bits; to the largest finite value where it is too large. E8M0 has no 0, which becomes its least
+ * value, and no negative ones.
  */
 float lq_round_scale(lq_type type, double value);
-/* The same without a limit: too large becomes infinite. */
+/* The same, but away from 0. */
+float lq_round_scale_up(lq_type type, double value);
+/* The same without a limit: too large becomes infinite, of E8M0 NaN. */
 float lq_round_real(lq_type type, double value);
-/* The least normal number of a real type. */
+/* The least normal number of such a type. */
 double lq_least_normal(lq_type type);
-/* The largest finite value of a real type or double. */
+/* The largest finite value of such a type or double. */
 double lq_largest(lq_type type);
 
 void lq_store_real(lq_type type, void *data, int64_t index, float value);

@@ -117,7 +117,7 @@ static bool parameters_of(const search *s, const point *p, double *scale, double
     const lq_range r = range_of(s, p);
     const lq_choice c = lq_choose_for_range(rule, s->call->scale_type, r.lo, r.hi);
     *scale = lq_step_of(rule, &c);
-    *center = rule->zero_rule == LQ_ZERO_REAL ? (double)c.real_zero : c.zero;
+    *center = rule->real_zero ? (double)c.real_zero : c.zero;
     return *scale != 0;
 }
 
@@ -316,7 +316,7 @@ static void look_at_bins(search *s) {
 /* What the finest candidate rounds to 0; none by a zero point that is not an integer. */
 static double nothing_below(const search *s) {
     const lq_rule *rule = s->call->rule;
-    if (rule->range_rule != LQ_RANGE_WITH_ZERO || rule->zero_rule == LQ_ZERO_REAL) return 0;
+    if (rule->range_rule != LQ_RANGE_WITH_ZERO || rule->real_zero) return 0;
     return lq_largest_magnitude(s->d) * 0x1p-13 / (rule->steps < 0 ? -rule->steps : rule->steps) /
            2;
 }
