@@ -322,6 +322,8 @@ static lq_status check(const lq_arguments *arguments, float grad_factor, lq_call
     lq_status status = lq_check_arguments(arguments, call);
     if (status) return status;
     if (!lq_is_finite(grad_factor)) return lq_refuse(call, LQ_ERROR_RANGE, 9, -1);
+    /* The slope of a minimum is that of a value, not of a code. */
+    if (call->rule.element.minimum) return lq_refuse(call, LQ_ERROR_ENUM, 2, -1);
     /* A scale of 0, which some schemes allow, has no slope. */
     call->rule.zero_scales = false;
     /* The kernels take every rule in one way. */

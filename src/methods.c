@@ -12,29 +12,32 @@ static const struct {
     lq_method method;
     const char *name;
     need needs;
+    bool
+        asks_codes; /* what codes there are, which then are integers and no steps above a minimum */
     lq_method_fn *find;
 } methods[] = {
-    {LQ_METHOD_MIN_MAX, "min-max", NEEDS_RANGE, lq_find_min_max},
-    {LQ_METHOD_MOVING_AVERAGE, "moving-average", NEEDS_MOVING, lq_find_moving_average},
-    {LQ_METHOD_PERCENTILE, "percentile", NEEDS_BINS, lq_find_percentile},
-    {LQ_METHOD_PERCENTILE_MAGNITUDE, "percentile-magnitude", NEEDS_BINS,
+    {LQ_METHOD_MIN_MAX, "min-max", NEEDS_RANGE, false, lq_find_min_max},
+    {LQ_METHOD_MOVING_AVERAGE, "moving-average", NEEDS_MOVING, false, lq_find_moving_average},
+    {LQ_METHOD_PERCENTILE, "percentile", NEEDS_BINS, false, lq_find_percentile},
+    {LQ_METHOD_PERCENTILE_MAGNITUDE, "percentile-magnitude", NEEDS_BINS, false,
      lq_find_percentile_of_magnitudes},
-    {LQ_METHOD_ENTROPY, "entropy", NEEDS_BINS, lq_find_entropy},
-    {LQ_METHOD_MSE, "mse", NEEDS_BINS, lq_find_mse},
-    {LQ_METHOD_MEAN_DEVIATION, "mean-deviation", NEEDS_BINS, lq_find_mean_deviation},
-    {LQ_METHOD_ONNXRUNTIME_PERCENTILE, "onnxruntime-percentile", NEEDS_LINEAR,
+    {LQ_METHOD_ENTROPY, "entropy", NEEDS_BINS, true, lq_find_entropy},
+    {LQ_METHOD_MSE, "mse", NEEDS_BINS, true, lq_find_mse},
+    {LQ_METHOD_MEAN_DEVIATION, "mean-deviation", NEEDS_BINS, false, lq_find_mean_deviation},
+    {LQ_METHOD_ONNXRUNTIME_PERCENTILE, "onnxruntime-percentile", NEEDS_LINEAR, false,
      lq_find_onnxruntime_percentile},
     {LQ_METHOD_ONNXRUNTIME_PERCENTILE_SYMMETRIC, "onnxruntime-percentile-symmetric", NEEDS_LINEAR,
-     lq_find_onnxruntime_percentile_symmetric},
-    {LQ_METHOD_ONNXRUNTIME_ENTROPY, "onnxruntime-entropy", NEEDS_LINEAR,
+     false, lq_find_onnxruntime_percentile_symmetric},
+    {LQ_METHOD_ONNXRUNTIME_ENTROPY, "onnxruntime-entropy", NEEDS_LINEAR, false,
      lq_find_onnxruntime_entropy},
-    {LQ_METHOD_ONNXRUNTIME_DISTRIBUTION, "onnxruntime-distribution", NEEDS_LINEAR,
+    {LQ_METHOD_ONNXRUNTIME_DISTRIBUTION, "onnxruntime-distribution", NEEDS_LINEAR, false,
      lq_find_onnxruntime_distribution},
-    {LQ_METHOD_MODELOPT_PERCENTILE, "modelopt-percentile", NEEDS_LINEAR,
+    {LQ_METHOD_MODELOPT_PERCENTILE, "modelopt-percentile", NEEDS_LINEAR, true,
      lq_find_modelopt_percentile},
-    {LQ_METHOD_MODELOPT_ENTROPY, "modelopt-entropy", NEEDS_LINEAR, lq_find_modelopt_entropy},
-    {LQ_METHOD_MODELOPT_MSE, "modelopt-mse", NEEDS_LINEAR, lq_find_modelopt_mse},
-    {LQ_METHOD_PYTORCH_HISTOGRAM, "pytorch-histogram", NEEDS_LINEAR, lq_find_pytorch_histogram},
+    {LQ_METHOD_MODELOPT_ENTROPY, "modelopt-entropy", NEEDS_LINEAR, true, lq_find_modelopt_entropy},
+    {LQ_METHOD_MODELOPT_MSE, "modelopt-mse", NEEDS_LINEAR, true, lq_find_modelopt_mse},
+    {LQ_METHOD_PYTORCH_HISTOGRAM, "pytorch-histogram", NEEDS_LINEAR, true,
+     lq_find_pytorch_histogram},
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
@@ -139,6 +142,10 @@ static lq_status check_channels(const search *s) {
     return LQ_OK;
 }
 
+static bool serves_codes(int which, const lq_rule *rule) {
+    return !methods[which].asks_codes || (lq_has_integer_codes(rule) && !rule->element.minimum);
+}
+
 static lq_status check_search(search *s, const lq_calibration *calibration, const lq_scheme *scheme,
                               const lq_exec *exec) {
     lq_status status = lq_begin(&s->call, exec, 6);
@@ -150,6 +157,9 @@ static lq_status check_search(search *s, const lq_calibration *calibration, cons
     if (status) return lq_refuse(&s->call, status, 2, -1);
     status = lq_check_scheme(scheme, &s->call.rule);
     if (status) return lq_refuse(&s->call, status, 3, -1);
+    if (!serves_codes(s->which, &s->call.rule)) {
+        return lq_refuse(&s->call, LQ_ERROR_METHOD, 2, -1);
+    }
     s->count = s->calibrator->channels;
     status = check_outputs(s);
     return status ? status : check_channels(s);
@@ -264,6 +274,7 @@ lq_status lq_histogram_range(const lq_histogram *histogram, const lq_calibration
     lq_status status = check_calibration(calibration, &call.with, &which);
     if (!status && methods[which].needs == NEEDS_MOVING) status = LQ_ERROR_METHOD;
     if (!status) status = lq_check_scheme(scheme, &rule);
+    if (!status && !serves_codes(which, &rule)) status = LQ_ERROR_METHOD;
     if (!status && (!lo || !hi)) status = LQ_ERROR_NULL;
     if (!status) status = check_histogram(histogram, &values);
     if (status) return status;

@@ -6,7 +6,7 @@ static bool is_byte(const lq_type_info *type) {
 }
 
 static bool is_packed(const lq_type_info *type) {
-    return type->kind == LQ_KIND_CODE && type->bits < 8;
+    return (type->kind == LQ_KIND_CODE || type->kind == LQ_KIND_FLOAT) && type->bits < 8;
 }
 
 static lq_status check(lq_call *call, const lq_tensor *bytes, const lq_tensor *packed,
@@ -40,12 +40,14 @@ static lq_status map_all(const lq_call *call, const lq_tensor *bytes, const lq_t
 static int64_t bad_code(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n) {
     const lq_type_info *packed = context;
+    const bool is_float = packed->kind == LQ_KIND_FLOAT;
+    const int64_t most = is_float ? (1 << packed->bits) - 1 : packed->max;
     int32_t codes[LQ_BATCH];
     for (int64_t i = 0; i < n; i += LQ_BATCH) {
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         lq_load_integers(t->type, t->data, at + i * step, step, m, codes);
         for (int64_t k = 0; k < m; ++k) {
-            if (codes[k] < packed->min || codes[k] > packed->max) return i + k;
+            if (codes[k] < packed->min || codes[k] > most) return i + k;
         }
     }
     return -1;

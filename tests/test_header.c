@@ -251,11 +251,27 @@ static const struct {
     lq_type type, value;
     const char *name;
 } types[] = {
-    {LQ_F32, 0x0020, "f32"}, {LQ_F16, 0x0010, "f16"}, {LQ_BF16, 0x0110, "bf16"},
-    {LQ_S2, 0x1002, "s2"},   {LQ_S4, 0x1004, "s4"},   {LQ_S8, 0x1008, "s8"},
-    {LQ_S16, 0x1010, "s16"}, {LQ_S32, 0x1020, "s32"}, {LQ_U2, 0x2002, "u2"},
-    {LQ_U4, 0x2004, "u4"},   {LQ_U8, 0x2008, "u8"},   {LQ_U16, 0x2010, "u16"},
+    {LQ_F32, 0x0020, "f32"},
+    {LQ_F16, 0x0010, "f16"},
+    {LQ_BF16, 0x0110, "bf16"},
+    {LQ_S2, 0x1002, "s2"},
+    {LQ_S4, 0x1004, "s4"},
+    {LQ_S8, 0x1008, "s8"},
+    {LQ_S16, 0x1010, "s16"},
+    {LQ_S32, 0x1020, "s32"},
+    {LQ_U2, 0x2002, "u2"},
+    {LQ_U4, 0x2004, "u4"},
+    {LQ_U8, 0x2008, "u8"},
+    {LQ_U16, 0x2010, "u16"},
     {LQ_F64, 0x0040, "f64"},
+    {LQ_E4M3, 0x3008, "e4m3"},
+    {LQ_E5M2, 0x3108, "e5m2"},
+    {LQ_E4M3FNUZ, 0x3208, "e4m3fnuz"},
+    {LQ_E5M2FNUZ, 0x3308, "e5m2fnuz"},
+    {LQ_E8M0, 0x3408, "e8m0"},
+    {LQ_E2M3, 0x3006, "e2m3"},
+    {LQ_E3M2, 0x3106, "e3m2"},
+    {LQ_E2M1, 0x3004, "e2m1"},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 

@@ -31,7 +31,7 @@ static const struct {
     {"ort", vectors_ort, NULL},
     {"modelopt", vectors_modelopt, NULL},
     {"ggml", NULL, "layouts of blocks"},
-    {"mx", NULL, "codes of float types"},
+    {"mx", vectors_mx, NULL},
     {"sums", NULL, "orders of additions: test arithmetic compares them"},
     {"ieee", NULL, "conversions: test convert_vectors compares them"},
 };

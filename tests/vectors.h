@@ -61,7 +61,7 @@ struct vector_family {
 
 /* Tables end with a row without a name. */
 extern const struct vector_family vectors_onnx[], vectors_torch[], vectors_ort[],
-    vectors_modelopt[];
+    vectors_modelopt[], vectors_mx[];
 
 /* A case is a failure, is skipped, or is not compared in part. */
 void vector_fail(struct vector_case *c, const char *format, ...)
@@ -111,6 +111,8 @@ void check_fake_quantize(struct vector_case *c, const lq_scheme *scheme, const l
 void check_accumulators(struct vector_case *c, const lq_tensor *acc, const lq_tensor *scale,
                         int32_t axis, const lq_tensor *x);
 void check_pack(struct vector_case *c, const lq_tensor *bytes, const lq_tensor *packed);
+void check_convert(struct vector_case *c, const lq_tensor *x, lq_overflow overflow,
+                   const lq_tensor *y);
 void check_calibrate(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *x,
                      const lq_tensor *scale, const lq_tensor *zero_point);
 void check_choose(struct vector_case *c, const lq_scheme *scheme, const lq_tensor *lo,
