@@ -30,7 +30,7 @@ static const struct {
     {"torch", vectors_torch, NULL},
     {"ort", vectors_ort, NULL},
     {"modelopt", vectors_modelopt, NULL},
-    {"ggml", NULL, "layouts of blocks"},
+    {"ggml", vectors_ggml, NULL},
     {"mx", vectors_mx, NULL},
     {"sums", NULL, "orders of additions: test arithmetic compares them"},
     {"ieee", NULL, "conversions: test convert_vectors compares them"},
@@ -103,8 +103,10 @@ static void run_file(const char *path, void *context) {
     const char *text = c.file && c.file->metadata ? text_of(c.file->metadata, "meta") : NULL;
     cJSON *meta = text ? cJSON_Parse(text) : NULL;
     c.meta = meta;
-    const int by_operator = origin < ORIGINS && origins[origin].families == vectors_onnx;
-    c.family = text_of(meta, by_operator ? "op" : "family");
+    const struct vector_family *families = origin < ORIGINS ? origins[origin].families : NULL;
+    c.family = text_of(meta, families == vectors_onnx   ? "op"
+                             : families == vectors_ggml ? "type"
+                                                        : "family");
     if (origin < ORIGINS && !origins[origin].families) c.family = "*";
     c.row = find_row(tally, folder, c.family ? c.family : "?");
     if (origin == ORIGINS)

@@ -54,14 +54,14 @@ struct vector_case {
 
 /* One row of a dispatch table; without `run`, cases are skipped for the reason. */
 struct vector_family {
-    const char *name; /* meta.op of ONNX's cases, else meta.family */
+    const char *name; /* meta.op of ONNX's cases, meta.type of ggml's, else meta.family */
     void (*run)(struct vector_case *c);
     const char *reason;
 };
 
 /* Tables end with a row without a name. */
 extern const struct vector_family vectors_onnx[], vectors_torch[], vectors_ort[],
-    vectors_modelopt[], vectors_mx[];
+    vectors_modelopt[], vectors_ggml[], vectors_mx[];
 
 /* A case is a failure, is skipped, or is not compared in part. */
 void vector_fail(struct vector_case *c, const char *format, ...)
