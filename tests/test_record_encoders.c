@@ -1,0 +1,370 @@
+/*
+ * Encoders of records that are no plain scheme: parameters and codes against what is nearest,
+ * inputs of every kind, and how near the values come.
+ */
+#include <float.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "guarded.h"
+#include "layouts.h"
+#include "record_values.h"
+#include "tensor_file.h"
+
+enum { SUPER = 256, PIECE = RECORD_MOST };
+
+struct encoder {
+    lq_layout layout;
+    const lq_layout_row *row;
+    lq_layout_info info;
+};
+
+static int open_encoder(int which, struct encoder *e) {
+    e->layout = record_layouts[which];
+    e->row = lq_layout_find(e->layout);
+    assert_non_null(e->row);
+    assert_int_equal(lq_layout_describe(e->layout, &e->info, sizeof e->info), LQ_OK);
+    return e->row->encode != NULL;
+}
+
+static lq_record_parts parts_in(struct record_room *room) {
+    return (lq_record_parts){room->codes,       room->scale,      room->zero,
+                             room->super_scale, room->super_zero, room->sum};
+}
+
+/* Bytes outside the parts stay 0. */
+static void encode(const struct encoder *e, const float *x, int64_t n, struct record_room *room) {
+    const lq_record_parts parts = parts_in(room);
+    memset(room, 0, sizeof *room);
+    e->row->encode(x, n / e->info.record, &parts);
+}
+
+static float uniform(void) {
+    return (float)random_below(1 << 24) * 0x1p-24f;
+}
+
+static float normal(void) {
+    float sum = -6;
+    for (int i = 0; i < 12; ++i) sum += uniform();
+    return sum;
+}
+
+enum { KINDS = 8 };
+
+static float value_of(int kind, int i) {
+    const float v = normal();
+    switch (kind) {
+    case 0: return v;
+    case 1: return fabsf(v) * 0.02f + 0.01f;
+    case 2: return -fabsf(v) * 300;
+    case 3: return ldexpf(v, (int)random_below(24) - 12);
+    case 4: return i % 64 < 32 ? v : v * 1e-4f; /* blocks whose scales are a fraction of a step */
+    case 5: return i % 16 == 3 ? v : 0;
+    case 6: return (float)((int)random_below(33) - 16) / 8;
+    default: return 0.75f;
+    }
+}
+
+static void fill(int kind, float *x, int n) {
+    for (int i = 0; i < n; ++i) x[i] = value_of(kind, i);
+}
+
+/* ------------------------------------------------------------ what is nearest */
+
+/* Layouts whose codes are the nearest by the parameters that are stored. */
+static int is_super(lq_layout layout) {
+    return layout >= LQ_LAYOUT_GGML_Q2_K && layout <= LQ_LAYOUT_GGML_Q6_K;
+}
+
+static void test_codes_are_nearest(void **state) {
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct record_room room;
+        float x[SUPER];
+        if (!open_encoder(which, &e) || !is_super(e.layout)) continue;
+        for (int repeat = 0; repeat < 40 * KINDS; ++repeat) {
+            fill(repeat % KINDS, x, SUPER);
+            encode(&e, x, SUPER, &room);
+            for (int i = 0; i < SUPER; ++i) {
+                const double scale = record_scale(&e.info, &room, i / e.info.block);
+                const double minimum = record_minimum(&e.info, &room, i / e.info.block);
+                const double found = scale * record_code(&e.info, e.layout, room.codes[i]);
+                double best = INFINITY;
+                for (int code = e.row->codes.min; code <= e.row->codes.max; ++code)
+                    best = fmin(best, fabs(scale * code + minimum - (double)x[i]));
+                /* The quotient is rounded three times. */
+                assert_true(fabs(found + minimum - (double)x[i]) <=
+                            best + 0x1p-21 * (fabs((double)x[i]) + fabs(minimum) + fabs(scale)));
+            }
+        }
+    }
+}
+
+/* The ends that a block's codes span, or its value of largest magnitude. */
+static double wanted_scale(const struct encoder *e, const float *x, double minimum) {
+    double lo = 0, hi = (double)x[0], extreme = 0;
+    for (int i = 0; i < e->info.block; ++i) {
+        lo = fmin(lo, (double)x[i]);
+        hi = fmax(hi, (double)x[i]);
+        if (fabs((double)x[i]) > fabs(extreme)) extreme = (double)x[i];
+    }
+    if (!e->info.zero_type) return extreme / e->row->codes.min;
+    return fmax(hi - minimum, 0) / e->row->codes.max;
+}
+
+/*
+ * The largest scale has the code at the end of the range; every other is within half a step of what
+ * it should be, or one step where it should be less.
+ */
+static void check_scales(const struct encoder *e, const float *x, const struct record_room *room) {
+    const int end = e->info.zero_type ? e->row->scales.max : e->row->scales.min;
+    const double super = (double)record_part(LQ_F16, room->super_scale, 0);
+    double largest = 0;
+    for (int b = 0; b < SUPER / e->info.block; ++b) {
+        const double minimum = (double)record_minimum(&e->info, room, b);
+        const double wanted = wanted_scale(e, x + b * e->info.block, minimum);
+        const double found = (double)record_scale(&e->info, room, b);
+        /* The largest code of a positive scale is one short of the range's end. */
+        const double slack = 0.5 + 0x1p-10 * abs(end);
+        const bool small = fabs(wanted) <= 0.5 * fabs(super);
+        if (fabs(wanted) > fabs(largest)) largest = wanted;
+        if (wanted == 0)
+            assert_true(found == 0);
+        else if (small)
+            assert_true(fabs(found) == fabs(super) && found * wanted >= 0);
+        else if (fabs(found - wanted) > slack * fabs(super))
+            assert_true(!e->info.zero_type && found == super * e->row->scales.max);
+    }
+    assert_true(fabs(super * end - largest) <= fabs(largest) * 0x1p-11 + 0x1p-25 * abs(end));
+}
+
+static void check_minimums(const struct encoder *e, const float *x,
+                           const struct record_room *room) {
+    const double super = (double)record_part(LQ_F16, room->super_zero, 0);
+    double deepest = 0;
+    for (int i = 0; i < SUPER; ++i) deepest = fmin(deepest, (double)x[i]);
+    assert_true(fabs(super * e->row->zeros.max + deepest) <=
+                -deepest * 0x1p-11 + 0x1p-25 * e->row->zeros.max);
+    for (int b = 0; b < SUPER / e->info.block; ++b) {
+        double lo = 0;
+        for (int i = 0; i < e->info.block; ++i) lo = fmin(lo, (double)x[b * e->info.block + i]);
+        assert_true(fabs((double)record_minimum(&e->info, room, b) - lo) <= 0.54 * super);
+    }
+}
+
+static void test_scales_are_nearest(void **state) {
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct record_room room;
+        float x[SUPER];
+        if (!open_encoder(which, &e) || !is_super(e.layout)) continue;
+        for (int repeat = 0; repeat < 40 * KINDS; ++repeat) {
+            fill(repeat % KINDS, x, SUPER);
+            encode(&e, x, SUPER, &room);
+            check_scales(&e, x, &room);
+            if (e.info.zero_type) check_minimums(&e, x, &room);
+        }
+    }
+}
+
+/* ---------------------------------------------------------- inputs of every kind */
+
+static void test_nan_and_infinities(void **state) {
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct record_room room, expected;
+        float x[SUPER], plain[SUPER];
+        if (!open_encoder(which, &e)) continue;
+        for (int repeat = 0; repeat < 50; ++repeat) {
+            for (int i = 0; i < SUPER; ++i) {
+                const uint32_t chance = random_below(repeat % 2 ? 4 : 40);
+                x[i] = plain[i] = normal();
+                if (chance == 0) x[i] = random_below(2) ? NAN : -NAN;
+                if (chance == 0) plain[i] = 0;
+                if (chance == 1) x[i] = random_below(2) ? INFINITY : -INFINITY;
+                if (chance == 1) plain[i] = x[i] > 0 ? FLT_MAX : -FLT_MAX;
+            }
+            encode(&e, x, SUPER, &room);
+            encode(&e, plain, SUPER, &expected);
+            assert_memory_equal(&room, &expected, sizeof room);
+        }
+    }
+}
+
+/* Every value finite, of codes within the limits; zeros are zeros. */
+static void check_sound(const struct encoder *e, const float *x, const struct record_room *room) {
+    const lq_limits codes = e->row->codes;
+    int zeros = 1;
+    for (int i = 0; i < SUPER; ++i) zeros &= x[i] == 0;
+    for (int i = 0; i < SUPER; ++i) {
+        const int code =
+            codes.min < 0 && room->codes[i] > 127 ? room->codes[i] - 256 : room->codes[i];
+        const float value = record_value(&e->info, e->layout, room, i);
+        assert_in_range(code - codes.min, 0, codes.max - codes.min);
+        assert_true(isfinite(value));
+        if (zeros) assert_true(value == 0);
+    }
+}
+
+static void test_sizes(void **state) {
+    static const float sizes[] = {0,     1e-45f, 1e-40f, 5e-32f, 1e-20f, 1e-15f, 1e-9f, 6e-8f,
+                                  3e-6f, 1,      3e4f,   7e4f,   1e7f,   1e12f,  1e30f, 3e38f};
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct record_room room;
+        float x[SUPER];
+        if (!open_encoder(which, &e)) continue;
+        for (int k = 0; k < 16 * 16; ++k) {
+            for (int i = 0; i < SUPER; ++i) {
+                const float size = i / 16 % 2 ? sizes[k / 16] : sizes[k % 16];
+                x[i] = size * (uniform() * 2 - 1);
+                if (i % 16 == 5) x[i] = k % 3 ? size : -size;
+            }
+            encode(&e, x, SUPER, &room);
+            check_sound(&e, x, &room);
+        }
+    }
+}
+
+/* What is beyond a record's scales has the largest values that these give. */
+static void test_too_large(void **state) {
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct record_room room;
+        float x[SUPER];
+        if (!open_encoder(which, &e) || e.layout == LQ_LAYOUT_GGML_Q8_K) continue;
+        for (int i = 0; i < SUPER; ++i) x[i] = i % 2 ? 3e38f : -2e38f;
+        encode(&e, x, SUPER, &room);
+        for (int i = 0; i < SUPER; ++i) {
+            const float value = record_value(&e.info, e.layout, &room, i);
+            assert_true(isfinite(value) && fabsf(value) > 65504.0f && (value > 0) == (x[i] > 0));
+        }
+        if (e.info.super_scale_type)
+            assert_true(fabsf(record_part(LQ_F16, room.super_scale, 0)) == 65504.0f);
+    }
+}
+
+/* ------------------------------------------------------------------ how near */
+
+struct power {
+    double signal, noise;
+};
+
+static void add_noise(const struct encoder *e, const float *x, int64_t n, struct power *p) {
+    struct record_room room;
+    encode(e, x, n, &room);
+    for (int64_t i = 0; i < n; ++i) {
+        const double error = (double)x[i] - (double)record_value(&e->info, e->layout, &room, i);
+        p->signal += (double)x[i] * (double)x[i];
+        p->noise += error * error;
+    }
+}
+
+/* Decibels of normal values, less what may be lost on trained weights: sane, no records. */
+static const struct {
+    lq_layout layout;
+    double generated, trained;
+} bounds[] = {
+    {LQ_LAYOUT_GGML_Q8_1, 44.5, 40},     {LQ_LAYOUT_GGML_Q2_K, 9.3, 8.5},
+    {LQ_LAYOUT_GGML_Q3_K, 15.8, 15},     {LQ_LAYOUT_GGML_Q4_K, 21.6, 20.5},
+    {LQ_LAYOUT_GGML_Q5_K, 27.8, 26.5},   {LQ_LAYOUT_GGML_Q6_K, 34, 32.5},
+    {LQ_LAYOUT_GGML_Q8_K, 42.3, 38},     {LQ_LAYOUT_GGML_IQ4_NL, 21.6, 20.5},
+    {LQ_LAYOUT_GGML_IQ4_XS, 21.8, 20.5},
+};
+
+static double bound_of(lq_layout layout, int trained) {
+    for (size_t i = 0; i < sizeof bounds / sizeof bounds[0]; ++i)
+        if (bounds[i].layout == layout) return trained ? bounds[i].trained : bounds[i].generated;
+    return 0;
+}
+
+static void tell(const struct encoder *e, const char *name, const struct power *p, int trained) {
+    const double decibels = 10 * log10(p->signal / p->noise);
+    print_message("%-13s %7.4f bits, %-36s %6.2f dB\n", lq_layout_name(e->layout),
+                  8.0 * (double)e->info.record_bytes / (double)e->info.record, name, decibels);
+    assert_true(decibels >= bound_of(e->layout, trained));
+}
+
+static void test_generated(void **state) {
+    static float x[PIECE];
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct power p = {0, 0};
+        if (!open_encoder(which, &e)) continue;
+        random_seed(7);
+        for (int piece = 0; piece < 16; ++piece) {
+            for (int i = 0; i < PIECE; ++i) x[i] = 0.02f * normal();
+            add_noise(&e, x, PIECE, &p);
+        }
+        tell(&e, "normal", &p, 0);
+    }
+}
+
+static void add_file(const struct encoder *e, const char *path, struct power *p) {
+    static float x[PIECE];
+    char message[500];
+    tf_file *file = tf_open(path, message, sizeof message);
+    if (!file) fail_msg("%s: %s", path, message);
+    for (size_t i = 0; i < file->count; ++i) {
+        const tf_tensor *t = &file->tensors[i];
+        if (strcmp(t->dtype, "F32") != 0 || t->rank < 2) continue;
+        for (int64_t at = 0; at + SUPER * 4 <= t->size;) {
+            int64_t n = (t->size - at) / (SUPER * 4) * SUPER;
+            n = n < PIECE ? n : PIECE;
+            memcpy(x, (const char *)t->data + at, (size_t)n * 4);
+            add_noise(e, x, n, p);
+            at += n * 4;
+        }
+    }
+    tf_close(file);
+}
+
+static void test_trained(void **state) {
+    static const char *const names[] = {"stories260k.safetensors", "burn_mnist_cnn.safetensors",
+                                        "silero_vad_16k.safetensors",
+                                        "mlperf_vww96_mobilenet.safetensors"};
+    const char *directory = getenv("LQ_WEIGHTS");
+    (void)state;
+    if (!directory || !*directory) {
+        print_message("skipped: no weights, LQ_WEIGHTS is not set\n");
+        skip();
+    }
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        if (!open_encoder(which, &e)) continue;
+        for (int i = 0; i < 4; ++i) {
+            struct power p = {0, 0};
+            char path[1000];
+            snprintf(path, sizeof path, "%s/%s", directory, names[i]);
+            add_file(&e, path, &p);
+            if (p.signal > 0) tell(&e, names[i], &p, 1);
+        }
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_codes_are_nearest),
+        cmocka_unit_test(test_scales_are_nearest),
+        cmocka_unit_test(test_nan_and_infinities),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_trained),
+    };
+    random_seed(20261122);
+    return cmocka_run_group_tests_name("record_encoders", tests, NULL, NULL);
+}
