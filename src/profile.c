@@ -17,9 +17,8 @@ typedef struct profile {
     lq_scheme scheme;
 } profile;
 
-/* The values of ggml's 4-bit codes by a table. */
-static const float iq4_values[] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                   1,    13,   25,  38,  53,  69,  89,  113};
+const float lq_iq4_values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                 1,    13,   25,  38,  53,  69,  89,  113};
 
 /* Quantiles of the normal distribution, made symmetric around a 0 (Dettmers et al. 2023). */
 static const float nf4_values[] = {
@@ -287,7 +286,7 @@ static const profile profiles[] = {
       .quotient = LQ_QUOTIENT_RECIPROCAL,
       .rounding = LQ_ROUND_HALF_UP,
       .degenerate = LQ_DEGENERATE_ZERO,
-      .table = iq4_values}},
+      .table = lq_iq4_values}},
     {LQ_PROFILE_MX,
      "mx",
      0,

@@ -51,4 +51,7 @@ void lq_make_code_table(const lq_rule *rule, lq_code_table *table);
 lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *extent, int64_t *grid,
                          int64_t *count);
 
+/* The values of ggml's 4-bit codes by a table. */
+extern const float lq_iq4_values[16];
+
 #endif

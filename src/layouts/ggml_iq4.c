@@ -5,6 +5,7 @@
 #include "layouts/planes.h"
 #include "layouts/records.h"
 #include "layouts/values.h"
+#include "scheme.h"
 
 /*
  * IQ4_XS: an F16 scale of scales, the upper two bits of eight scales from the lowest up, their low
@@ -45,9 +46,6 @@ void lq_pack_iq4_xs(const lq_record_parts *from, int64_t records, unsigned char 
     }
 }
 
-static const float values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                 1,    13,   25,  38,  53,  69,  89,  113};
-
 /* Values beyond this count as it: what scales of F16 hold ends far below, and no sum overflows. */
 static const float bound = 0x1p38f;
 
@@ -72,7 +70,7 @@ typedef struct fit {
 static fit fit_of(const float *x, float inverse) {
     fit f = {0, 0};
     for (int j = 0; j < LQ_GROUP; ++j) {
-        const float q = values[nearest_code(inverse * x[j])], weighted = x[j] * x[j] * q;
+        const float q = lq_iq4_values[nearest_code(inverse * x[j])], weighted = x[j] * x[j] * q;
         f.product += weighted * x[j];
         f.square += weighted * q;
     }
@@ -86,14 +84,14 @@ static fit fit_of(const float *x, float inverse) {
  */
 static float fit_scale(const float *x, int tries, float *inverse) {
     const float extreme = lq_extreme(x, LQ_GROUP);
-    const float first = tries ? -extreme / values[0] : extreme / values[0];
+    const float first = tries ? -extreme / lq_iq4_values[0] : extreme / lq_iq4_values[0];
     *inverse = 0;
     if (extreme < least && extreme > -least) return 0;
     *inverse = 1 / first;
     fit f = fit_of(x, *inverse);
     float scale = f.square > 0 ? f.product / f.square : 0.0f, best = scale * f.product;
     for (int i = -tries; tries && i <= tries; ++i) {
-        f = fit_of(x, ((float)i + values[0]) / extreme);
+        f = fit_of(x, ((float)i + lq_iq4_values[0]) / extreme);
         if (!(f.square > 0 && f.product * f.product > best * f.square)) continue;
         scale = f.product / f.square;
         best = scale * f.product;
