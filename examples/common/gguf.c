@@ -204,7 +204,7 @@ static int take_type(reading *r, tf_tensor *t, span name) {
     int64_t block = 1, bytes;
     char what[96];
     if (take_number(r, 4, &number) != 0) return -1;
-    t->dtype = tf_gguf_type((uint32_t)number);
+    t->dtype = gguf_dtype((uint32_t)number);
     if (!t->dtype) {
         snprintf(what, sizeof what, "has the unknown type %" PRIu64, number);
         return fail_named(r, "tensor", name, what);

@@ -30,6 +30,9 @@ enum {
 /* Bytes of a scalar of that type; 0 for strings and arrays. */
 uint64_t gguf_width(uint32_t type);
 
+/* The name of the type of tensors of that number, withdrawn ones included, or NULL. */
+const char *gguf_dtype(uint32_t number);
+
 /* The number of a dtype among GGUF's types of tensors, or -1 where it has none. */
 int gguf_number(const char *dtype);
 

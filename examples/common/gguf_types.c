@@ -69,7 +69,7 @@ static int find_name(const char *dtype) {
     return -1;
 }
 
-const char *tf_gguf_type(uint32_t number) {
+const char *gguf_dtype(uint32_t number) {
     for (int i = 0; i < TYPES; ++i)
         if ((uint32_t)types[i].number == number) return types[i].name;
     return NULL;

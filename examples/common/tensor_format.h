@@ -22,9 +22,6 @@ int tf_lay_out(tf_file *file, const void *data, int64_t size, int64_t alignment,
 /* The lasting spelling of a dtype, or NULL for an unknown one. */
 const char *tf_known_dtype(const char *dtype);
 
-/* The name of GGUF's type of that number, withdrawn ones included, or NULL for an unknown one. */
-const char *tf_gguf_type(uint32_t number);
-
 #define TF_NPY_MAGIC "\x93NUMPY"
 
 #endif

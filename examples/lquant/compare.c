@@ -15,6 +15,7 @@ typedef struct side {
 
 /* A tensor as its file means it: with its original type and shape where it is quantized. */
 typedef struct meaning {
+    const char *name;
     const tf_tensor *t;
     const stored_tensor *item; /* NULL: not quantized */
     const char *dtype;
@@ -22,9 +23,10 @@ typedef struct meaning {
     const int64_t *shape;
 } meaning;
 
-static meaning meaning_of(const side *s, const tf_tensor *t) {
-    meaning m = {t, quantized_find(&s->set, t->name), t->dtype, t->rank, t->shape};
+static meaning meaning_of(const tf_tensor *t, const stored_tensor *item) {
+    meaning m = {t->name, t, item, t->dtype, t->rank, t->shape};
     if (m.item) {
+        m.name = m.item->q.name;
         m.dtype = real_dtype(m.item->q.real);
         m.rank = m.item->q.rank;
         m.shape = m.item->q.shape;
@@ -32,10 +34,13 @@ static meaning meaning_of(const side *s, const tf_tensor *t) {
     return m;
 }
 
-/* The tensor of that name, unless it is only the scales or zero points of another one. */
-static const tf_tensor *find(const side *s, const char *name) {
-    const tf_tensor *t = tf_find(s->file, name);
-    return t && s->set.role[t - s->file->tensors] != ROLE_PARAMETER ? t : NULL;
+/* What the file means by that name, which is none of the parts of another tensor; 0 or 1. */
+static int find(const side *s, const char *name, meaning *m) {
+    const stored_tensor *item = quantized_find(&s->set, name);
+    const tf_tensor *t = item ? item->t : tf_find(s->file, name);
+    if (!t || (!item && s->set.role[t - s->file->tensors] != ROLE_PLAIN)) return 0;
+    *m = meaning_of(t, item);
+    return 1;
 }
 
 static int open_side(side *s, const char *path) {
@@ -71,19 +76,19 @@ static const char *lower_case(const char *dtype) {
 }
 
 static void describe(figures *f, const meaning *b) {
-    f->name = b->t->name;
-    f->type = b->item ? lq_type_name(b->item->q.scheme.code_type) : lower_case(b->dtype);
+    f->name = b->name;
+    f->type = b->item ? quantized_type(&b->item->q) : lower_case(b->dtype);
     f->rank = b->rank;
     memcpy(f->shape, b->shape, (size_t)b->rank * sizeof *b->shape);
     f->elements = tf_elements(b->rank, b->shape);
-    f->stored = b->t->size;
-    if (b->item) f->stored += scale_bytes(&b->item->q) + zero_point_bytes(&b->item->q);
+    f->stored = b->item ? stored_bytes(&b->item->q) : b->t->size;
 }
 
 /* Codes are measured as such where A has their original type: then clipped ones are counted. */
 static int measure_pair(figures *f, const side *sa, const meaning *a, const side *sb,
                         const meaning *b) {
-    const int as_codes = b->item && strcmp(a->dtype, b->dtype) == 0;
+    const int as_packing = b->item && b->item->q.packing;
+    const int as_codes = b->item && !as_packing && strcmp(a->dtype, b->dtype) == 0;
     void *values[2] = {NULL, NULL};
     lq_tensor x, y;
     lq_status status = LQ_OK;
@@ -94,6 +99,8 @@ static int measure_pair(figures *f, const side *sa, const meaning *a, const side
         const lq_tensor zero_point = zero_point_view(q, b->item->zero_point);
         y = codes_view(q, b->item->codes);
         status = measure(f, &x, &y, q, &scale, b->item->zero_point ? &zero_point : NULL);
+    } else if (!failed && as_packing) {
+        status = measure_packing(f, x.data, x.type, b->item->q.packing, b->item->parts);
     } else if (!failed) {
         failed = real_values(sb, b, &y, &values[1]);
         if (!failed) status = measure(f, &x, &y, NULL, NULL, NULL);
@@ -101,7 +108,7 @@ static int measure_pair(figures *f, const side *sa, const meaning *a, const side
     free(values[0]);
     free(values[1]);
     if (failed || status == LQ_OK) return failed;
-    return fail_tensor(sb->path, b->t->name, lq_status_string(status));
+    return fail_tensor(sb->path, b->name, lq_status_string(status));
 }
 
 static int same_shape(const meaning *a, const meaning *b) {
@@ -109,14 +116,12 @@ static int same_shape(const meaning *a, const meaning *b) {
            memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) == 0;
 }
 
-/* Compares the tensor `t` of A with its partner, adding a row for floats. */
-static int compare_tensor(const side *sa, const tf_tensor *t, const side *sb, report *r) {
-    const tf_tensor *partner = find(sb, t->name);
-    meaning a, b;
-    if (!partner) return fail_tensor(sb->path, t->name, "is missing here");
-    a = meaning_of(sa, t);
-    b = meaning_of(sb, partner);
-    if (!same_shape(&a, &b)) return fail_tensor(sb->path, t->name, "has another shape here");
+/* Compares a tensor of A with its partner, adding a row for floats. */
+static int compare_tensor(const side *sa, const meaning *ours, const side *sb, report *r) {
+    const meaning a = *ours;
+    meaning b;
+    if (!find(sb, a.name, &b)) return fail_tensor(sb->path, a.name, "is missing here");
+    if (!same_shape(&a, &b)) return fail_tensor(sb->path, a.name, "has another shape here");
     if (real_type(a.dtype) && real_type(b.dtype)) {
         figures *f = &r->rows[r->count];
         int failed;
@@ -126,9 +131,9 @@ static int compare_tensor(const side *sa, const tf_tensor *t, const side *sb, re
         return failed;
     }
     if (strcmp(a.dtype, b.dtype) != 0)
-        return fail_tensor(sb->path, t->name, "has a type here that cannot be compared");
-    if (t->size > 0 && memcmp(t->data, partner->data, (size_t)t->size) != 0)
-        return fail_tensor(sb->path, t->name, "differs here, and is not of floats");
+        return fail_tensor(sb->path, a.name, "has a type here that cannot be compared");
+    if (a.t->size > 0 && memcmp(a.t->data, b.t->data, (size_t)a.t->size) != 0)
+        return fail_tensor(sb->path, a.name, "differs here, and is not of floats");
     return 0;
 }
 
@@ -140,14 +145,18 @@ static int compare_files(const side *a, const side *b, report *r) {
     progress_begin(a->file->bytes);
     for (size_t i = 0; i < a->file->count; ++i) {
         const tf_tensor *t = &a->file->tensors[i];
+        const meaning m = meaning_of(t, quantized_at(&a->set, i));
         if (a->set.role[i] == ROLE_PARAMETER) continue;
-        if (compare_tensor(a, t, b, r) != 0) status = EXIT_FAULT;
+        if (compare_tensor(a, &m, b, r) != 0) status = EXIT_FAULT;
         progress_add(t->size);
     }
     progress_end();
-    for (size_t i = 0; i < b->file->count; ++i)
-        if (b->set.role[i] != ROLE_PARAMETER && !find(a, b->file->tensors[i].name))
-            status = fail_tensor(a->path, b->file->tensors[i].name, "is missing here");
+    for (size_t i = 0; i < b->file->count; ++i) {
+        const meaning m = meaning_of(&b->file->tensors[i], quantized_at(&b->set, i));
+        meaning partner;
+        if (b->set.role[i] != ROLE_PARAMETER && !find(a, m.name, &partner))
+            status = fail_tensor(a->path, m.name, "is missing here");
+    }
     return status;
 }
 

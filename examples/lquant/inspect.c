@@ -74,13 +74,13 @@ static void list_tensors(const tf_file *file, const quantized_set *set) {
     table_row(&t, head);
     for (size_t i = 0; i < file->count; ++i) {
         const tf_tensor *tensor = &file->tensors[i];
-        const stored_tensor *item = quantized_find(set, tensor->name);
+        const stored_tensor *item = quantized_at(set, i);
         char name[TF_SHOWN_SIZE], shape[SHAPE_SIZE], bytes[32], values[160] = "";
         const char *cells[5] = {name, tensor->dtype, shape, bytes, values};
         tf_printable(tensor->name, 48, name);
         snprintf(bytes, sizeof bytes, "%" PRId64, tensor->size);
         if (item) {
-            cells[1] = lq_type_name(item->q.scheme.code_type);
+            if (!item->q.packing) cells[1] = lq_type_name(item->q.scheme.code_type);
             shape_text(item->q.rank, item->q.shape, shape);
             quantized_summary(&item->q, values, sizeof values);
         } else {

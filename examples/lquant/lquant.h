@@ -23,12 +23,14 @@ typedef struct lquant_options {
     const char *state;
     const char *json;
     const char *plot;
-    const char *name; /* of the tensor that .npy files are batches of */
+    const char *name;   /* of the tensor that .npy files are batches of */
+    const char *format; /* of other software */
     lq_mapping mapping;
     lq_type code_type;
     lq_type scale_type;
     lq_block block;
-    int block_given;
+    int block_given, type_given, mapping_given, scale_given;
+    int32_t bits; /* of a format that leaves a choice */
     lq_method methods[MOST_METHODS];
     int method_count;
     double percentile, deviations;
@@ -40,6 +42,7 @@ typedef struct lquant_command {
     int least_files, most_files;
     const char *allowed; /* the options it takes, each as " --name " */
     const char *help;
+    void (*more_help)(void); /* NULL, or prints what follows it */
     int (*run)(const lquant_options *options);
 } lquant_command;
 
@@ -97,6 +100,9 @@ const char *real_dtype(lq_type type);
 /* "64x172", "scalar"; `out` has SHAPE_SIZE bytes. */
 enum { SHAPE_SIZE = 21 * TF_MAX_RANK };
 char *shape_text(int32_t rank, const int64_t *shape, char *out);
+
+/* The metadata of a file, to be deleted; of GGUF those pairs that are no arrays. */
+cJSON *metadata_of(const tf_file *file);
 
 /* Whether both paths are one file, or would be once it is written. */
 int same_file(const char *a, const char *b);

@@ -8,6 +8,7 @@
 
 #include "aside.h"
 #include "lquant.h"
+#include "packing.h"
 
 static const char inspect_help[] =
     "lquant inspect FILE\n"
@@ -18,9 +19,10 @@ static const char inspect_help[] =
 static const char quantize_help[] =
     "lquant quantize IN OUT [OPTION...]\n"
     "\n"
-    "Quantizes the F32, F16 and BF16 tensors of rank 2 and more in IN (.safetensors, .npy) and\n"
-    "copies the others unchanged. OUT is a .safetensors file: codes under the tensor's name,\n"
-    "scales under NAME_scale, zero points (affine only) under NAME_zero_point.\n"
+    "Quantizes the F32, F16 and BF16 tensors of rank 2 and more in IN (.safetensors, .gguf,\n"
+    ".npy) and copies the others unchanged. OUT is a .safetensors file: codes under the tensor's\n"
+    "name, scales under NAME_scale, zero points (affine only) under NAME_zero_point. With\n"
+    "--format, OUT is as that format has it; tensors that it does not hold are copied, too.\n"
     "\n"
     "  --type s8|u8|s4|u4|s2|u2|s16|u16   type of the codes (default: s8)\n"
     "  --symmetric, --affine              the mapping (default: symmetric)\n"
@@ -34,6 +36,9 @@ static const char quantize_help[] =
     "                                     from the values in IN\n"
     "  --method NAME, --percentile P, --deviations D\n"
     "                                     with it: as 'lquant help calibrate' has them (mse)\n"
+    "  --format NAME                      a format of other software, from the list below\n"
+    "  --bits N                           with it, where it has a choice: gptq 2, 3, 4, 8;\n"
+    "                                     compressed-tensors 4, 8; matmulnbits 2, 4, 8\n"
     "\n"
     "With --calibration every tensor to be quantized must be in STATE, which also says whether\n"
     "it has one scale or, along which axis, one for each channel.\n"
@@ -47,14 +52,15 @@ static const char quantize_help[] =
 static const char dequantize_help[] =
     "lquant dequantize IN OUT\n"
     "\n"
-    "Turns a file that 'lquant quantize' wrote back into floats of the original types and\n"
-    "shapes. OUT is a .safetensors file.\n";
+    "Turns a file that 'lquant quantize' wrote, in whatever format, or any GGUF file back into\n"
+    "floats of the original types and shapes (of GGUF: F32). OUT is a .safetensors file.\n";
 
 static const char compare_help[] =
     "lquant compare A B [--report FILE]\n"
     "\n"
     "How far the float tensors of B are from those of A, by name. Either file may be one that\n"
-    "'lquant quantize' wrote. Tensors of other types are compared byte by byte, and mentioned\n"
+    "'lquant quantize' wrote, or a GGUF file. Tensors of other types are compared byte by byte, "
+    "and mentioned\n"
     "where they differ. Every pair of float tensors is listed, whatever its rank; 'type' is\n"
     "B's, bits per weight are those stored in B, and the report's 'nonfinite' counts values\n"
     "left out because either side is NaN or infinite.\n"
@@ -100,19 +106,30 @@ static const char merge_help[] =
     "Writes the state that 'lquant calibrate' would have written for the batches of all these\n"
     "states: the same bytes, in whatever order they are given.\n";
 
+static void print_formats(void) {
+    const weight_format *f;
+    puts("\nFormats, with bits per weight. Those of OUT.gguf, for llama.cpp and other readers of "
+         "GGUF:\n");
+    for (size_t i = 0; (f = format_at(i)) != NULL; ++i)
+        if (f->file_type >= 0) printf("  %-18s  %6.4g\n", f->name, format_bits(f));
+    puts("\nThose of OUT.safetensors, with the tensors that they write:\n");
+    for (size_t i = 0; (f = format_at(i)) != NULL; ++i)
+        if (f->file_type < 0) printf("  %-18s  %6.4g  %s\n", f->name, format_bits(f), f->holds);
+}
+
 static const lquant_command commands[] = {
-    {"inspect", 1, 1, "", inspect_help, run_inspect},
+    {"inspect", 1, 1, "", inspect_help, NULL, run_inspect},
     {"quantize", 2, 2,
      " --type  --affine  --symmetric  --per-tensor  --per-channel  --per-block  --scale  --only "
-     " --report  --calibration  --method  --percentile  --deviations ",
-     quantize_help, run_quantize},
-    {"dequantize", 2, 2, "", dequantize_help, run_dequantize},
-    {"compare", 2, 2, " --report ", compare_help, run_compare},
+     " --report  --calibration  --method  --percentile  --deviations  --format  --bits ",
+     quantize_help, print_formats, run_quantize},
+    {"dequantize", 2, 2, "", dequantize_help, NULL, run_dequantize},
+    {"compare", 2, 2, " --report ", compare_help, NULL, run_compare},
     {"calibrate", 0, INT_MAX,
      " --state  --method  --percentile  --deviations  --type  --affine  --symmetric  --scale "
      " --per-tensor  --per-channel  --mantissa-bits  --sums  --only  --name  --json  --plot ",
-     calibrate_help, run_calibrate},
-    {"merge", 1, INT_MAX, " -o ", merge_help, run_merge},
+     calibrate_help, NULL, run_calibrate},
+    {"merge", 1, INT_MAX, " -o ", merge_help, NULL, run_merge},
 };
 enum { COMMANDS = sizeof commands / sizeof *commands };
 
@@ -128,7 +145,8 @@ static void print_help(FILE *out) {
           "  lquant help [COMMAND]\n"
           "  lquant --version\n"
           "\n"
-          "Files are .safetensors or .npy; output is .safetensors. Exit status: 0, 1 where\n"
+          "Files are .safetensors, .gguf or .npy; output is .safetensors or .gguf. Exit status: 0, "
+          "1 where\n"
           "something failed, 2 where the command line is wrong.\n",
           out);
 }
@@ -178,6 +196,7 @@ static int help_of(const char *name) {
         fputs(command->help, stdout);
     else
         print_help(stdout);
+    if (command && command->more_help) command->more_help();
     return finish_output();
 }
 

@@ -41,13 +41,13 @@ static int parse_positive(const char *text, double *value) {
 static int parse_affine(const char *value, lquant_options *o) {
     (void)value;
     o->mapping = LQ_AFFINE;
-    return 1;
+    return o->mapping_given = 1;
 }
 
 static int parse_symmetric(const char *value, lquant_options *o) {
     (void)value;
     o->mapping = LQ_SYMMETRIC;
-    return 1;
+    return o->mapping_given = 1;
 }
 
 static int parse_per_tensor(const char *value, lquant_options *o) {
@@ -79,12 +79,14 @@ static int parse_block(const char *value, lquant_options *o) {
 static int parse_type(const char *value, lquant_options *o) {
     const lq_type type = lq_type_from_name(value);
     o->code_type = type;
+    o->type_given = 1;
     return type == LQ_S2 || type == LQ_S4 || type == LQ_S8 || type == LQ_S16 || type == LQ_U2 ||
            type == LQ_U4 || type == LQ_U8 || type == LQ_U16;
 }
 
 static int parse_scale(const char *value, lquant_options *o) {
     o->scale_type = lq_type_from_name(value);
+    o->scale_given = 1;
     return real_dtype(o->scale_type) != NULL;
 }
 
@@ -124,6 +126,14 @@ static int parse_mantissa(const char *value, lquant_options *o) {
     return good;
 }
 
+static int parse_bits(const char *value, lquant_options *o) {
+    const char *rest;
+    int64_t bits = 0;
+    const int good = parse_integer(value, '\0', 1, 8, &bits, &rest);
+    o->bits = (int32_t)bits;
+    return good;
+}
+
 static int parse_sums(const char *value, lquant_options *o) {
     (void)value;
     return o->bin_sums = 1;
@@ -152,6 +162,8 @@ static const struct option {
     {"--percentile", VALUE, 'p', parse_percentile, 0},
     {"--deviations", VALUE, 'd', parse_deviations, 0},
     {"--mantissa-bits", VALUE, 'k', parse_mantissa, 0},
+    {"--bits", VALUE, 'B', parse_bits, 0},
+    {"--format", VALUE, 'f', TEXT(format)},
     {"--sums", FLAG, 'u', parse_sums, 0},
     {"--only", VALUE, 'o', TEXT(only)},
     {"--report", VALUE, 'r', TEXT(report)},

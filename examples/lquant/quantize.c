@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "quantize_packed.h"
 #include "quantized.h"
 #include "ranges.h"
 #include "report.h"
@@ -13,11 +14,12 @@
 typedef struct quantize_job {
     const lquant_options *o;
     tf_file *file;
-    quantized *items; /* in the file's order */
-    size_t *item_of;  /* of each tensor: 1 + its index in items, or 0 */
-    statistics state; /* that of --calibration */
-    report report;    /* a row for each of the items */
-    int complete;     /* OUT has its name */
+    quantized *items;      /* in the file's order */
+    size_t *item_of;       /* of each tensor: 1 + its index in items, or 0 */
+    packing_choice choice; /* of --format, if any */
+    statistics state;      /* that of --calibration */
+    report report;         /* a row for each of the items */
+    int complete;          /* OUT has its name */
 } quantize_job;
 
 static int is_selected(const tf_tensor *t, const lquant_options *o) {
@@ -63,6 +65,39 @@ static const char *choose_block(const quantize_job *job, const tf_tensor *t, lq_
     return NULL;
 }
 
+static void describe(figures *f, const tf_tensor *t, const quantized *q) {
+    f->name = t->name;
+    f->type = quantized_type(q);
+    f->rank = t->rank;
+    memcpy(f->shape, t->shape, sizeof f->shape);
+    f->elements = q->elements;
+    f->stored = stored_bytes(q);
+}
+
+/* 0, 1 where the format does not hold the tensor, which is kept then, or -1 with the fault said. */
+static int plan_packed(quantize_job *job, const tf_tensor *t, quantized *q) {
+    const int gguf = job->choice.format->file_type >= 0;
+    kept_tensor *kept = &job->report.kept[job->report.kept_count];
+    q->real = gguf ? LQ_F32 : real_type(t->dtype); /* GGUF has no place for the original type */
+    q->rank = t->rank;
+    memcpy(q->shape, t->shape, sizeof q->shape);
+    kept->name = t->name;
+    kept->why = quantized_plan_packing(q, &job->choice, t->name);
+    if (kept->why) {
+        ++job->report.kept_count;
+        quantized_free(q);
+        memset(q, 0, sizeof *q);
+        return 1;
+    }
+    for (int i = 0; i < q->packing->count; ++i) {
+        const part *p = &q->packing->parts[i];
+        if (strcmp(p->name, t->name) != 0 && refuse_collision(job, q, p->name, "parts") != 0)
+            return -1;
+    }
+    describe(&job->report.rows[job->report.count], t, q);
+    return 0;
+}
+
 static int plan_tensor(quantize_job *job, const tf_tensor *t, quantized *q) {
     const lquant_options *o = job->o;
     lq_block block;
@@ -81,12 +116,7 @@ static int plan_tensor(quantize_job *job, const tf_tensor *t, quantized *q) {
     status = refuse_collision(job, q, q->scale_name, "scales");
     if (!status && q->zero_point_type)
         status = refuse_collision(job, q, q->zero_point_name, "zero points");
-    f->name = t->name;
-    f->type = lq_type_name(o->code_type);
-    f->rank = t->rank;
-    memcpy(f->shape, t->shape, sizeof f->shape);
-    f->elements = q->elements;
-    f->stored = codes_bytes(q) + scale_bytes(q) + zero_point_bytes(q);
+    describe(f, t, q);
     return status;
 }
 
@@ -95,14 +125,18 @@ static int plan(quantize_job *job) {
     job->items = need(calloc(file->count + 1, sizeof *job->items));
     job->item_of = need(calloc(file->count + 1, sizeof *job->item_of));
     job->report.rows = need(calloc(file->count + 1, sizeof *job->report.rows));
+    job->report.kept = need(calloc(file->count + 1, sizeof *job->report.kept));
     for (size_t i = 0; i < file->count; ++i) {
+        quantized *q = &job->items[job->report.count];
         int status;
         if (!is_selected(&file->tensors[i], job->o)) continue;
-        status = plan_tensor(job, &file->tensors[i], &job->items[job->report.count]);
+        status = job->choice.format ? plan_packed(job, &file->tensors[i], q)
+                                    : plan_tensor(job, &file->tensors[i], q);
+        if (job->choice.format && status == 1) continue;
         job->item_of[i] = ++job->report.count;
-        if (status) return status;
+        if (status) return EXIT_FAULT;
     }
-    if (job->report.count == 0 && job->o->only)
+    if (job->report.count + job->report.kept_count == 0 && job->o->only)
         return fail("%s: no tensor that can be quantized (F32, F16 or BF16, rank 2 or more) has a "
                     "name that matches '%s'",
                     job->o->in, job->o->only);
@@ -118,6 +152,10 @@ static void declare(tw_writer *w, const quantize_job *job) {
         int64_t shape[TF_MAX_RANK];
         if (!q) {
             tw_add(w, t->name, t->dtype, t->rank, t->shape, t->size);
+            continue;
+        }
+        if (q->packing) {
+            declare_packing(w, q->packing);
             continue;
         }
         codes_layout(q, &dtype, &rank, shape);
@@ -197,9 +235,11 @@ static int write_tensors(tw_writer *w, quantize_job *job) {
     for (size_t i = 0; i < job->file->count; ++i) {
         const tf_tensor *t = &job->file->tensors[i];
         const size_t item = job->item_of[i];
-        const int failed =
-            item ? write_quantized(w, job, t, &job->items[item - 1], &job->report.rows[item - 1])
-                 : copy_tensor(w, t);
+        const quantized *q = item ? &job->items[item - 1] : NULL;
+        figures *f = item ? &job->report.rows[item - 1] : NULL;
+        const int failed = !q           ? copy_tensor(w, t)
+                           : q->packing ? write_packed(w, job->o->in, t, q->packing, f)
+                                        : write_quantized(w, job, t, q, f);
         if (failed) return failed;
     }
     progress_end();
@@ -233,10 +273,16 @@ static int commit(tw_writer *w, quantize_job *job, char *message, size_t message
 
 static int write_file(quantize_job *job) {
     char message[MESSAGE_SIZE] = "";
-    cJSON *metadata = quantized_metadata(job->file->metadata, job->items, job->report.count);
-    tw_writer *w = tw_create(job->o->out, message, sizeof message);
+    const weight_format *f = job->choice.format;
+    const int gguf = f && f->file_type >= 0;
+    cJSON *old = gguf ? NULL : metadata_of(job->file);
+    cJSON *metadata = gguf ? NULL : quantized_metadata(old, job->items, job->report.count);
+    tw_writer *w = gguf ? tw_create_gguf(job->o->out, message, sizeof message)
+                        : tw_create(job->o->out, message, sizeof message);
     int status = w ? 0 : -1;
+    cJSON_Delete(old);
     if (!status) {
+        if (gguf) declare_pairs(w, job->file, f);
         declare(w, job);
         status = tw_begin(w, metadata);
     }
@@ -255,6 +301,11 @@ static int run(quantize_job *job) {
     int status;
     if (cJSON_GetObjectItemCaseSensitive(job->file->metadata, METADATA_KEY))
         return fail("%s: is quantized already; 'lquant dequantize' it first", o->in);
+    for (size_t i = 0; i < job->file->count; ++i) {
+        int64_t block, bytes;
+        if (tf_block(job->file->tensors[i].dtype, &block, &bytes))
+            return fail("%s: is quantized already; 'lquant dequantize' it first", o->in);
+    }
     if (o->report && (same_file(o->report, o->in) || same_file(o->report, o->out)))
         return fail("%s: the report would overwrite another file of this run", o->report);
     if (o->calibration &&
@@ -282,6 +333,7 @@ static int check_options(const lquant_options *o) {
 int run_quantize(const lquant_options *o) {
     quantize_job job = {0};
     int status = check_options(o);
+    if (!status) status = choose_format(o, &job.choice);
     if (status) return status;
     job.o = o;
     if (o->calibration) status = statistics_load(&job.state, o->calibration);
@@ -292,6 +344,7 @@ int run_quantize(const lquant_options *o) {
     free(job.items);
     free(job.item_of);
     free(job.report.rows);
+    free(job.report.kept);
     statistics_free(&job.state);
     tf_close(job.file);
     return status;

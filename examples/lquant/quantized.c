@@ -72,7 +72,25 @@ const char *quantized_plan(quantized *q, const char *name) {
     return NULL;
 }
 
+const char *quantized_plan_packing(quantized *q, const packing_choice *choice, const char *name) {
+    q->name = joined(name, "");
+    q->elements = tf_elements(q->rank, q->shape);
+    q->packing = need(calloc(1, sizeof *q->packing));
+    return packing_plan(q->packing, choice, name, q->real, q->rank, q->shape);
+}
+
+int64_t stored_bytes(const quantized *q) {
+    return q->packing ? packing_bytes(q->packing)
+                      : codes_bytes(q) + scale_bytes(q) + zero_point_bytes(q);
+}
+
+const char *quantized_type(const quantized *q) {
+    return q->packing ? q->packing->format->name : lq_type_name(q->scheme.code_type);
+}
+
 void quantized_free(quantized *q) {
+    if (q->packing) packing_free(q->packing);
+    free(q->packing);
     free(q->name);
     free(q->scale_name);
     free(q->zero_point_name);
@@ -117,6 +135,10 @@ lq_tensor real_view(const quantized *q, const void *data) {
 void quantized_summary(const quantized *q, char *out, size_t size) {
     const lq_block *block = &q->scheme.block;
     char blocks[80];
+    if (q->packing) {
+        packing_summary(q->packing, out, size);
+        return;
+    }
     if (block->granularity == LQ_PER_TENSOR)
         snprintf(blocks, sizeof blocks, "per tensor");
     else if (block->granularity == LQ_PER_CHANNEL)
@@ -129,17 +151,21 @@ void quantized_summary(const quantized *q, char *out, size_t size) {
              lq_type_name(q->scale_type), real_dtype(q->real));
 }
 
-static cJSON *entry_json(const quantized *q) {
+/* What a scheme, or a format, adds to the entry. */
+static void add_packing(cJSON *entry, const packing *p) {
+    const packing_choice *c = &p->chosen;
+    const char *mapping = c->mapping == LQ_AFFINE ? "affine" : "symmetric";
+    need(cJSON_AddStringToObject(entry, "format", p->format->name));
+    need(json_add_integer(entry, "bits", c->bits) == 0 ? entry : NULL);
+    need(json_add_integer(entry, "block", c->block) == 0 ? entry : NULL);
+    need(cJSON_AddStringToObject(entry, "mapping", mapping));
+    need(cJSON_AddStringToObject(entry, "scale", lq_type_name(c->scale_type)));
+}
+
+static void add_scheme(cJSON *entry, const quantized *q) {
     static const char *const granularity[] = {"per_tensor", "per_channel", "per_block"};
     const lq_block *block = &q->scheme.block;
     const char *mapping = q->scheme.mapping == LQ_AFFINE ? "affine" : "symmetric";
-    cJSON *entry = need(cJSON_CreateObject());
-    cJSON *shape;
-    need(cJSON_AddStringToObject(entry, "name", q->name));
-    need(cJSON_AddStringToObject(entry, "dtype", real_dtype(q->real)));
-    shape = need(cJSON_AddArrayToObject(entry, "shape"));
-    for (int32_t i = 0; i < q->rank; ++i)
-        need(json_append_integer(shape, q->shape[i]) == 0 ? shape : NULL);
     need(cJSON_AddStringToObject(entry, "codes", lq_type_name(q->scheme.code_type)));
     need(cJSON_AddStringToObject(entry, "mapping", mapping));
     need(cJSON_AddStringToObject(entry, "granularity", granularity[block->granularity]));
@@ -148,20 +174,45 @@ static cJSON *entry_json(const quantized *q) {
     if (block->granularity == LQ_PER_BLOCK)
         need(json_add_integer(entry, "block", block->extent[0]) == 0 ? entry : NULL);
     need(cJSON_AddStringToObject(entry, "scale", lq_type_name(q->scale_type)));
+}
+
+static cJSON *entry_json(const quantized *q) {
+    cJSON *entry = need(cJSON_CreateObject());
+    cJSON *shape;
+    need(cJSON_AddStringToObject(entry, "name", q->name));
+    need(cJSON_AddStringToObject(entry, "dtype", real_dtype(q->real)));
+    shape = need(cJSON_AddArrayToObject(entry, "shape"));
+    for (int32_t i = 0; i < q->rank; ++i)
+        need(json_append_integer(shape, q->shape[i]) == 0 ? shape : NULL);
+    if (q->packing)
+        add_packing(entry, q->packing);
+    else
+        add_scheme(entry, q);
     return entry;
+}
+
+/* An object as the text of a string. */
+static void add_as_text(cJSON *metadata, const char *key, cJSON *object) {
+    char *text = need(cJSON_PrintUnformatted(object));
+    need(cJSON_AddStringToObject(metadata, key, text));
+    cJSON_free(text);
+    cJSON_Delete(object);
 }
 
 cJSON *quantized_metadata(const cJSON *old, const quantized *items, size_t count) {
     cJSON *metadata = need(old ? cJSON_Duplicate(old, 1) : cJSON_CreateObject());
     cJSON *description = need(cJSON_CreateObject());
     cJSON *tensors;
-    char *text;
     need(cJSON_AddNumberToObject(description, "version", 1));
     tensors = need(cJSON_AddArrayToObject(description, "tensors"));
     for (size_t i = 0; i < count; ++i) cJSON_AddItemToArray(tensors, entry_json(&items[i]));
-    text = need(cJSON_PrintUnformatted(description));
-    need(cJSON_AddStringToObject(metadata, METADATA_KEY, text));
-    cJSON_free(text);
-    cJSON_Delete(description);
+    add_as_text(metadata, METADATA_KEY, description);
+    if (count > 0 && items[0].packing) {
+        const packing *p = items[0].packing;
+        cJSON *config = need(cJSON_CreateObject());
+        need(p->format->configure(p, config) == 0 ? config : NULL);
+        cJSON_DeleteItemFromObjectCaseSensitive(metadata, CONFIG_KEY);
+        add_as_text(metadata, CONFIG_KEY, config);
+    }
     return metadata;
 }

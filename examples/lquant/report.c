@@ -11,41 +11,29 @@
 #include "table.h"
 
 typedef struct totals {
-    int64_t elements, stored, clipped, nonfinite;
-    double bits_per_weight, mse, sqnr_db, max_abs_error, cosine, compression;
+    int64_t elements, stored;
+    double bits_per_weight, compression;
+    lq_error error;
 } totals;
 
 static double bits_per_weight(int64_t stored, int64_t elements) {
     return elements > 0 ? 8.0 * (double)stored / (double)elements : NAN;
 }
 
-/*
- * The totals are those of all tensors as one: from their sums, not means of their figures. The
- * sum of x * y follows from those of x^2, y^2 and (x - y)^2, where all are over the same pairs.
- */
 static totals total_of(const report *r) {
     totals t = {0};
-    double sum_ee = 0, sum_xx = 0, sum_yy = 0, count = 0;
+    error_sums sums = {0};
     for (size_t i = 0; i < r->count; ++i) {
         const figures *f = &r->rows[i];
+        lq_error error = f->error;
         t.elements += f->elements;
         t.stored += f->stored;
-        t.clipped += f->clipped;
-        t.nonfinite += f->nonfinite;
-        if (f->error.count == 0) continue;
-        count += (double)f->error.count;
-        sum_ee += f->error.mse * (double)f->error.count;
-        sum_xx += f->error.mean_square_x * (double)f->error.count;
-        sum_yy += f->error.mean_square_y * (double)f->error.count;
-        if (f->error.max_abs_error > t.max_abs_error) t.max_abs_error = f->error.max_abs_error;
+        error.clipped = f->clipped;
+        error.nonfinite = f->nonfinite;
+        sums_add(&sums, &error);
     }
+    sums_error(&sums, &t.error);
     t.bits_per_weight = bits_per_weight(t.stored, t.elements);
-    t.mse = count > 0 ? sum_ee / count : NAN;
-    t.sqnr_db =
-        sum_xx > 0 && sum_ee > 0 ? 10.0 * log10(sum_xx / sum_ee) : (sum_xx > 0 ? INFINITY : NAN);
-    t.cosine = NAN;
-    if (sum_xx > 0 && sum_yy > 0)
-        t.cosine = (sum_xx + sum_yy - sum_ee) / 2.0 / (sqrt(sum_xx) * sqrt(sum_yy));
     t.compression = r->bytes_out > 0 ? (double)r->bytes_in / (double)r->bytes_out : NAN;
     return t;
 }
@@ -89,9 +77,13 @@ void report_print(const report *r) {
                 f->clipped);
     }
     snprintf(shape, sizeof shape, "%" PRId64 " values", sum.elements);
-    add_row(&t, "total", shape, sum.bits_per_weight, sum.sqnr_db, sum.max_abs_error, sum.clipped);
+    add_row(&t, "total", shape, sum.bits_per_weight, sum.error.sqnr_db, sum.error.max_abs_error,
+            sum.error.clipped);
     table_print(&t, 1);
-    if (sum.nonfinite > 0) printf("not finite: %" PRId64 " values\n", sum.nonfinite);
+    for (size_t i = 0; i < r->kept_count; ++i)
+        printf("kept as it was: '%s' %s\n", tf_printable(r->kept[i].name, 40, shown),
+               r->kept[i].why);
+    if (sum.error.nonfinite > 0) printf("not finite: %" PRId64 " values\n", sum.error.nonfinite);
     printf("file: %" PRId64 " -> %" PRId64 " bytes, compression %.2f\n", r->bytes_in, r->bytes_out,
            sum.compression);
 }
@@ -122,16 +114,26 @@ static void add_totals(cJSON *total, const report *r) {
     const totals t = total_of(r);
     int failed = json_add_integer(total, "elements", t.elements);
     failed |= json_add_number(total, "bits_per_weight", t.bits_per_weight);
-    failed |= json_add_number(total, "mse", t.mse);
-    failed |= json_add_number(total, "sqnr_db", t.sqnr_db);
-    failed |= json_add_number(total, "max_abs_error", t.max_abs_error);
-    failed |= json_add_number(total, "cosine", t.cosine);
-    failed |= json_add_integer(total, "clipped", t.clipped);
-    failed |= json_add_integer(total, "nonfinite", t.nonfinite);
+    failed |= json_add_number(total, "mse", t.error.mse);
+    failed |= json_add_number(total, "sqnr_db", t.error.sqnr_db);
+    failed |= json_add_number(total, "max_abs_error", t.error.max_abs_error);
+    failed |= json_add_number(total, "cosine", t.error.cosine);
+    failed |= json_add_integer(total, "clipped", t.error.clipped);
+    failed |= json_add_integer(total, "nonfinite", t.error.nonfinite);
     failed |= json_add_integer(total, "bytes_in", r->bytes_in);
     failed |= json_add_integer(total, "bytes_out", r->bytes_out);
     failed |= json_add_number(total, "compression", t.compression);
     need(failed ? NULL : total);
+}
+
+static void add_kept(cJSON *root, const report *r) {
+    cJSON *kept = need(cJSON_AddArrayToObject(root, "kept"));
+    for (size_t i = 0; i < r->kept_count; ++i) {
+        cJSON *item = need(cJSON_CreateObject());
+        need(cJSON_AddStringToObject(item, "name", r->kept[i].name));
+        need(cJSON_AddStringToObject(item, "why", r->kept[i].why));
+        cJSON_AddItemToArray(kept, item);
+    }
 }
 
 aside *report_write(const report *r, const char *path, char *message, size_t message_size) {
@@ -139,6 +141,7 @@ aside *report_write(const report *r, const char *path, char *message, size_t mes
     cJSON *rows = need(cJSON_AddArrayToObject(root, "tensors"));
     aside *file;
     for (size_t i = 0; i < r->count; ++i) cJSON_AddItemToArray(rows, row_json(&r->rows[i]));
+    if (r->kept_count > 0) add_kept(root, r);
     add_totals(need(cJSON_AddObjectToObject(root, "total")), r);
     file = json_write(root, path, message, message_size);
     cJSON_Delete(root);

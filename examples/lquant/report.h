@@ -5,6 +5,7 @@
 #include "aside.h"
 #include "lquant.h"
 #include "quantized.h"
+#include "sums.h"
 
 typedef struct figures {
     const char *name; /* the file's: not copied */
@@ -18,9 +19,16 @@ typedef struct figures {
     lq_error error;
 } figures;
 
+/* A tensor that the format does not hold, and why not. */
+typedef struct kept_tensor {
+    const char *name, *why;
+} kept_tensor;
+
 typedef struct report {
     figures *rows;
     size_t count;
+    kept_tensor *kept;
+    size_t kept_count;
     int64_t bytes_in, bytes_out;
 } report;
 
@@ -31,6 +39,16 @@ typedef struct report {
  */
 lq_status measure(figures *f, const lq_tensor *x, const lq_tensor *y, const quantized *q,
                   const lq_tensor *scale, const lq_tensor *zero_point);
+
+/*
+ * The same for rows of a packing, whose codes are in `parts`: a piece, as packing_piece has it, or
+ * all of them by pieces.
+ */
+lq_status measure_piece(error_sums *sums, const void *x, lq_type type, const packing *p,
+                        const void *const parts[MOST_PARTS], int64_t rows);
+lq_status measure_packing(figures *f, const void *x, lq_type type, const packing *p,
+                          const void *const parts[MOST_PARTS]);
+void measure_end(figures *f, const error_sums *sums);
 
 /* The table on stdout. */
 void report_print(const report *r);

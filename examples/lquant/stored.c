@@ -56,6 +56,31 @@ static const char *read_block(const cJSON *entry, lq_block *block) {
     return NULL;
 }
 
+/* An entry of a format; what is not there is the format's own. */
+static const char *read_packing(const cJSON *entry, quantized *q, const char *name, int affine) {
+    packing_choice choice = {.format = format_find(text_of(entry, "format"), 0)};
+    int64_t bits = 0;
+    if (!choice.format) return "is described with an unknown format";
+    if (!whole_number(cJSON_GetObjectItemCaseSensitive(entry, "bits"), 8, &bits) ||
+        (bits != choice.format->bits && (bits < 1 || !(choice.format->any_bits >> bits & 1))))
+        return "is described with bits that its format does not have";
+    if (!whole_number(cJSON_GetObjectItemCaseSensitive(entry, "block"), max_exact, &choice.block) ||
+        choice.block < 0 || (!choice.format->any_block && choice.block != choice.format->block))
+        return "is described with an invalid block size";
+    choice.bits = (int32_t)bits;
+    choice.mapping = affine == (choice.format->mapping == LQ_AFFINE) ? choice.format->mapping
+                     : affine                                        ? LQ_AFFINE
+                                                                     : -2;
+    if (choice.mapping == -2 ||
+        (!choice.format->any_mapping && choice.mapping != choice.format->mapping))
+        return "is described with a mapping that its format does not have";
+    choice.scale_type = lq_type_from_name(text_of(entry, "scale"));
+    if (choice.format->any_scale ? !real_dtype(choice.scale_type)
+                                 : choice.scale_type != choice.format->scale_type)
+        return "is described with an unknown type of scales";
+    return quantized_plan_packing(q, &choice, name);
+}
+
 static const char *read_entry(const cJSON *entry, quantized *q) {
     const char *dtype = text_of(entry, "dtype");
     const char *mapping = text_of(entry, "mapping");
@@ -66,6 +91,8 @@ static const char *read_entry(const cJSON *entry, quantized *q) {
     if (!mapping || (strcmp(mapping, "affine") != 0 && strcmp(mapping, "symmetric") != 0))
         return "is described with an unknown mapping";
     wrong = read_shape(cJSON_GetObjectItemCaseSensitive(entry, "shape"), q);
+    if (!wrong && cJSON_GetObjectItemCaseSensitive(entry, "format"))
+        return read_packing(entry, q, text_of(entry, "name"), strcmp(mapping, "affine") == 0);
     if (!wrong) wrong = read_block(entry, &block);
     if (wrong) return wrong;
     q->scheme = lq_scheme_of(strcmp(mapping, "affine") == 0 ? LQ_AFFINE : LQ_SYMMETRIC,
@@ -98,6 +125,18 @@ static const char *claim(quantized_set *set, const tf_file *file, const char *na
     return NULL;
 }
 
+static const char *load_parts(quantized_set *set, const tf_file *file, stored_tensor *item) {
+    const packing *p = item->q.packing;
+    const char *wrong = NULL;
+    for (int i = 0; i < p->count && !wrong; ++i) {
+        const part *t = &p->parts[i];
+        wrong = claim(set, file, t->name, t->dtype, t->rank, t->shape,
+                      t->kind == PART_CODES ? ROLE_CODES : ROLE_PARAMETER, &item->parts[i]);
+        if (!wrong && t->kind == PART_CODES) item->t = tf_find(file, t->name);
+    }
+    return wrong ? wrong : packing_check(p, item->parts);
+}
+
 static const char *load_entry(quantized_set *set, const tf_file *file, const cJSON *entry,
                               stored_tensor *item) {
     quantized *q = &item->q;
@@ -106,6 +145,8 @@ static const char *load_entry(quantized_set *set, const tf_file *file, const cJS
     int64_t shape[TF_MAX_RANK] = {0};
     const char *wrong = read_entry(entry, q);
     if (wrong) return wrong;
+    if (q->packing) return load_parts(set, file, item);
+    item->t = tf_find(file, q->name);
     codes_layout(q, &dtype, &rank, shape);
     wrong = claim(set, file, q->name, dtype, rank, shape, ROLE_CODES, &item->codes);
     if (!wrong)
@@ -143,8 +184,36 @@ static int load_entries(quantized_set *set, const tf_file *file, const cJSON *te
         if (!wrong) wrong = load_entry(set, file, entry, &set->items[set->count++]);
         if (wrong) return fail_tensor(path, name, wrong);
     }
-    qsort(set->items, set->count, sizeof *set->items, compare_items);
     return 0;
+}
+
+/* The tensors of GGUF's types that can be decoded; all others are plain. */
+static int load_types(quantized_set *set, const tf_file *file, const char *path) {
+    set->items = need(calloc(file->count + 1, sizeof *set->items));
+    for (size_t i = 0; i < file->count; ++i) {
+        const tf_tensor *t = &file->tensors[i];
+        const packing_choice choice = {.format = format_of_dtype(t->dtype), .mapping = -1};
+        stored_tensor *item = &set->items[set->count];
+        const char *wrong;
+        if (!choice.format || t->size == 0) continue;
+        ++set->count;
+        set->described = 1;
+        item->q.real = LQ_F32;
+        item->q.rank = t->rank;
+        memcpy(item->q.shape, t->shape, sizeof t->shape);
+        wrong = quantized_plan_packing(&item->q, &choice, t->name);
+        if (wrong) return fail_tensor(path, t->name, wrong);
+        item->t = t;
+        item->parts[0] = t->data;
+        set->role[i] = ROLE_CODES;
+    }
+    return 0;
+}
+
+/* Once all are there. */
+static void sort_items(quantized_set *set, const tf_file *file) {
+    if (set->count > 0) qsort(set->items, set->count, sizeof *set->items, compare_items);
+    for (size_t i = 0; i < set->count; ++i) set->item_of[set->items[i].t - file->tensors] = i + 1;
 }
 
 /* The description's JSON, to be deleted; NULL with the fault said. */
@@ -185,12 +254,20 @@ int quantized_load(quantized_set *set, const tf_file *file, const char *path) {
     int status;
     memset(set, 0, sizeof *set);
     set->role = need(calloc(file->count + 1, 1));
-    if (!text) return 0;
-    set->described = 1;
-    description = parse_description(text->valuestring, file, path);
-    status = description ? load_description(set, file, description, path) : EXIT_FAULT;
-    cJSON_Delete(description);
-    if (status) quantized_unload(set);
+    set->item_of = need(calloc(file->count + 1, sizeof *set->item_of));
+    if (!text && !file->is_gguf) return 0;
+    if (file->is_gguf) {
+        status = load_types(set, file, path);
+    } else {
+        set->described = 1;
+        description = parse_description(text->valuestring, file, path);
+        status = description ? load_description(set, file, description, path) : EXIT_FAULT;
+        cJSON_Delete(description);
+    }
+    if (status)
+        quantized_unload(set);
+    else
+        sort_items(set, file);
     return status;
 }
 
@@ -198,6 +275,7 @@ void quantized_unload(quantized_set *set) {
     for (size_t i = 0; i < set->count; ++i) quantized_free(&set->items[i].q);
     free(set->items);
     free(set->role);
+    free(set->item_of);
     memset(set, 0, sizeof *set);
 }
 
@@ -210,16 +288,27 @@ const stored_tensor *quantized_find(const quantized_set *set, const char *name) 
     return bsearch(name, set->items, set->count, sizeof *set->items, compare_key);
 }
 
-void *quantized_values(const stored_tensor *item, const char *path) {
+const stored_tensor *quantized_at(const quantized_set *set, size_t index) {
+    return set->item_of[index] ? &set->items[set->item_of[index] - 1] : NULL;
+}
+
+static lq_status dequantize(const stored_tensor *item, void *values) {
     const quantized *q = &item->q;
-    char fault[256];
     const lq_tensor codes = codes_view(q, item->codes);
     const lq_tensor scale = scale_view(q, item->scale);
     const lq_tensor zero_point = zero_point_view(q, item->zero_point);
-    void *values = need_bytes(real_view(q, NULL).size);
     const lq_tensor x = real_view(q, values);
-    const lq_status status =
-        lq_dequantize(&codes, &q->scheme, &scale, item->zero_point ? &zero_point : NULL, &x, NULL);
+    return lq_dequantize(&codes, &q->scheme, &scale, item->zero_point ? &zero_point : NULL, &x,
+                         NULL);
+}
+
+void *quantized_values(const stored_tensor *item, const char *path) {
+    const quantized *q = &item->q;
+    char fault[256];
+    void *values = need_bytes(real_view(q, NULL).size);
+    const lq_status status = q->packing
+                                 ? packing_decode(q->packing, item->parts, q->packing->rows, values)
+                                 : dequantize(item, values);
     if (status == LQ_OK) return values;
     snprintf(fault, sizeof fault, "cannot be dequantized: %s", lq_status_string(status));
     fail_tensor(path, q->name, fault);

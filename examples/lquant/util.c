@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "gguf.h"
 #include "lquant.h"
 #include "report.h"
 
@@ -32,6 +33,24 @@ char *shape_text(int32_t rank, const int64_t *shape, char *out) {
         used += (size_t)snprintf(out + used, SHAPE_SIZE - used, "%s%" PRId64, i > 0 ? "x" : "",
                                  shape[i]);
     return out;
+}
+
+cJSON *metadata_of(const tf_file *file) {
+    cJSON *metadata;
+    if (file->metadata) return need(cJSON_Duplicate(file->metadata, 1));
+    metadata = need(cJSON_CreateObject());
+    for (size_t i = 0; i < file->pair_count; ++i) {
+        const tf_pair *pair = &file->pairs[i];
+        const size_t size = (size_t)pair->size + 32; /* numbers take up to 24 */
+        char *text;
+        if (!gguf_is_plain(pair)) continue;
+        text = need(malloc(size));
+        gguf_text(pair, text, size);
+        if (tf_is_utf8(text, strlen(text)))
+            need(cJSON_AddStringToObject(metadata, pair->key, text));
+        free(text);
+    }
+    return metadata;
 }
 
 /* The last component of a path, and the directory that it is in. */
