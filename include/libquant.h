@@ -1018,18 +1018,26 @@ LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow 
  * packed in a way of their own (zero_bytes).
  *
  *   LQ_LAYOUT_ROWS            rows of whole bytes, LSB first, any width: ONNX matrices of such
- *                             rows, MX and NVFP4 checkpoints; with row_bytes a multiple of 4 MLX
+ *                             rows, MX and NVFP4 checkpoints, MLX (rows a multiple of 4 bytes apart)
  *   LQ_LAYOUT_HIGH_FIRST      4 bits, the first element in the high ones, no padding between rows:
  *                             bitsandbytes
- *   LQ_LAYOUT_MATMULNBITS     ONNX Runtime MatMulNBits: [rows][blocks][bytes of a block]
- *   LQ_LAYOUT_GPTQ, _GPTQ_V2  int32 along the columns of the matrix, which lie along the first axis
- *                             of qweight [columns * bits / 32][rows]; zero points along the rows,
- *                             less 1 in the first version
- *   LQ_LAYOUT_AWQ             int32 along the rows, in the order 0 2 4 6 1 3 5 7
+ *   LQ_LAYOUT_MATMULNBITS     2, 4 and 8 bits, ONNX Runtime MatMulNBits: [rows][blocks][bytes of a
+ *                             block], the last block padded
+ *   LQ_LAYOUT_GPTQ, _GPTQ_V2  2, 3, 4 and 8 bits: int32 along the columns of the matrix, which lie
+ *                             along the first axis of qweight [columns * bits / 32][rows]; zero
+ *                             points along the rows, less 1 in the first version. Columns are a
+ *                             multiple of 32, as rows are where there are zero points
+ *   LQ_LAYOUT_AWQ             4 bits: int32 along the rows, in the order 0 2 4 6 1 3 5 7, rows a
+ *                             multiple of 8, whole blocks
  *   LQ_LAYOUT_COMPRESSED_TENSORS
- *                             int32 [rows][columns * bits / 32], codes offset to unsigned; zero
- *                             points along the rows
- *   LQ_LAYOUT_HQQ             4 bits: the first half of the rows in the high bits, the second low
+ *                             any width: int32 [rows][columns / codes of an int32, rounded up], of
+ *                             which none has bits in two; zero points along the rows
+ *   LQ_LAYOUT_HQQ             4 bits: the first half of the rows in the high bits, the second low;
+ *                             a row here is a block, all whole and of an even number
+ *
+ * Codes are unsigned in all of them but the first, signed ones being moved by 2^(bits - 1). In rows
+ * they are the bits that parts have, two's complement where those are signed, unless code_type of
+ * lq_packed says what the bits are.
  *
  * Layouts of records: each block, or super-block, is a record of codes and parameters, a row is so
  * many of them. These are ggml's, their value 256 and the number of ggml's type.
@@ -1127,19 +1135,23 @@ typedef struct lq_packed {
     int32_t bits; /* layouts of codes of any width: 1 to 8; else 0 or the layout's */
     int64_t rows, columns;
     int64_t block;          /* layouts of codes: elements that share a scale; 0: the row */
-    const lq_tensor *bytes; /* U8, a vector; of layouts with rows also [rows, bytes of a row] */
-                            /* with any distance between rows */
+    const lq_tensor *bytes; /* U8, a vector; of rows, MatMulNBits, compressed-tensors and */
+                            /* records also [rows, bytes of a row], with any distance between */
     const lq_tensor *scale; /* layouts of codes: [rows, blocks], any real type and strides, */
                             /* or NULL */
     const lq_tensor *zero_bytes; /* layouts of codes: U8, a vector, or NULL */
-    lq_type code_type;           /* LQ_LAYOUT_ROWS: what the bits are (below), or 0; else 0 */
+    /* LQ_LAYOUT_ROWS: what its bits are, so that codes of the other sign are moved: S8, U8, or a */
+    /* float; 0: what the parts are, which lq_repack takes for unsigned integers, or for what the */
+    /* other layout has. Of other layouts 0. */
+    lq_type code_type;
     int32_t reserved;
 } lq_packed;
 
 LQ_API lq_status lq_packed_init(lq_packed *packed, size_t struct_size);
 
 /*
- * The bytes that `bytes` and `zero_bytes` take; either may be NULL. Looks at no tensor.
+ * The bytes that `bytes` and `zero_bytes` take, 0 where a layout has no zero points; either may be
+ * NULL. Looks at no tensor.
  * Statuses: NULL, STRUCT, ENUM, SHAPE (negative), LAYOUT, OVERFLOW.
  */
 LQ_API lq_status lq_packed_size(const lq_packed *packed, int64_t *bytes, int64_t *zero_bytes);
@@ -1147,16 +1159,24 @@ LQ_API lq_status lq_packed_size(const lq_packed *packed, int64_t *bytes, int64_t
 /*
  * Parts to bytes and back, and bytes to bytes of another layout. Nothing is computed: what comes
  * back is what was given, bit for bit, and padding is 0. Scales of layouts of codes may change their
- * type where every value has an equal in the other.
+ * type where every value has an equal in the other, which a NaN has not.
+ *
+ * lq_pack wants every part that the layout has, but sums; lq_unpack writes those that are not NULL.
+ * Zero points of layouts of codes are of any integer type, and of the sign of the codes.
  *
  * lq_repack goes where both layouts have the same parts, of the same blocks, with values that have
- * equals: codes of 2^(bits - 1) apart count as such. Anything else is refused, and nothing written:
- * LAYOUT where parts or blocks differ, CODE for a code or zero point that the other layout does
- * not hold, INEXACT for a scale.
+ * equals: codes and zero points count from the middle, 2^(bits - 1), so that widths and signs may
+ * differ; floats, indices into a table and codes above a minimum stay the bits they are. Where one
+ * layout has zero points and the other has none, all must be the middle, as those that are written
+ * then are. Anything else is refused, and nothing written: LAYOUT where parts or blocks differ, CODE
+ * for a code or zero point that the other layout does not hold, INEXACT for a scale.
  *
- * Aliasing: no output may share memory with any other argument.
+ * LQ_TRUSTED vouches for codes and zero points that fit, not for the equals of scales.
+ *
+ * Aliasing: no output may share a byte with any other argument.
  * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, LAYOUT, GRID, CODE,
- * INEXACT, OVERLAP, CPU, EXEC. The report's argument is 1 for `parts` or `from`, 2 for the other.
+ * INEXACT, OVERLAP, CPU, EXEC. The report's argument is that of the call, for whatever stands in
+ * it; its index that of a code or parameter within its own matrix.
  */
 LQ_API lq_status lq_pack(const lq_parts *parts, const lq_packed *packed, const lq_exec *exec);
 LQ_API lq_status lq_unpack(const lq_packed *packed, const lq_parts *parts, const lq_exec *exec);

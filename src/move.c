@@ -69,17 +69,24 @@ static void map_row(const byte_map *map, const unsigned char *from, int64_t n, u
     }
 }
 
-/* u may be anything; the first in a row that the other plane does not have, or -1. */
+/* What stands for a byte on the other side, whether it is there or not. */
+static unsigned char number_of(byte_map m, unsigned char moved, unsigned char byte) {
+    return (unsigned char)(((((unsigned)byte + m.before) & m.inside) + moved) & 255u);
+}
+
+/* The first in a row that the other plane does not have, or -1. */
 static int64_t first_outside(const move *m, const unsigned char *codes, int64_t n) {
-    const uint32_t before = m->map.before, inside = m->map.inside;
-    const uint32_t moved = (uint32_t)(m->target->anchor - m->source->anchor);
-    const uint32_t levels = (uint32_t)m->target->levels;
-    int64_t good = 0;
+    const unsigned char moved =
+        (unsigned char)((uint32_t)(m->target->anchor - m->source->anchor) & 255u);
+    const byte_map map = m->map;
+    unsigned char most = 0;
     for (int64_t i = 0; i < n; ++i) {
-        good += (((((uint32_t)codes[i] + before) & inside) + moved) & 255u) < levels;
+        const unsigned char u = number_of(map, moved, codes[i]);
+        most = u > most ? u : most;
     }
-    for (int64_t i = 0; good < n && i < n; ++i) {
-        if ((((((uint32_t)codes[i] + before) & inside) + moved) & 255u) >= levels) return i;
+    if (most < m->target->levels) return -1;
+    for (int64_t i = 0; i < n; ++i) {
+        if (number_of(map, moved, codes[i]) >= m->target->levels) return i;
     }
     return -1;
 }
