@@ -19,7 +19,7 @@ int naive_bits(lq_type type) {
     case LQ_F16:
     case LQ_BF16: return 16;
     case LQ_F64: return 64;
-    default: return 32;
+    default: return type & 0xff; /* as the header promises */
     }
 }
 

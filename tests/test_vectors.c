@@ -34,6 +34,7 @@ static const struct {
     {"mx", vectors_mx, NULL},
     {"sums", NULL, "orders of additions: test arithmetic compares them"},
     {"ieee", NULL, "conversions: test convert_vectors compares them"},
+    {"layouts", NULL, "bytes of layouts: test layouts compares them"},
 };
 
 enum { ORIGINS = sizeof origins / sizeof origins[0] };
