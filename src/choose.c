@@ -243,6 +243,8 @@ lq_choice lq_choose(const lq_rule *rule, lq_type scale_type, float lo, float hi,
     c.hi += 0.0;
     find_scale(&c, negative_first);
     lq_choice out = {.stored = rounded_scale(&c), .zero = rule->zero};
+    /* A factor above 1 may take what was rounded up beyond float32. */
+    while (fabsf(lq_scale_of(rule, out.stored)) > FLT_MAX) out.stored *= 0.5f;
     if (lq_scale_of(rule, out.stored) == 0.0f && !rule->zero_scales) {
         out.stored = 1.0f;
         c.scale = 1;
