@@ -56,7 +56,7 @@ static float normal(void) {
     return sum;
 }
 
-enum { KINDS = 8 };
+enum { KINDS = 10 };
 
 static float value_of(int kind, int i) {
     const float v = normal();
@@ -68,6 +68,8 @@ static float value_of(int kind, int i) {
     case 4: return i % 64 < 32 ? v : v * 1e-4f; /* blocks whose scales are a fraction of a step */
     case 5: return i % 16 == 3 ? v : 0;
     case 6: return (float)((int)random_below(33) - 16) / 8;
+    case 7: return v * 1e-4f;
+    case 8: return v * 1e-6f;
     default: return 0.75f;
     }
 }
@@ -120,30 +122,48 @@ static double wanted_scale(const struct encoder *e, const float *x, double minim
     return fmax(hi - minimum, 0) / e->row->codes.max;
 }
 
+/* To the nearest F16; to the next one up where that is subnormal. */
+static void check_super(double found, double wanted, int steps) {
+    const double error = fabs(found) - fabs(wanted);
+    if (fabs(wanted) < 0x1p-14 * steps)
+        assert_true(error >= 0 && error < 0x1p-24 * steps);
+    else
+        assert_true(fabs(error) <= fabs(wanted) * 0x1p-11);
+    assert_true(found * wanted >= 0);
+}
+
 /*
- * The largest scale has the code at the end of the range; every other is within half a step of what
- * it should be, or one step where it should be less.
+ * A scale of `steps` steps has a code that is the nearest to it, or the next; at least 1, and so that
+ * the last code is not more than one short of the block's end, where there is such a scale.
  */
+static void check_steps(double steps, int code, int top, int most) {
+    const double near = 0x1p-10 * steps; /* super scales are near 1 / most of the largest scale */
+    if (code == most) return;
+    assert_true(code >= 1 && (steps - code) * top <= code + near * top);
+    assert_true(code == 1 || fabs(steps - code) <= 0.5 + near ||
+                (steps - (code - 1)) * top >= code - 1 - near * top);
+}
+
 static void check_scales(const struct encoder *e, const float *x, const struct record_room *room) {
-    const int end = e->info.zero_type ? e->row->scales.max : e->row->scales.min;
+    const lq_limits codes = e->row->codes, scales = e->row->scales;
+    const int end = e->info.zero_type ? scales.max : scales.min;
+    const int top = e->info.zero_type ? codes.max : -codes.min;
     const double super = (double)record_part(LQ_F16, room->super_scale, 0);
     double largest = 0;
     for (int b = 0; b < SUPER / e->info.block; ++b) {
         const double minimum = (double)record_minimum(&e->info, room, b);
         const double wanted = wanted_scale(e, x + b * e->info.block, minimum);
-        const double found = (double)record_scale(&e->info, room, b);
-        /* The largest code of a positive scale is one short of the range's end. */
-        const double slack = 0.5 + 0x1p-10 * abs(end);
-        const bool small = fabs(wanted) <= 0.5 * fabs(super);
+        const double code = (double)record_part(e->info.scale_type, room->scale, b);
         if (fabs(wanted) > fabs(largest)) largest = wanted;
-        if (wanted == 0)
-            assert_true(found == 0);
-        else if (small)
-            assert_true(fabs(found) == fabs(super) && found * wanted >= 0);
-        else if (fabs(found - wanted) > slack * fabs(super))
-            assert_true(!e->info.zero_type && found == super * e->row->scales.max);
+        if (wanted == 0) {
+            assert_true(code == 0);
+            continue;
+        }
+        assert_true(wanted * super * code > 0);
+        check_steps(fabs(wanted / super), (int)fabs(code), top,
+                    code < 0 ? -scales.min : scales.max);
     }
-    assert_true(fabs(super * end - largest) <= fabs(largest) * 0x1p-11 + 0x1p-25 * abs(end));
+    check_super(super * end, largest, abs(end));
 }
 
 static void check_minimums(const struct encoder *e, const float *x,
@@ -151,8 +171,7 @@ static void check_minimums(const struct encoder *e, const float *x,
     const double super = (double)record_part(LQ_F16, room->super_zero, 0);
     double deepest = 0;
     for (int i = 0; i < SUPER; ++i) deepest = fmin(deepest, (double)x[i]);
-    assert_true(fabs(super * e->row->zeros.max + deepest) <=
-                -deepest * 0x1p-11 + 0x1p-25 * e->row->zeros.max);
+    check_super(super * e->row->zeros.max, -deepest, e->row->zeros.max);
     for (int b = 0; b < SUPER / e->info.block; ++b) {
         double lo = 0;
         for (int i = 0; i < e->info.block; ++i) lo = fmin(lo, (double)x[b * e->info.block + i]);
@@ -313,6 +332,21 @@ static void test_generated(void **state) {
     }
 }
 
+/* Far below F16's normal numbers, where the scale of scales is one of its last. */
+static void test_small(void **state) {
+    static float x[PIECE];
+    (void)state;
+    for (int which = 0; which < RECORD_LAYOUTS; ++which) {
+        struct encoder e;
+        struct power p = {0, 0};
+        if (!open_encoder(which, &e) || !is_super(e.layout)) continue;
+        for (int i = 0; i < PIECE; ++i) x[i] = 2e-6f * normal();
+        add_noise(&e, x, PIECE, &p);
+        print_message("%-13s %6.2f dB\n", lq_layout_name(e.layout), 10 * log10(p.signal / p.noise));
+        assert_true(10 * log10(p.signal / p.noise) >= bound_of(e.layout, 1) - 3);
+    }
+}
+
 static void add_file(const struct encoder *e, const char *path, struct power *p) {
     static float x[PIECE];
     char message[500];
@@ -363,6 +397,7 @@ int main(void) {
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_small),
         cmocka_unit_test(test_trained),
     };
     random_seed(20261122);

@@ -11,18 +11,31 @@ static const float bound = 0x1p38f;
 
 enum { MOST_BLOCKS = LQ_SUPER / 16 };
 
-/* The scale of scales that makes the largest of them `code`, as it is stored. */
+/*
+ * The scale of scales that makes the largest of them `code`, as it is stored. Up where F16 has few
+ * bits left, so that small values keep scales of few steps rather than none.
+ */
 static float put_super(float largest, int code, unsigned char *part, int64_t record) {
-    const uint16_t h = lq_as_f16(largest / (float)code);
+    const float scale = largest / (float)code;
+    uint16_t h = lq_as_f16(scale);
+    const float down = lq_f16_to_f32(h);
+    if (down < 0x1p-14f && down > -0x1p-14f)
+        h = (uint16_t)(h + (scale < 0 ? down > scale : down < scale));
     lq_put_f16(h, part, record);
     return lq_f16_to_f32(h);
 }
 
-/* A multiple of `super`, at least once where there is anything to scale. */
-static int32_t multiple(float value, float super, int32_t min, int32_t max) {
+/*
+ * The nearest multiple of `super`, which is none only of 0; or the one above it, where `value` is so
+ * few steps that the last of `top` codes would be more than one short of it.
+ */
+static int32_t multiple(float value, float super, int32_t top, int32_t min, int32_t max) {
     if (super == 0 || value == 0) return 0;
-    const int32_t code = lq_round_into(value / super, min, max);
-    return code != 0 ? code : value / super < 0 ? -1 : 1;
+    const float ratio = value / super, steps = ratio < 0 ? -ratio : ratio;
+    const int32_t most = ratio < 0 ? -min : max;
+    int32_t code = lq_round_into(steps, 1, most);
+    code += code < most && (steps - (float)code) * (float)top > (float)code;
+    return ratio < 0 ? -code : code;
 }
 
 LQ_INLINE void put_codes(const float *x, int n, float scale, float minimum, int32_t min,
@@ -76,7 +89,7 @@ LQ_INLINE void encode_affine(const float *from, int block, int top, int most, in
     }
     const float scales = put_super(widest, most, to->super_scale, record);
     for (int b = 0; b < blocks; ++b) {
-        scale[b] = (unsigned char)multiple(hi[b], scales, 0, most);
+        scale[b] = (unsigned char)multiple(hi[b], scales, top, 0, most);
         put_codes(x + b * block, block, scales * scale[b], lo[b], 0, top,
                   to->codes + record * LQ_SUPER + b * block);
     }
@@ -91,7 +104,7 @@ LQ_INLINE void encode_symmetric(const float *from, int half, int most, int64_t r
     for (int b = 0; b < BLOCKS; ++b) scale[b] = lq_extreme(x + b * BLOCK, BLOCK) / (float)-half;
     const float scales = put_super(lq_extreme(scale, BLOCKS), -most, to->super_scale, record);
     for (int b = 0; b < BLOCKS; ++b) {
-        const int32_t code = multiple(scale[b], scales, -most, most - 1);
+        const int32_t code = multiple(scale[b], scales, half, -most, most - 1);
         to->scale[record * BLOCKS + b] = (unsigned char)(code & 255);
         put_codes(x + b * BLOCK, BLOCK, scales * (float)code, 0, -half, half - 1,
                   to->codes + record * LQ_SUPER + b * BLOCK);
