@@ -19,7 +19,7 @@ void lq_unpack_iq4_xs(const unsigned char *from, int64_t records, const lq_recor
         const unsigned high = lq_load_wide(from + XS_HIGH);
         lq_unpack_wide(from, parts.super_scale + 2 * i);
         for (int b = 0; b < LQ_GROUPS; ++b) {
-            const unsigned low = from[XS_LOW + b / 2] >> b % 2 * 4 & 15u;
+            const unsigned low = (unsigned)from[XS_LOW + b / 2] >> b % 2 * 4 & 15u;
             const unsigned scale = low | (high >> 2 * b & 3u) << 4;
             parts.scale[i * LQ_GROUPS + b] = (unsigned char)(scale - 32u);
             lq_unpack_halves(from + XS_CODES + b * LQ_HALF, 0,
@@ -52,14 +52,18 @@ static const float bound = 0x1p38f;
 /* What ggml takes for a block of zeros. */
 static const float least = 1e-15f;
 
-/* The code whose value is nearest, of two the upper one. */
-LQ_INLINE int nearest_code(float v) {
-    static const float from[16] = {0,     -115.5f, -93.5f, -74,   -57,   -42, -28.5f, -16,
-                                   -4.5f, 7,       19,     31.5f, 45.5f, 61,  79,     101};
-    int code = (v >= from[8]) * 8; /* no branches: which way they go, nobody can tell */
-    code += (v >= from[code + 4]) * 4;
-    code += (v >= from[code + 2]) * 2;
-    return code + (v >= from[code + 1]);
+/* Values half way between two codes: the least that have code k. */
+static const float from_half[16] = {0,     -115.5f, -93.5f, -74,   -57,   -42, -28.5f, -16,
+                                    -4.5f, 7,       19,     31.5f, 45.5f, 61,  79,     101};
+
+/* The codes whose values are nearest to x * inverse, of two the upper one. No branches or look-ups. */
+static void put_codes(const float *x, float inverse, unsigned char *codes) {
+    for (int j = 0; j < LQ_GROUP; ++j) {
+        const float v = x[j] * inverse;
+        int32_t code = 0;
+        for (int k = 1; k < 16; ++k) code += v >= from_half[k];
+        codes[j] = (unsigned char)code;
+    }
 }
 
 /* With codes of x * inverse: sums of x^2 times code's value times x, and times its square. */
@@ -68,11 +72,18 @@ typedef struct fit {
 } fit;
 
 static fit fit_of(const float *x, float inverse) {
+    float products[LQ_GROUP], squares[LQ_GROUP];
     fit f = {0, 0};
     for (int j = 0; j < LQ_GROUP; ++j) {
-        const float q = lq_iq4_values[nearest_code(inverse * x[j])], weighted = x[j] * x[j] * q;
-        f.product += weighted * x[j];
-        f.square += weighted * q;
+        const float v = x[j] * inverse;
+        float q = lq_iq4_values[0];
+        for (int k = 1; k < 16; ++k) q = v >= from_half[k] ? lq_iq4_values[k] : q;
+        products[j] = x[j] * x[j] * q * x[j];
+        squares[j] = x[j] * x[j] * q * q;
+    }
+    for (int j = 0; j < LQ_GROUP; ++j) {
+        f.product += products[j];
+        f.square += squares[j];
     }
     return f;
 }
@@ -97,10 +108,6 @@ static float fit_scale(const float *x, int tries, float *inverse) {
         best = scale * f.product;
     }
     return scale;
-}
-
-static void put_codes(const float *x, float inverse, unsigned char *codes) {
-    for (int j = 0; j < LQ_GROUP; ++j) codes[j] = (unsigned char)nearest_code(inverse * x[j]);
 }
 
 /* Codes are those of the first scale, not of the one stored. */
