@@ -96,7 +96,7 @@ static lq_status check_blocks(const lq_coder *c, const lq_tensor *x, const lq_sc
 static lq_status check_record_scheme(const lq_coder_arguments *a, lq_coder *c) {
     const lq_layout_row *l = c->layout;
     lq_scheme own_scheme;
-    lq_rule own = {.format = NULL};
+    lq_rule own;
     lq_status status = lq_layout_scheme(l->layout, &own_scheme, sizeof own_scheme);
     if (!status) status = lq_check_scheme(&own_scheme, &own);
     if (status) return status;
@@ -149,6 +149,7 @@ lq_status lq_begin_coder(const lq_coder_arguments *a, lq_coder *c) {
     if (status) return refuse(c, status, a->packed_position);
     status = check_record_scheme(a, c);
     if (status) return refuse(c, status, 2);
+    if (c->call.rule.table) lq_make_code_table(&c->call.rule, &c->call.table);
     set_types(c);
     join_rows(c);
     return LQ_OK;

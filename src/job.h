@@ -63,6 +63,9 @@ lq_status lq_sum_all(lq_job *job);
 /* Into lo and hi: the ranges of a batch's blocks. */
 void lq_find_ranges(lq_job *job, lq_batch *batch);
 
+/* Parameters of a batch's blocks from lo, hi and first: stored, and ready for codes. */
+void lq_choose_blocks(lq_job *job, const lq_batch *batch);
+
 /* The rows of a piece through a buffer, some contiguous elements of x at a time. */
 typedef void lq_gathered_fn(lq_job *job, const lq_piece *piece, const unsigned char *x, int64_t row,
                             int64_t first, int64_t n);

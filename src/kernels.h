@@ -168,6 +168,38 @@ typedef struct lq_expectation {
     double code_min, code_max;
 } lq_expectation;
 
+/* What is divided by the steps to give a scale. */
+typedef enum { LQ_FROM_ABSMAX, LQ_FROM_EXTREME, LQ_FROM_RANGE } lq_numerator;
+/* How a scale is rounded: to nearest of a real type, or LQ_SCALE_EXPONENT_FLOOR, or as ggml does. */
+typedef enum {
+    LQ_SCALES_F32,
+    LQ_SCALES_F16,
+    LQ_SCALES_BF16,
+    LQ_SCALES_EXPONENT,
+    LQ_SCALES_UE4M3
+} lq_scales_as;
+
+/* Scales of many blocks by the commonest of the rules that choose.h has. */
+typedef struct lq_choose_work {
+    const float *lo, *hi;              /* lo > hi: nothing finite */
+    const signed char *negative_first; /* below 0 where -absmax comes before +absmax */
+    float *stored, *used;
+    float *low; /* the low end of the range as the rule takes it */
+    int64_t n;
+    lq_numerator numerator;
+    lq_scales_as as;
+    bool with_zero;   /* ranges are widened to contain 0 */
+    bool in_float;    /* the quotient is rounded to float32 first */
+    bool unrounded;   /* the scale used is not the one stored */
+    bool zero_scales; /* a scale may be 0; else it is 1 then */
+    double steps;
+    /* LQ_SCALES_EXPONENT */
+    int32_t exponent; /* of the largest value of a code, at least 0 */
+    float empty;      /* the scale of a block of zeros */
+    float factor;     /* used / stored */
+} lq_choose_work;
+
+typedef void lq_choose_fn(const lq_choose_work *work);
 typedef void lq_map_fn(const lq_map_work *work);
 typedef void lq_grad_fn(const lq_grad_work *work);
 typedef void lq_range_fn(const lq_range_work *work);
@@ -225,6 +257,7 @@ typedef struct lq_kernels {
                    LQ_FIELD_REAL_REAL)
     lq_error_fn *error_sums;
     lq_expect_fn *expected_errors;
+    lq_choose_fn *choose_scales;
 } lq_kernels;
 
 /* The table in use; NULL where LIBQUANT_CPU asked for a level that this machine cannot have. */

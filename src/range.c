@@ -1,7 +1,7 @@
 /* Scales and zero points from the ranges of blocks. */
-#include "choose.h"
 #include "numeric.h"
 #include "tasks.h"
+#include <string.h>
 
 static void range_rows(const lq_job *j, const lq_piece *p, const unsigned char *x,
                        int64_t first_row, int64_t rows, int64_t first, int64_t count) {
@@ -83,7 +83,7 @@ static void range_piece(void *context, const lq_piece *p) {
 }
 
 static bool is_tie(const lq_job *j, int64_t block) {
-    return j->hi[block] > 0 && j->lo[block] == -j->hi[block];
+    return (j->hi[block] > 0) & (j->lo[block] == -j->hi[block]);
 }
 
 /* Only where +absmax and -absmax both occur does it matter which one comes first. */
@@ -108,42 +108,16 @@ static void find_first(void *context, const lq_piece *p) {
 
 /* Fills `first`, where the mapping asks for it. */
 static void break_ties(lq_job *j, lq_batch *batch) {
-    bool any = false;
-    for (int64_t b = 0; b < batch->blocks; ++b) {
-        j->first[b] = 0;
-        any = any || is_tie(j, b);
-    }
-    if (!any || j->call->rule.mapping != LQ_SYMMETRIC_FULL_RANGE) return;
+    int any = 0;
+    memset(j->first, 0, (size_t)batch->blocks);
+    if (j->call->rule.mapping != LQ_SYMMETRIC_FULL_RANGE) return;
+    for (int64_t b = 0; b < batch->blocks; ++b) any |= is_tie(j, b);
+    if (!any) return;
     if (j->call->rule.tie == LQ_TIE_FIRST) {
         lq_each_piece(batch, find_first, j);
         return;
     }
     for (int64_t b = 0; b < batch->blocks; ++b) j->first[b] = -1;
-}
-
-static void store_parameters(lq_job *j, const lq_batch *batch) {
-    const lq_tensor *s = j->call->tensor[LQ_SCALE];
-    const lq_tensor *z = j->call->type[LQ_ZERO] ? j->call->tensor[LQ_ZERO] : NULL;
-    const lq_rule *rule = &j->call->rule;
-    lq_parameters *p = &j->parameters;
-    for (int64_t b = 0; b < batch->blocks; ++b) {
-        const lq_choice choice = lq_choose(rule, s->type, j->lo[b], j->hi[b], j->first[b] < 0);
-        p->scale[b] = choice.used;
-        p->zero[b] = z ? choice.zero : rule->zero;
-        p->center[b] = choice.real_zero;
-        lq_store_real(s->type, s->data, batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE],
-                      choice.stored);
-        if (!z) continue;
-        const int64_t at = batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO];
-        lq_store_zero(rule, z, at, &choice);
-        if (rule->element.minimum && rule->codes_from != LQ_FROM_STORED) continue;
-        if (z->type == LQ_F16 || z->type == LQ_BF16) {
-            p->center[b] = lq_load_real(z->type, z->data, at);
-        } else if (z->type == LQ_F32 && !rule->real_zero) {
-            p->center[b] = (float)choice.zero;
-        }
-    }
-    lq_prepare_for_codes(j->call, batch->blocks, rule->codes_from >= LQ_FROM_MULTIPLIER, p);
 }
 
 void lq_find_ranges(lq_job *j, lq_batch *batch) {
@@ -161,7 +135,7 @@ static void find_ranges(void *context, lq_batch *batch) {
 static void choose_batch(void *context, lq_batch *batch) {
     lq_job *j = context;
     break_ties(j, batch);
-    store_parameters(j, batch);
+    lq_choose_blocks(j, batch);
 }
 
 static void calibrate_batch(void *context, lq_batch *batch) {

@@ -138,6 +138,25 @@ void lq_store_real(lq_type type, void *data, int64_t index, float value) {
     memcpy(p + index * 2, &h, sizeof h);
 }
 
+static void store_16(void *data, int64_t index, uint16_t h) {
+    memcpy((unsigned char *)data + index * 2, &h, sizeof h);
+}
+
+void lq_store_reals(lq_type type, void *data, int64_t at, int64_t step, int64_t n,
+                    const float *from) {
+    switch (type) {
+    case LQ_F16:
+        for (int64_t i = 0; i < n; ++i) store_16(data, at + i * step, lq_f32_to_f16(from[i]));
+        break;
+    case LQ_BF16:
+        for (int64_t i = 0; i < n; ++i) store_16(data, at + i * step, lq_f32_to_bf16(from[i]));
+        break;
+    default:
+        for (int64_t i = 0; i < n; ++i) lq_store_real(type, data, at + i * step, from[i]);
+        break;
+    }
+}
+
 int32_t lq_load_integer(lq_type type, const void *data, int64_t index) {
     const unsigned char *p = data;
     uint32_t bits = (uint32_t)type & 0xffu;

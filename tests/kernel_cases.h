@@ -37,7 +37,7 @@ typedef struct situation {
     lq_cpu level;
     int real, width; /* of a pair, the width is the index of the second type */
     bool is_signed;
-    int64_t count;
+    int64_t count, rows;
     int64_t gap; /* bytes between rows */
     int inputs;  /* which kind */
     float scale[256];

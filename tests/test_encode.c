@@ -31,15 +31,19 @@ typedef struct drawing {
 
 static const drawing drawings[] = {
     {LQ_LAYOUT_GGML_Q4_0, LQ_S8, LQ_F16, 0, 32, 32, 18, 2, 0, 0, 8},
+    {LQ_LAYOUT_GGML_Q4_1, LQ_U8, LQ_F16, LQ_F16, 32, 32, 20, 4, 0, 0, 0},
     {LQ_LAYOUT_GGML_Q5_0, LQ_S8, LQ_F16, 0, 32, 32, 22, 6, 2, 0, 16},
+    {LQ_LAYOUT_GGML_Q5_1, LQ_U8, LQ_F16, LQ_F16, 32, 32, 24, 8, 4, 0, 0},
     {LQ_LAYOUT_GGML_Q8_0, LQ_S8, LQ_F16, 0, 32, 32, 34, 0, 0, 2, 0},
+    {LQ_LAYOUT_GGML_MXFP4, LQ_E2M1, LQ_E8M0, 0, 32, 32, 17, 1, 0, 0, 0},
+    {LQ_LAYOUT_GGML_NVFP4, LQ_E2M1, LQ_E4M3, 0, 16, 64, 36, 4, 0, 0, 0},
 };
 
 enum { DRAWINGS = sizeof drawings / sizeof *drawings, LEVELS = 4, MOST = 1 << 18, ROOM = 1 << 20 };
 
 static const lq_cpu levels[LEVELS] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
 
-static unsigned char reals[2][ROOM * 2], packed[2][ROOM], codes[MOST], scales[MOST], zeros[MOST];
+static unsigned char reals[2][ROOM * 4], packed[2][ROOM], codes[MOST], scales[MOST], zeros[MOST];
 
 /* --------------------------------------------------------------- the long way */
 
@@ -71,6 +75,10 @@ static void put_parameter(lq_type type, const unsigned char *from, int64_t index
     to[1] = (unsigned char)(h >> 8);
 }
 
+static unsigned code_at(const drawing *d, int64_t i) {
+    return d->bytes == LQ_E2M1 ? codes[i / 2] >> i % 2 * 4 & 15u : codes[i];
+}
+
 static void put_record(const drawing *d, int64_t index, unsigned char *to) {
     const int blocks = d->record / d->block;
     memset(to, 0, (size_t)d->size);
@@ -78,7 +86,7 @@ static void put_record(const drawing *d, int64_t index, unsigned char *to) {
         put_parameter(d->scale, scales, index * blocks + b, to + b);
     }
     if (d->zero) put_parameter(d->zero, zeros, index, to + 2);
-    for (int i = 0; i < d->record; ++i) put_code(d, to, i, codes[index * d->record + i]);
+    for (int i = 0; i < d->record; ++i) put_code(d, to, i, code_at(d, index * d->record + i));
 }
 
 /* ----------------------------------------------------------------------- cases */
@@ -123,7 +131,7 @@ static lq_tensor random_matrix(lq_type type, int64_t rows, int64_t columns, void
         t.offset = -(rows - 1) * t.stride[0] - (columns - 1) * t.stride[1];
         break;
     }
-    t.size = ROOM * 2;
+    t.size = ROOM * 4;
     if (rows == 1 && random_below(2)) {
         t.rank = 1;
         t.shape[0] = columns;
@@ -170,16 +178,24 @@ static void fill(const test_case *c) {
 /* The layout's own rule, or the same codes by other rules. */
 static void vary(lq_scheme *s) {
     static const lq_quotient quotients[] = {LQ_QUOTIENT_DIVIDE, LQ_QUOTIENT_RECIPROCAL};
-    if (s->code_type == LQ_S8 || s->code_type == LQ_S4) {
-        s->quotient = quotients[random_below(2)];
-        s->rounding = (lq_rounding)random_below(3);
-        s->codes_from = random_below(2) ? LQ_FROM_UNROUNDED : LQ_FROM_STORED;
-        s->nan_code = (lq_nan_code)random_below(4);
-        s->degenerate = random_below(2) ? LQ_DEGENERATE_ONE : LQ_DEGENERATE_ZERO;
-        s->mapping = random_below(2) ? LQ_SYMMETRIC : LQ_SYMMETRIC_FULL_RANGE;
-        s->tie = (lq_tie)random_below(2);
-    }
+    s->quotient = quotients[random_below(2)];
+    s->codes_from = random_below(2) ? LQ_FROM_UNROUNDED : LQ_FROM_STORED;
+    s->nan_code = (lq_nan_code)random_below(4);
     if (random_below(4) == 0) s->scale_factor = 0x1.8p-3f;
+    if (s->code_type == LQ_E2M1) {
+        s->rounding = random_below(2) ? LQ_ROUND_LOWER_CODE : LQ_ROUND_EVEN;
+        s->scale_rounding = LQ_SCALE_NEAREST;
+        if (random_below(3) && s->block.extent[0] == 32) {
+            s->scale_rounding = (lq_scale_rounding)(LQ_SCALE_EXPONENT_FLOOR + (int)random_below(4));
+        }
+        return;
+    }
+    s->rounding = (lq_rounding)random_below(3);
+    s->arithmetic = random_below(2) ? LQ_ARITHMETIC_FLOAT : LQ_ARITHMETIC_DOUBLE;
+    s->degenerate = random_below(2) ? LQ_DEGENERATE_ONE : LQ_DEGENERATE_ZERO;
+    if (s->mapping == LQ_AFFINE) return;
+    s->mapping = random_below(2) ? LQ_SYMMETRIC : LQ_SYMMETRIC_FULL_RANGE;
+    s->tie = (lq_tie)random_below(2);
 }
 
 static void choose_case(test_case *c, int64_t most) {
@@ -222,8 +238,7 @@ static lq_tensor whole(const test_case *c, void *data, lq_type type, int64_t col
 
 static void take_the_long_way(test_case *c) {
     const drawing *d = c->drawing;
-    const lq_tensor q =
-        whole(c, codes, c->scheme.code_type == LQ_E2M1 ? LQ_U8 : d->bytes, c->columns);
+    const lq_tensor q = whole(c, codes, d->bytes, c->columns);
     const lq_tensor s = whole(c, scales, d->scale, c->columns / d->block);
     const lq_tensor z = whole(c, zeros, d->zero, c->columns / d->block);
     lq_exec exec = {.struct_size = sizeof exec, .report = &c->report};

@@ -105,7 +105,7 @@ static void report_difference(const situation *s, const unsigned char *in,
     const int64_t r = out_row > 0 && first >= 0 ? first / out_row : -1;
     describe(s, "difference");
     printf("  byte %lld of the output", (long long)first);
-    if (r < 0 || r >= ROWS || (first - r * out_row) * 8 >= s->count * out_bits) {
+    if (r < 0 || r >= s->rows || (first - r * out_row) * 8 >= s->count * out_bits) {
         printf(", outside its rows: expected %02x, got %02x\n", expected[first], got[first]);
         fail();
     }
@@ -128,7 +128,7 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
                     unsigned char *out) {
     lq_map_work w = {
         .count = s->count,
-        .rows = ROWS,
+        .rows = s->rows,
         .scale = s->scale,
         .zero = s->zero,
         .multiplier = s->multiplier,
@@ -152,8 +152,8 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
     kernel_of(table, s).map(&w);
 }
 
-static int64_t span(int64_t row, int64_t gap) {
-    return row * ROWS + gap * (ROWS - 1);
+static int64_t span(const situation *s, int64_t row) {
+    return row * s->rows + s->gap * (s->rows - 1);
 }
 
 /* `in` and `out` are where the operands begin; what lies around out must stay as it is. */
@@ -181,7 +181,7 @@ static void compare_range(const situation *s, const lq_kernels *table, const uns
         }
         const lq_range_work w = {.x = in,
                                  .count = s->count,
-                                 .rows = ROWS,
+                                 .rows = s->rows,
                                  .x_step = x_row(s) + s->gap,
                                  .lo = lo[t],
                                  .hi = hi[t],
@@ -203,7 +203,7 @@ static void compare_count(const situation *s, const lq_kernels *table, unsigned 
     const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
     const lq_map_work w = {.x = in,
                            .count = s->count,
-                           .rows = ROWS,
+                           .rows = s->rows,
                            .x_step = x_row(s) + s->gap,
                            .scale = s->scale,
                            .zero = s->zero,
@@ -229,7 +229,7 @@ static void compare_sum(const situation *s, const lq_kernels *table, const unsig
         for (int i = 0; i < 256; ++i) sum[t][i] = i;
         const lq_sum_work w = {.codes = in,
                                .count = s->count,
-                               .rows = ROWS,
+                               .rows = s->rows,
                                .codes_step = codes_row(s) + s->gap,
                                .sign = s->is_signed ? 1u << (width_bits[s->width] - 1) : 0u,
                                .sum = sum[t],
@@ -295,7 +295,7 @@ static void run_grad(const situation *s, const lq_kernels *table, const unsigned
         .grad_y = grad_y,
         .grad_x = out,
         .count = s->count,
-        .rows = ROWS,
+        .rows = s->rows,
         .x_step = x_row(s) + s->gap,
         .grad_y_step = x_row(s) + s->gap,
         .grad_x_step = x_row(s) + s->gap,
@@ -348,7 +348,7 @@ static void compare_grad(const situation *s, const lq_kernels *table, const unsi
         report_difference(s, in, expected, out, i - (out - write_side.begin));
     }
     run_grad(s, table, in, grad_y, grad_y, &sums);
-    for (int r = 0; r < ROWS; ++r) {
+    for (int r = 0; r < s->rows; ++r) {
         const int64_t at = r * (x_row(s) + s->gap);
         assert_memory_equal(out + at, grad_y + at, (size_t)x_row(s));
     }
@@ -358,7 +358,7 @@ static void compare_grad(const situation *s, const lq_kernels *table, const unsi
 static void compare_tally(const situation *s, const lq_kernels *table, const unsigned char *in) {
     const lq_kernels *scalar = lq_kernels_of(LQ_CPU_SCALAR);
     if (s->count > 70 && s->count % 16) return;
-    if (same_tallies(s, kernel_of(scalar, s).tally, kernel_of(table, s).tally, in, ROWS,
+    if (same_tallies(s, kernel_of(scalar, s).tally, kernel_of(table, s).tally, in, s->rows,
                      x_row(s) + s->gap)) {
         return;
     }
@@ -370,9 +370,9 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
                     int64_t out_shift, bool flush) {
     const int64_t in_row = reads_codes(s) ? codes_row(s) : x_row(s);
     const int64_t out_row = reads_codes(s) ? x_row(s) : codes_row(s);
-    const int64_t in_bytes = span(in_row, s->gap);
+    const int64_t in_bytes = span(s, in_row);
     const bool products = s->row->kind == FN_lq_product_fn;
-    const int64_t out_bytes = products ? s->count * real_bytes[s->real] : span(out_row, s->gap);
+    const int64_t out_bytes = products ? s->count * real_bytes[s->real] : span(s, out_row);
     unsigned char *in = flush ? read_side.end - in_bytes : read_side.begin + in_shift;
     unsigned char *out = flush ? write_side.end - out_bytes : write_side.begin + out_shift;
     fill_inputs(s, in, in_bytes);
@@ -424,6 +424,24 @@ static void check_instance(situation *s, const lq_kernels *table) {
     }
 }
 
+/* Rows shorter than a tile may go together, if there are many. */
+static void check_short_rows(situation *s, const lq_kernels *table) {
+    static const int counts[] = {16, 32, 64};
+    const bool has_rows = s->row->kind == FN_lq_map_fn || s->row->kind == FN_lq_range_fn;
+    if (!has_rows || s->row->shape == BY_PAIR) return;
+    for (int i = 0; i < 3 * INPUT_KINDS; ++i) {
+        s->count = counts[i % 3];
+        s->rows = 1024 / s->count + random_below(4);
+        s->inputs = i / 3;
+        s->is_signed = random_below(2);
+        for (s->gap = 0; s->gap < 2; ++s->gap) {
+            choose_parameters(s);
+            compare(s, table, 0, 0, true);
+            compare(s, table, random_below(64), random_below(64), false);
+        }
+    }
+}
+
 static void check_level(lq_cpu level) {
     const lq_kernels *table = lq_kernels_of(level);
     int instances = 0;
@@ -436,9 +454,11 @@ static void check_level(lq_cpu level) {
         for (int real = 0; real < reals; ++real) {
             for (int width = 0; width < widths; ++width) {
                 if (rows[i].shape == BY_NARROW_WIDTH && width == LQ_WIDTH_16) continue;
-                situation s = {.row = &rows[i], .level = level, .real = real, .width = width};
+                situation s = {
+                    .row = &rows[i], .level = level, .real = real, .width = width, .rows = ROWS};
                 if (rows[i].shape == BY_REAL) s.width = LQ_WIDTH_8;
                 check_instance(&s, table);
+                check_short_rows(&s, table);
                 ++instances;
             }
         }
@@ -463,6 +483,7 @@ static void test_in_place(void **state) {
         for (int round = 0; round < 4000; ++round) {
             situation s = {.row = &rows[0],
                            .level = level,
+                           .rows = 1,
                            .real = (int)random_below(LQ_REALS),
                            .width = (int)random_below(LQ_WIDTHS),
                            .inputs = (int)random_below(INPUT_KINDS)};

@@ -31,6 +31,18 @@ LQ_INLINE itile itile_splat(int32_t i) {
     return t;
 }
 
+LQ_INLINE tile tile_of_rows(const float *p, int rows) {
+    tile t;
+    EACH t.v[k] = vdupq_n_f32(p[k * rows / 4]);
+    return t;
+}
+
+LQ_INLINE itile itile_of_rows(const int32_t *p, int rows) {
+    itile t;
+    EACH t.v[k] = vdupq_n_s32(p[k * rows / 4]);
+    return t;
+}
+
 LQ_INLINE tile tile_of(itile i) {
     tile t;
     EACH t.v[k] = vcvtq_f32_s32(i.v[k]);

@@ -440,6 +440,7 @@ static void error_sums(const float *x, const float *y, int64_t n, lq_error_sums 
     out->nonfinite = nonfinite;
 }
 
+#include "loops/choose.h"
 #include "loops/expected.h"
 #include "loops/gradient.h"
 

@@ -4,6 +4,7 @@
  *   TILE                     elements of a tile, four vectors
  *   tile, itile              floats; their int32 counterparts
  *   tile_splat, itile_splat
+ *   tile_of_rows, itile_of_rows 2 or 4 numbers, each over its part of a tile
  *   tile_of                  int32 to float
  *   tile_bits, tile_from_bits the same bits as int32, and back
  *   tile_add, tile_subtract, tile_multiply
@@ -94,14 +95,10 @@ LQ_INLINE tile floats_at(const float *p, int64_t i, int64_t n) {
     return n < TILE ? tile_load_n(LQ_REAL_f32, bytes, i, n) : tile_load(LQ_REAL_f32, bytes, i);
 }
 
-LQ_INLINE tile_rule rule_of_lanes(const lq_map_work *w, int64_t i, int64_t n) {
-    tile_rule p;
-    p.zero = n < TILE ? itile_load_n(w->zero + i, n) : itile_load(w->zero + i);
+/* Scale, offset, zero and, of minimums, center are there already. */
+LQ_INLINE void finish_rule(const lq_map_work *w, tile_rule *of_tile) {
+    tile_rule p = *of_tile;
     const tile zero = tile_of(p.zero);
-    p.scale = floats_at(w->scale, i, n);
-    p.offset = floats_at(w->offset, i, n);
-    p.center = p.offset;
-    if (w->rule->minimum) p.center = floats_at(w->center, i, n);
     p.lo = tile_subtract(tile_splat((float)w->qmin), zero);
     p.hi = tile_subtract(tile_splat((float)w->qmax), zero);
     switch (w->rule->nan) {
@@ -110,6 +107,28 @@ LQ_INLINE tile_rule rule_of_lanes(const lq_map_work *w, int64_t i, int64_t n) {
     case LQ_NAN_CODE_0: p.nan = tile_subtract(tile_splat(0.0f), zero); break;
     default: p.nan = p.offset; break;
     }
+    *of_tile = p;
+}
+
+LQ_INLINE tile_rule rule_of_lanes(const lq_map_work *w, int64_t i, int64_t n) {
+    tile_rule p;
+    p.zero = n < TILE ? itile_load_n(w->zero + i, n) : itile_load(w->zero + i);
+    p.scale = floats_at(w->scale, i, n);
+    p.offset = floats_at(w->offset, i, n);
+    p.center = p.offset;
+    if (w->rule->minimum) p.center = floats_at(w->center, i, n);
+    finish_rule(w, &p);
+    return p;
+}
+
+LQ_INLINE tile_rule rule_of_rows(const lq_map_work *w, int64_t r, int rows) {
+    tile_rule p;
+    p.zero = itile_of_rows(w->zero + r, rows);
+    p.scale = tile_of_rows(w->scale + r, rows);
+    p.offset = tile_of_rows(w->offset + r, rows);
+    p.center = p.offset;
+    if (w->rule->minimum) p.center = tile_of_rows(w->center + r, rows);
+    finish_rule(w, &p);
     return p;
 }
 
@@ -127,6 +146,17 @@ LQ_INLINE plain_run plain_of_run(const lq_map_work *w, int64_t at) {
                        .lo = tile_splat((float)(w->qmin - z)),
                        .hi = tile_splat((float)(w->qmax - z)),
                        .zero = itile_splat(z)};
+}
+
+LQ_INLINE plain_run plain_of_rows(const lq_map_work *w, int64_t r, int rows) {
+    float inverse[4];
+    plain_run p = {.scale = tile_of_rows(w->scale + r, rows),
+                   .zero = itile_of_rows(w->zero + r, rows)};
+    for (int k = 0; k < rows; ++k) inverse[k] = inverse_of(w->scale[r + k]);
+    p.inverse = tile_of_rows(inverse, rows);
+    p.lo = tile_subtract(tile_splat((float)w->qmin), tile_of(p.zero));
+    p.hi = tile_subtract(tile_splat((float)w->qmax), tile_of(p.zero));
+    return p;
 }
 
 LQ_INLINE itile plain_codes(const plain_run *p, tile v, itile zero) {
@@ -204,12 +234,49 @@ LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, 
     }
 }
 
+/*
+ * Rows that follow each other without gaps and of which a tile has 2 or 4 go through it together.
+ * How many; 1 where they do not. Codes are bytes, which is what packs of blocks are made of.
+ */
+LQ_INLINE int rows_together(const lq_map_work *w, lq_real real, lq_width width) {
+    const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
+    if (width != LQ_WIDTH_8 || (w->count != TILE / 2 && w->count != TILE / 4)) return 1;
+    if (w->param_step != 1 || w->x_step != w->count * size || w->codes_step != w->count) return 1;
+    return (int)(TILE / w->count);
+}
+
+/* Returns how many rows are done. */
+LQ_INLINE int64_t quantize_together(const lq_map_work *w, lq_real real, int rows) {
+    int64_t r = 0;
+    for (; r + rows <= w->rows; r += rows) {
+        const tile v = tile_load(real, w->x + r * w->x_step, 0);
+        unsigned char *q = w->codes + r * w->codes_step;
+        if (w->rule) {
+            const tile_rule p = rule_of_rows(w, r, rows);
+            codes_store(LQ_WIDTH_8, q, 0, codes_by(w->rule, &p, v));
+        } else {
+            const plain_run p = plain_of_rows(w, r, rows);
+            codes_store(LQ_WIDTH_8, q, 0, plain_codes(&p, v, p.zero));
+        }
+    }
+    return r;
+}
+
+/* Constants for the compiler. */
+LQ_INLINE int64_t quantize_short_rows(const lq_map_work *w, lq_real real, lq_width width) {
+    switch (rows_together(w, real, width)) {
+    case 2: return quantize_together(w, real, 2);
+    case 4: return quantize_together(w, real, 4);
+    default: return 0;
+    }
+}
+
 LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
         encode_rows(w, real, width, false);
         return;
     }
-    for (int64_t r = 0; r < w->rows; ++r) {
+    for (int64_t r = quantize_short_rows(w, real, width); r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
         if (w->rule) {
@@ -272,13 +339,41 @@ LQ_INLINE tile codes_as_floats(itile bits, itile sign) {
     return tile_values(bits, sign, sign, tile_splat(1.0f));
 }
 
+/* As quantize_together. */
+LQ_INLINE int64_t dequantize_together(const lq_map_work *w, lq_real real, int rows) {
+    const itile sign = itile_splat((int32_t)w->sign);
+    int64_t r = 0;
+    for (; r + rows <= w->rows; r += rows) {
+        const itile bits = codes_load(LQ_WIDTH_8, w->codes + r * w->codes_step, 0);
+        const tile scale = tile_of_rows(w->scale + r, rows);
+        tile v;
+        if (w->rule) {
+            const tile center = tile_of_rows(w->offset + r, rows);
+            v = values_by(w->rule, codes_as_floats(bits, sign), scale, center);
+        } else {
+            const itile zero = itile_add(itile_of_rows(w->zero + r, rows), sign);
+            v = tile_values(bits, sign, zero, scale);
+        }
+        tile_store(real, w->x + r * w->x_step, 0, v);
+    }
+    return r;
+}
+
+LQ_INLINE int64_t dequantize_short_rows(const lq_map_work *w, lq_real real, lq_width width) {
+    switch (rows_together(w, real, width)) {
+    case 2: return dequantize_together(w, real, 2);
+    case 4: return dequantize_together(w, real, 4);
+    default: return 0;
+    }
+}
+
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
         decode_rows(w, real, width, false);
         return;
     }
     const itile sign = itile_splat((int32_t)w->sign);
-    for (int64_t r = 0; r < w->rows; ++r) {
+    for (int64_t r = dequantize_short_rows(w, real, width); r < w->rows; ++r) {
         const unsigned char *q = w->codes + r * w->codes_step;
         unsigned char *x = w->x + r * w->x_step;
         const tile scale = tile_splat(w->scale[r * w->param_step]);

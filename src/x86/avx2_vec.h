@@ -31,6 +31,18 @@ LQ_INLINE itile itile_splat(int32_t i) {
     return t;
 }
 
+LQ_INLINE tile tile_of_rows(const float *p, int rows) {
+    tile t;
+    EACH t.v[k] = _mm256_set1_ps(p[k * rows / 4]);
+    return t;
+}
+
+LQ_INLINE itile itile_of_rows(const int32_t *p, int rows) {
+    itile t;
+    EACH t.v[k] = _mm256_set1_epi32(p[k * rows / 4]);
+    return t;
+}
+
 LQ_INLINE tile tile_of(itile i) {
     tile t;
     EACH t.v[k] = _mm256_cvtepi32_ps(i.v[k]);

@@ -1,0 +1,146 @@
+/*
+ * Scales from the ranges of many blocks: what lq_choose finds one by one, for the rules that
+ * formats of blocks have. Loops of selects over arrays, which compilers make into vectors.
+ */
+
+enum { CHOOSE_PIECE = 128 };
+
+/* The ends of ranges as the rule takes them. Which zero an end is does not depend on the data. */
+LQ_INLINE void choose_ends(const lq_choose_work *w, int64_t at, int n, float *restrict lo,
+                           float *restrict hi) {
+    const float *restrict low = w->lo + at;
+    const float *restrict high = w->hi + at;
+    /* Ranges are widened to contain 0, or anything. */
+    const float most = w->with_zero ? 0.0f : FLT_MAX;
+    for (int i = 0; i < n; ++i) {
+        const float a = low[i] > high[i] ? 0.0f : low[i];
+        const float b = low[i] > high[i] ? 0.0f : high[i];
+        lo[i] = (a < most ? a : most) + 0.0f;
+        hi[i] = (b > -most ? b : -most) + 0.0f;
+    }
+}
+
+/* What is divided by the steps. */
+LQ_INLINE void choose_numerators(const lq_choose_work *w, int64_t at, int n,
+                                 const float *restrict lo, const float *restrict hi,
+                                 float *restrict numerator) {
+    const signed char *restrict first = w->negative_first + at;
+    switch (w->numerator) {
+    case LQ_FROM_RANGE:
+        for (int i = 0; i < n; ++i) numerator[i] = (float)((double)hi[i] - (double)lo[i]);
+        break;
+    case LQ_FROM_EXTREME:
+        for (int i = 0; i < n; ++i) {
+            const float tie = first[i] < 0 ? lo[i] : hi[i];
+            const float other = -lo[i] == hi[i] ? tie : hi[i];
+            numerator[i] = -lo[i] > hi[i] ? lo[i] : other;
+        }
+        break;
+    default:
+        for (int i = 0; i < n; ++i) numerator[i] = -lo[i] > hi[i] ? -lo[i] : hi[i];
+        break;
+    }
+}
+
+/*
+ * To so many bits of mantissa and no exponent below the least: what is added and subtracted again
+ * has its last bit where that of the result is.
+ */
+LQ_INLINE double round_mantissa(double v, int bits, double least) {
+    const uint64_t shift = (uint64_t)(52 - bits) << 52;
+    const double size = v < 0 ? -v : v;
+    const double normal = size > least ? size : least;
+    const uint64_t power = lq_bits_of_double(normal) & 0x7ff0000000000000u;
+    const double c = lq_double_from_bits((power + shift) | 0x0008000000000000u);
+    const uint64_t sign = lq_bits_of_double(v) & 0x8000000000000000u;
+    return lq_double_from_bits(lq_bits_of_double((size + c) - c) | sign);
+}
+
+LQ_INLINE float within(float v, float limit) {
+    v = v < limit ? v : limit;
+    return v > -limit ? v : -limit;
+}
+
+/* As they are stored and used; a scale that is 0 may be so, or is 1. */
+LQ_INLINE void finish_scales(const lq_choose_work *w, int64_t at, int n, float largest,
+                             const float *restrict rounded, const float *restrict exact) {
+    float *restrict stored = w->stored + at;
+    float *restrict used = w->used + at;
+    for (int i = 0; i < n; ++i) stored[i] = within(rounded[i], largest);
+    if (w->unrounded) {
+        for (int i = 0; i < n; ++i) used[i] = within(exact[i], FLT_MAX);
+    } else {
+        for (int i = 0; i < n; ++i) used[i] = stored[i];
+    }
+    if (w->zero_scales) return;
+    for (int i = 0; i < n; ++i) used[i] = stored[i] == 0 ? 1.0f : used[i];
+    for (int i = 0; i < n; ++i) stored[i] = stored[i] == 0 ? 1.0f : stored[i];
+}
+
+/* Of real types, to nearest. */
+LQ_INLINE void choose_reals(const lq_choose_work *w, int64_t at, int n,
+                            const float *restrict numerator, lq_real real) {
+    const float most[] = {FLT_MAX, 65504.0f, 0x1.fep127f};
+    const double steps = w->steps;
+    float single[CHOOSE_PIECE];
+    float rounded[CHOOSE_PIECE];
+    double exact[CHOOSE_PIECE];
+    if (w->in_float) {
+        for (int i = 0; i < n; ++i) single[i] = numerator[i] / (float)steps;
+        for (int i = 0; i < n; ++i) exact[i] = (double)single[i];
+    } else {
+        for (int i = 0; i < n; ++i) exact[i] = (double)numerator[i] / steps;
+        for (int i = 0; i < n; ++i) single[i] = (float)exact[i];
+    }
+    for (int i = 0; i < n; ++i) {
+        double v = exact[i];
+        if (real == LQ_REAL_f16) v = round_mantissa(v, 10, 0x1p-14);
+        if (real == LQ_REAL_bf16) v = round_mantissa(v, 7, 0x1p-126);
+        rounded[i] = (float)v;
+    }
+    finish_scales(w, at, n, most[real], rounded, single);
+}
+
+/* LQ_SCALE_EXPONENT_FLOOR, the largest value of a code being at least 1: subnormals clamp. */
+LQ_INLINE void choose_exponents(const lq_choose_work *w, int64_t at, int n,
+                                const float *numerator) {
+    for (int i = 0; i < n; ++i) {
+        const int32_t field = (int32_t)(lq_bits(numerator[i]) >> 23 & 255u) - w->exponent;
+        const int32_t high = field < 254 ? field : 254;
+        const uint32_t power = high < 1 ? 0x00400000u : (uint32_t)high << 23;
+        const float s = numerator[i] == 0 ? w->empty : lq_from_bits(power);
+        w->stored[at + i] = s;
+        w->used[at + i] = s * w->factor;
+    }
+}
+
+/* LQ_SCALE_GGML_UE4M3. */
+LQ_INLINE void choose_ue4m3(const lq_choose_work *w, int64_t at, int n, const float *numerator) {
+    const float steps = (float)w->steps;
+    for (int i = 0; i < n; ++i) {
+        const float s = numerator[i] / steps;
+        const float small = (s < 0x1p-6f ? s : 0.0f) * 512.0f + 0.5f;
+        const int32_t whole = (int32_t)(small < 7.0f ? small : 7.0f);
+        const float normal = lq_from_bits((lq_bits(s) + 0x00080000u) & 0xfff00000u);
+        const float large = s >= 248.0f ? 448.0f : normal;
+        w->stored[at + i] = s < 0x1p-6f ? (float)whole * 0x1p-9f : large;
+        w->used[at + i] = w->stored[at + i];
+    }
+}
+
+static void choose_scales(const lq_choose_work *w) {
+    float lo[CHOOSE_PIECE], hi[CHOOSE_PIECE], numerator[CHOOSE_PIECE];
+    for (int64_t at = 0; at < w->n; at += CHOOSE_PIECE) {
+        const int n = (int)(w->n - at < CHOOSE_PIECE ? w->n - at : CHOOSE_PIECE);
+        choose_ends(w, at, n, lo, hi);
+        choose_numerators(w, at, n, lo, hi, numerator);
+        memcpy(w->low + at, lo, (size_t)n * sizeof *lo);
+        switch (w->as) {
+        case LQ_SCALES_F32: choose_reals(w, at, n, numerator, LQ_REAL_f32); break;
+        case LQ_SCALES_F16: choose_reals(w, at, n, numerator, LQ_REAL_f16); break;
+        case LQ_SCALES_BF16: choose_reals(w, at, n, numerator, LQ_REAL_bf16); break;
+        case LQ_SCALES_EXPONENT: choose_exponents(w, at, n, numerator); break;
+        case LQ_SCALES_UE4M3: choose_ue4m3(w, at, n, numerator); break;
+        }
+    }
+}
