@@ -26,12 +26,15 @@ static inline double lq_float_largest(const lq_float_format *f) {
     return fraction * lq_double_from_bits(power << 52);
 }
 
-/* To the nearest integer; t is not negative and below 2^22. */
-static inline uint32_t lq_round_magnitude(lq_rounding rounding, float t) {
-    const uint32_t whole = (uint32_t)(int32_t)t;
-    const float rest = t - (float)(int32_t)t;
+/*
+ * To the nearest integer; t is not negative and below 2^22. Here and below, selects and masks rather
+ * than branches, and signed numbers where these are compared, let compilers vectorize.
+ */
+LQ_INLINE int32_t lq_round_magnitude(lq_rounding rounding, float t) {
+    const int32_t whole = (int32_t)t;
+    const float rest = t - (float)whole;
     switch (rounding) {
-    case LQ_ROUND_EVEN: return (uint32_t)lq_round(t);
+    case LQ_ROUND_EVEN: return lq_round(t);
     case LQ_ROUND_LOWER_CODE: return whole + (rest > 0.5f);
     default: return whole + (rest >= 0.5f);
     }
@@ -43,42 +46,48 @@ static inline uint32_t lq_round_magnitude(lq_rounding rounding, float t) {
  * 2^(E - mantissa): that many steps, and what lies below the binade, add up to the code; a carry
  * goes to the next binade by itself.
  */
-static inline uint32_t lq_float_magnitude(const lq_float_format *f, lq_rounding rounding, float v) {
-    const uint32_t least = (uint32_t)(128 - f->bias) << 23;
+LQ_INLINE int32_t lq_float_magnitude(const lq_float_format *f, lq_rounding rounding, float v) {
+    const int32_t least = (128 - f->bias) << 23;
     const float size = lq_from_bits(lq_bits(v) & 0x7fffffffu);
     const float capped = size < f->cap ? size : f->cap;
-    const uint32_t own = lq_bits(capped) & 0x7f800000u;
-    const uint32_t exponent = own > least ? own : least;
-    const float step = lq_from_bits(((uint32_t)(254 + f->mantissa) << 23) - exponent);
+    const int32_t own = (int32_t)(lq_bits(capped) & 0x7f800000u);
+    const int32_t exponent = own > least ? own : least;
+    const uint32_t unit = (uint32_t)(254 + f->mantissa) << 23;
+    const float step = lq_from_bits(unit - (uint32_t)exponent);
     return lq_round_magnitude(rounding, capped * step) + ((exponent - least) >> (23 - f->mantissa));
 }
 
-/* The code of v, which is not NaN. Selects rather than branches, here and below, vectorize. */
-static inline uint32_t lq_encode_float(const lq_float_format *f, lq_rounding rounding,
-                                       bool unsaturated, float v) {
-    const uint32_t magnitude = lq_float_magnitude(f, rounding, v);
-    const uint32_t sign = lq_bits(v) >> 31 << (f->bits - 1);
-    const bool large = magnitude > f->top;
-    const uint32_t code = large ? (unsaturated ? f->over : f->top) : magnitude;
-    const bool unsigned_zero = f->fnuz || rounding == LQ_ROUND_LOWER_CODE;
-    const bool unsigned_code =
-        (unsigned_zero && magnitude == 0) || (f->fnuz && unsaturated && large);
-    return unsigned_code ? code : code | sign;
+/* The sign of v, where codes have theirs. */
+LQ_INLINE uint32_t lq_float_sign(const lq_float_format *f, float v) {
+    return lq_bits(v) >> 31 << (f->bits - 1);
+}
+
+/* The code of v, which is not NaN. */
+LQ_INLINE uint32_t lq_encode_float(const lq_float_format *f, lq_rounding rounding, bool unsaturated,
+                                   float v) {
+    const int32_t top = (int32_t)f->top;
+    const int32_t most = unsaturated ? (int32_t)f->over : top;
+    const int32_t magnitude = lq_float_magnitude(f, rounding, v);
+    const int32_t code = magnitude > top ? most : magnitude;
+    /* What is over a FNUZ type has that very bit. */
+    const int32_t signed_zero = !f->fnuz & (rounding != LQ_ROUND_LOWER_CODE);
+    const uint32_t keep = (magnitude | signed_zero) != 0 ? 0xffffffffu : 0u;
+    return (uint32_t)code | (lq_float_sign(f, v) & keep);
 }
 
 /* Whether t saturates. */
-static inline bool lq_float_clips(const lq_float_format *f, lq_rounding rounding, float t) {
-    return t == t && lq_float_magnitude(f, rounding, t) > f->top;
+LQ_INLINE bool lq_float_clips(const lq_float_format *f, lq_rounding rounding, float t) {
+    return (t == t) & (lq_float_magnitude(f, rounding, t) > (int32_t)f->top);
 }
 
 /* The code of a NaN with the sign of v, where the format has one. */
-static inline uint32_t lq_encode_nan(const lq_float_format *f, float v) {
-    return f->fnuz ? f->nan : f->nan | lq_bits(v) >> 31 << (f->bits - 1);
+LQ_INLINE uint32_t lq_encode_nan(const lq_float_format *f, float v) {
+    return f->nan | (f->fnuz ? 0u : lq_float_sign(f, v));
 }
 
 /* The code of x, whose quotient is t. */
-static inline uint32_t lq_encode_by(const lq_element_rule *rule, const lq_float_format *f, float x,
-                                    float t) {
+LQ_INLINE uint32_t lq_encode_by(const lq_element_rule *rule, const lq_float_format *f, float x,
+                                float t) {
     const uint32_t lowest = f->top | 1u << (f->bits - 1);
     const uint32_t instead = rule->nan == LQ_NAN_QMIN   ? lowest
                              : rule->nan == LQ_NAN_QMAX ? f->top
@@ -88,33 +97,28 @@ static inline uint32_t lq_encode_by(const lq_element_rule *rule, const lq_float_
     return t != t ? nan : code;
 }
 
-static inline bool lq_is_nan_code(const lq_float_format *f, uint32_t code) {
-    const uint32_t magnitude = code & ((1u << (f->bits - 1)) - 1u);
-    if (f->fnuz) return code == f->nan;
-    return magnitude > f->top && (magnitude != f->over || f->over == f->nan);
-}
-
-/* Exact. A NaN is quiet, of its sign and without payload. */
-static inline float lq_decode_float(const lq_float_format *f, uint32_t code) {
+/*
+ * Exact. The fields of a code in the places of those of float32 have an exponent too small by a
+ * constant; in the lowest binade there is a leading 1 too many. A NaN is quiet, of its sign and
+ * without payload; that of a FNUZ type stands where -0 would.
+ */
+LQ_INLINE float lq_decode_float(const lq_float_format *f, uint32_t code) {
+    const int32_t magnitude = (int32_t)(code & ((1u << (f->bits - 1)) - 1u));
     const uint32_t sign = code >> (f->bits - 1) << 31;
-    const uint32_t magnitude = code & ((1u << (f->bits - 1)) - 1u);
-    const uint32_t field = magnitude >> f->mantissa;
-    const uint32_t fraction = magnitude & ((1u << f->mantissa) - 1u);
-    const uint32_t steps = field ? fraction | 1u << f->mantissa : fraction;
-    const uint32_t exponent = field ? field : 1u;
-    const uint32_t zero = (uint32_t)(127 - f->bias - f->mantissa);
-    const float step = lq_from_bits((exponent + zero) << 23);
-    const uint32_t number = lq_bits((float)(int32_t)steps * step);
-    const uint32_t large =
-        f->over > f->top && f->over != f->nan && magnitude == f->over ? 0x7f800000u : 0x7fc00000u;
-    const uint32_t size = magnitude > f->top ? large : number;
-    if (f->fnuz) return lq_from_bits(code == f->nan ? 0x7fc00000u : size | sign);
-    return lq_from_bits(size | sign);
+    const int32_t fields = magnitude << (23 - f->mantissa);
+    const int32_t normal = fields + ((127 - f->bias) << 23);
+    const uint32_t least = (uint32_t)(128 - f->bias) << 23;
+    const float low = lq_from_bits((uint32_t)fields + least) - lq_from_bits(least);
+    const int32_t size = fields < 1 << 23 ? (int32_t)lq_bits(low) : normal;
+    /* What is above `top` and not above this is infinite. */
+    const int32_t infinite = (int32_t)(f->over == f->nan ? f->top : f->over);
+    const int32_t large = magnitude > infinite ? 0x7fc00000 : 0x7f800000;
+    const uint32_t u = (uint32_t)(magnitude > (int32_t)f->top ? large : size) | sign;
+    return lq_from_bits(f->fnuz && u == 0x80000000u ? 0x7fc00000u : u);
 }
 
 /* A value by a rule: what its code stands for times a scale. A NaN is as above. */
-static inline float lq_value_by(const lq_element_rule *rule, float decoded, float scale,
-                                float center) {
+LQ_INLINE float lq_value_by(const lq_element_rule *rule, float decoded, float scale, float center) {
     const float v = lq_dequantize_by(rule, decoded, scale, center);
     return v != v ? lq_from_bits(0x7fc00000u | (lq_bits(decoded) & 0x80000000u)) : v;
 }

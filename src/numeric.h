@@ -223,15 +223,14 @@ static inline float lq_nan_value(lq_nan_code nan, float offset, float lo, float 
 }
 
 /* What is rounded to a code, but for an offset. `center` matters to affine rules by a minimum only. */
-static inline float lq_quotient_by(const lq_element_rule *rule, float x, float scale,
-                                   float center) {
+LQ_INLINE float lq_quotient_by(const lq_element_rule *rule, float x, float scale, float center) {
     x = lq_narrow(rule->precision, rule->minimum ? x - center : x);
     return lq_narrow(rule->precision, rule->multiply ? x * scale : x / scale);
 }
 
 /* round(clamp(quotient + offset, lo, hi)) + zero, with lo = qmin - zero and hi = qmax - zero. */
-static inline int32_t lq_quantize_by(const lq_element_rule *rule, float x, float scale,
-                                     float offset, float center, float lo, float hi, int32_t zero) {
+LQ_INLINE int32_t lq_quantize_by(const lq_element_rule *rule, float x, float scale, float offset,
+                                 float center, float lo, float hi, int32_t zero) {
     float t = lq_quotient_by(rule, x, scale, center) + offset;
     t = t != t ? lq_nan_value(rule->nan, offset, lo, hi, (float)zero) : t;
     t = t > lo ? t : lo; /* a NaN left by a bad offset, too */
@@ -245,8 +244,8 @@ static inline float lq_dequantize_one(uint32_t bits, uint32_t sign, float scale,
 }
 
 /* `center` is a zero point as a float, or a real one, or the value of code 0. */
-static inline float lq_dequantize_by(const lq_element_rule *rule, float code, float scale,
-                                     float center) {
+LQ_INLINE float lq_dequantize_by(const lq_element_rule *rule, float code, float scale,
+                                 float center) {
     const float difference = rule->minimum ? code : code - center;
     const float value = rule->divide_back ? difference / scale : difference * scale;
     return rule->minimum ? value + center : value;

@@ -40,10 +40,16 @@ enum { CODED_PIECE = 256 };
 
 LQ_INLINE void quotients_by(const lq_element_rule *rule, lq_real real, const unsigned char *x,
                             int32_t n, const coded_row *p, float *v, float *t) {
+    const float scale = *p->scale;
+    const float center = rule->minimum ? *p->center : 0.0f;
+    for (int32_t i = 0; i < n; ++i) v[i] = load_one(real, x, i);
+    if (p->step == 0) {
+        for (int32_t i = 0; i < n; ++i) t[i] = lq_quotient_by(rule, v[i], scale, center);
+        return;
+    }
+    const coded_row lane = *p;
     for (int32_t i = 0; i < n; ++i) {
-        const int32_t k = i * p->step;
-        v[i] = load_one(real, x, i);
-        t[i] = lq_quotient_by(rule, v[i], p->scale[k], rule->minimum ? p->center[k] : 0.0f);
+        t[i] = lq_quotient_by(rule, v[i], lane.scale[i], rule->minimum ? lane.center[i] : 0.0f);
     }
 }
 
@@ -92,14 +98,16 @@ LQ_INLINE void table_codes(const lq_code_table *table, const float *t, int32_t n
 /* Up to LQ_PIECE codes, as bytes. */
 static void codes_of(const coding *c, const float *v, const float *t, int32_t n,
                      unsigned char *codes) {
+    const lq_float_format f = c->format;
+    const lq_element_rule rule = c->rule;
     lq_element_rule even = c->rule;
     even.rounding = LQ_ROUND_EVEN;
     if (c->table) {
         table_codes(c->table, t, n, codes);
     } else if (c->rule.rounding == LQ_ROUND_EVEN) {
-        float_codes(&even, &c->format, v, t, n, codes);
+        float_codes(&even, &f, v, t, n, codes);
     } else {
-        float_codes(&c->rule, &c->format, v, t, n, codes);
+        float_codes(&rule, &f, v, t, n, codes);
     }
 }
 
@@ -114,18 +122,29 @@ static void decode(const coding *c, const unsigned char *codes, int32_t n, float
     for (int32_t i = 0; i < n; ++i) to[i] = lq_decode_float(&f, codes[i]);
 }
 
+LQ_INLINE void scale_values(const lq_element_rule *rule, int32_t n, const coded_row *p, float *y) {
+    const float scale = *p->scale;
+    const float center = rule->minimum ? *p->center : 0.0f;
+    if (p->step == 0) {
+        for (int32_t i = 0; i < n; ++i) y[i] = lq_value_by(rule, y[i], scale, center);
+        return;
+    }
+    const coded_row lane = *p;
+    for (int32_t i = 0; i < n; ++i) {
+        y[i] = lq_value_by(rule, y[i], lane.scale[i], rule->minimum ? lane.center[i] : 0.0f);
+    }
+}
+
 /* Codes to values; `center` may be NULL without a minimum. */
 static void values_of(const coding *c, const unsigned char *codes, int32_t n, const coded_row *p,
                       float *y) {
     const lq_element_rule plain = {.multiply = true};
     const lq_element_rule rule = c->rule;
     decode(c, codes, n, y);
-    for (int32_t i = 0; !rule.minimum && !rule.divide_back && i < n; ++i) {
-        y[i] = lq_value_by(&plain, y[i], p->scale[i * p->step], 0.0f);
-    }
-    for (int32_t i = 0; (rule.minimum || rule.divide_back) && i < n; ++i) {
-        const int32_t k = i * p->step;
-        y[i] = lq_value_by(&rule, y[i], p->scale[k], rule.minimum ? p->center[k] : 0.0f);
+    if (!rule.minimum && !rule.divide_back) {
+        scale_values(&plain, n, p, y);
+    } else {
+        scale_values(&rule, n, p, y);
     }
 }
 
