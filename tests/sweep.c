@@ -239,7 +239,40 @@ static void add_rules(void) {
     }
 }
 
+static void add_float_code(sweep_job job) {
+    for (int real = LQ_REAL_f32; real < LQ_REALS; ++real) {
+        const bool main = job.scale == 1.0f || (job.rounding == SWEEP_EVEN && job.scale == 0.1f);
+        job.kind = SWEEP_QUANTIZE;
+        job.real = (lq_real)real;
+        job.complete = options.full && main && real == LQ_REAL_f32;
+        add(job);
+        job.complete = false;
+        job.kind = SWEEP_COUNT;
+        add(job);
+        job.kind = SWEEP_FAKE;
+        if (real == LQ_REAL_f32) add(job);
+    }
+}
+
+/* Every type of floats with every way to round. 4-bit codes are packed, and bytes as well. */
+static void add_floats(void) {
+    static const int roundings[] = {SWEEP_EVEN, SWEEP_AWAY, SWEEP_LOWER};
+    static const int chosen[] = {0, 1, 3, 4, 5, 6, 7, 10, 13, 18, 19, 24};
+    for (int i = 0; i < 2 * 3 * (SWEEP_FLOATS + 1); ++i) {
+        const int type = i / 6 < SWEEP_FLOATS ? i / 6 : SWEEP_FLOATS - 1;
+        sweep_job job = {.floats = &sweep_float_types[type],
+                         .width = i / 6 < SWEEP_FLOATS ? LQ_WIDTH_8 : LQ_WIDTH_4,
+                         .rounding = roundings[i / 2 % 3],
+                         .unsaturated = i % 2};
+        for (size_t k = 0; k < sizeof chosen / sizeof *chosen; ++k) {
+            job.scale = scales[chosen[k]];
+            add_float_code(job);
+        }
+    }
+}
+
 static void make_jobs(void) {
+    add_floats();
     add_packing();
     add_rules();
     add_conversions();
@@ -271,10 +304,20 @@ void sweep_describe(const sweep_job *job, int row, sweep_row *to) {
     const char *const way = ways[row];
     const char *const real = float_formats[job->real].name;
     const char *const rule = sweep_rules[job->rule].name;
+    const char *const floats = job->floats ? job->floats->name : "";
     const char sign = job->is_signed ? 's' : 'u';
     const int bits = 2 << job->width;
     char *const name = to->name;
     const size_t size = sizeof to->name;
+    const char *const what = job->kind == SWEEP_QUANTIZE ? "quantize"
+                             : job->kind == SWEEP_COUNT  ? "count"
+                                                         : "fake";
+    if (job->floats) {
+        snprintf(name, size, "%s_%s %s %s %d", what, way, real, floats, bits);
+        snprintf(to->parameters, sizeof to->parameters, "scale %a, rounding %d%s",
+                 (double)job->scale, job->rounding, job->unsaturated ? ", unsaturated" : "");
+        return;
+    }
     switch (job->kind) {
     case SWEEP_QUANTIZE: snprintf(name, size, "quantize_%s %s %c%d", way, real, sign, bits); break;
     case SWEEP_FAKE: snprintf(name, size, "fake_%s %s %c%d", way, real, sign, bits); break;

@@ -3,6 +3,7 @@
 #define SWEEP_H
 
 #include "float_oracle.h"
+#include "sweep_floats.h"
 #include "sweep_rule.h"
 
 enum { SWEEP_CHUNK = 1 << 15, SWEEP_LEVELS = LQ_CPU_NEON + 1, SWEEP_SAMPLES = 1 << 20 };
@@ -33,6 +34,10 @@ typedef struct sweep_job {
     int32_t zero, qmin, qmax;
     int32_t difference; /* of code and zero point, where that is fixed */
     int rule;           /* of sweep_rules: quantize and fake */
+    /* Codes of floats: quantize, fake and count. */
+    const sweep_floats *floats;
+    int rounding;
+    bool unsaturated;
 } sweep_job;
 
 /* What came out, by runs and by lanes; a kind without the two ways has the first row only. */

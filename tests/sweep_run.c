@@ -142,6 +142,13 @@ static void call_kernel(sweep_worker *w, const sweep_job *job, int way, const lq
         work.center = w->center;
         work.back = w->back;
     }
+    const lq_element_rule float_rule = {
+        .multiply = job->scale == 1.0f, .rounding = job->rounding, .unsaturated = job->unsaturated};
+    if (job->floats) {
+        work.rule = &float_rule;
+        work.format = lq_type_find(lq_type_from_name(job->floats->name))->format;
+        work.back = w->back;
+    }
     switch (job->kind) {
     case SWEEP_QUANTIZE:
         (way == RUNS ? table->quantize_runs : table->quantize_lanes)[r][b](&work);
@@ -409,7 +416,7 @@ static void fill_parameters(sweep_worker *w, const sweep_job *job, const sweep_e
         w->zero[i] = job->rule ? e->zero : job->zero;
         w->offset[i] = e->offset;
         w->center[i] = e->center;
-        w->back[i] = e->back;
+        w->back[i] = job->floats ? job->scale : e->back;
         if (scale_is_input(job)) {
             put(w->codes, width_bits[job->width], i, (uint32_t)(job->zero + job->difference));
         }
@@ -420,7 +427,9 @@ static void fill_parameters(sweep_worker *w, const sweep_job *job, const sweep_e
 static bool has_table(sweep_worker *w, const sweep_job *job) {
     const bool same = w->table_of.scale == job->scale && w->table_of.zero == job->zero &&
                       w->table_of.qmin == job->qmin && w->table_of.qmax == job->qmax &&
-                      w->table_of.rule == job->rule &&
+                      w->table_of.rule == job->rule && w->table_of.floats == job->floats &&
+                      w->table_of.rounding == job->rounding &&
+                      w->table_of.unsaturated == job->unsaturated &&
                       (w->table_of.kind == SWEEP_FAKE) == (job->kind == SWEEP_FAKE);
     w->table_of = *job;
     return same;
@@ -429,6 +438,11 @@ static bool has_table(sweep_worker *w, const sweep_job *job) {
 /* False: the oracle has no answer that it is sure of. */
 static bool make_table(sweep_worker *w, const sweep_job *job, const sweep_element *element) {
     if (has_table(w, job)) return true;
+    if (job->floats) {
+        sweep_float_table(&w->table, job->floats, job->rounding, job->unsaturated, job->scale,
+                          job->kind == SWEEP_FAKE);
+        return true;
+    }
     if (job->rule || job->kind == SWEEP_FAKE) {
         sweep_rule_table(&w->table, element);
         return true;
