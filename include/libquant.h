@@ -386,7 +386,8 @@ enum {
  *
  *     q = clamp(r(fl(x - m) / s)),  x = fl(fl(q * s) + m)
  *
- * It is chosen as the low end of the range, and codes use it as codes_from says of the scale.
+ * It is chosen as the low end of the range, and codes use it as codes_from says of the scale. It
+ * cannot be left out, and has no gradients.
  */
 typedef int32_t lq_zero_place;
 enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1, LQ_ZERO_MINIMUM = 2 };
@@ -487,7 +488,8 @@ enum { LQ_TIE_FIRST = 0, LQ_TIE_NEGATIVE = 1 };
  *   LQ_SCALE_EXPONENT_EVEN   e(a + half a step of the code's mantissa) - e(L) (Quark, torchao)
  *   LQ_SCALE_EXPONENT_ROUND  log2(a / L) to the nearest integer (MLX)
  *
- * Exponents are clamped to [-127, 127].
+ * Exponents are clamped to [-127, 127]. A scale that `degenerate` has changed is rounded to nearest.
+ * Rules of a type write no other (TYPE); reading asks for none. Of tables there is no EVEN (ENUM).
  */
 typedef int32_t lq_scale_rounding;
 enum {
@@ -533,7 +535,8 @@ typedef struct lq_scheme {
     lq_scale_rounding scale_rounding;
     /*
      * What a stored scale is multiplied by, positive and finite; 0 is 1: s = fl(stored * factor).
-     * The scale of the whole tensor over those of its blocks (NVFP4), or the value of a step of
+     * What is chosen is divided by it, and scale_floor and scale_rounding are about what is stored.
+     * Not with LQ_QUOTIENT_MULTIPLIER. The scale of the whole tensor over those of its blocks (NVFP4), or the value of a step of
      * fixed-point codes: 2^-6 makes S8 with E8M0 scales MXINT8.
      */
     float scale_factor;
@@ -553,7 +556,12 @@ typedef struct lq_scheme {
  *     q = the code nearest to x / s, ties by `rounding`;  x = value(q) * s
  *
  * Too large saturates to L, or not (`unsaturated`). NaN keeps its code where the type has one;
- * elsewhere it is the code of 0.0, or what nan_code says (qmin and qmax the codes of -L and L).
+ * elsewhere it is the code of 0.0, or what nan_code says (qmin and qmax the codes of -L and L, of
+ * tables the first and the last). `clamp` and `zero_place` say nothing here.
+ *
+ * Refused are another mapping, qmin and qmax (RANGE), roundings that are not of such codes and
+ * `unsaturated` tables (ENUM), a zero point (TYPE). lq_sum_codes, code_sums and lq_requantize are
+ * about integers (TYPE), and calibration methods that look at steps serve integers alone (METHOD).
  */
 
 /*
@@ -730,7 +738,8 @@ LQ_API lq_profile lq_profile_from_name(const char *name);
 
 /*
  * The codes that a scheme produces, and its zero point where none is given.
- *   qmin, qmax   the range codes are clamped to ([-127, 127] for LQ_SYMMETRIC and S8)
+ *   qmin, qmax   the range codes are clamped to ([-127, 127] for LQ_SYMMETRIC and S8); of floats and
+ *                tables from 0 to the highest code there is
  *   zero_point   z0 above; for LQ_AFFINE 0, the meaning of a zero point of NULL
  * Any of the three may be NULL. Statuses: NULL, STRUCT, TYPE, ENUM, RANGE.
  */
@@ -815,8 +824,9 @@ LQ_API lq_status lq_exec_init(lq_exec *exec, size_t struct_size);
  *
  *   x           F32, F16 or BF16; any shape, any strides.
  *   codes       scheme->code_type; the shape of x.
- *   scale       F32, F16 or BF16; the shape of the block grid (lq_grid_shape), or a
- *               vector of as many elements in row-major order of the grid.
+ *   scale       F32, F16, BF16 or a float of 8 bits (E8M0 not to be written where scales may be
+ *               negative); the shape of the block grid (lq_grid_shape), or a vector of as many
+ *               elements in row-major order of the grid.
  *   zero_point  any integer type that holds the code range, or a real type (see
  *               lq_zero_place); the shape of the grid or a vector, or NULL. Read as NULL it
  *               means z0 (lq_scheme_range); given to a symmetric scheme it must hold z0
@@ -936,6 +946,8 @@ LQ_API lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme,
  *     grad_scale      = grad_factor * sum of grad_y * ((y - x) / s inside, n - z outside)
  *     grad_zero_point = grad_factor * sum of grad_y * (0 inside, -s outside)
  *
+ * Of codes that are no integers, outside is what saturates, n - z the value it saturates to.
+ *
  * With LQ_QUOTIENT_MULTIPLIER s is 1 / scale here, and grad_scale the gradient of the scale given,
  * the above times -s^2. A zero point counts as real, though it be an integer or rounded first.
  *
@@ -991,7 +1003,11 @@ enum {
  * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
  * large is a magnitude from the largest finite value and half a step on. A NaN stays a NaN of its
  * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below
- * where it has more.
+ * where it has more; floats of 8 bits have none.
+ *
+ * Too large for a float of 8 bits without infinities is NaN, and so is an infinity; below 8 bits,
+ * where there is no NaN either, both always saturate, and NaN is -0. E8M0: negative values are NaN,
+ * and so is 0, which saturated is 2^-127.
  *
  * The report counts NaN and infinities in x, finite values too large (`overflowed`, the same for
  * either `overflow`), and values other than 0 that became 0 (`underflowed`).

@@ -407,6 +407,7 @@ static void make_rows(void) {
     golden_calibrators();
     s = (setting){0};
     for (; s.real < REALS; ++s.real) add_rows_of_profiles(s);
+    golden_codes();
 }
 
 /* ---------------------------------------------------------------- checking */

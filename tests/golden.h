@@ -23,6 +23,7 @@ void golden_row(const char *name, void (*run)(const void *context), const void *
 
 /* The rows of calibrators, conversions and integer products, each in a file of its own. */
 void golden_calibrators(void);
+void golden_codes(void);
 void golden_conversions(void);
 void golden_products(void);
 
