@@ -297,7 +297,7 @@ static void test_scales_up(void **unused) {
     (void)unused;
     for (int i = 0; i < 6000; ++i) {
         uint8_t nearest[4], up[4];
-        double a, b;
+        double a = 0, b = 0;
         const lq_type type = types[i % 6];
         const uint32_t u = random_bits(&state);
         const float hi = (float)(u % 100000 + 1) * 0.001f, lo = 0;
