@@ -53,6 +53,18 @@ static void set_choice(packing *p, const packing_choice *choice) {
     if (!choice->scale_type) p->chosen.scale_type = f->scale_type ? f->scale_type : p->real;
 }
 
+/* All of a packed matrix but its tensors. */
+static void describe(const packing *p, int64_t rows, lq_packed *packed) {
+    lq_packed_init(packed, sizeof *packed);
+    packed->layout = p->format->layout;
+    packed->rows = rows;
+    packed->columns = p->columns;
+    if (is_records(p)) return;
+    packed->bits = p->chosen.bits;
+    packed->block = p->chosen.block;
+    if (packed->layout == LQ_LAYOUT_ROWS) packed->code_type = p->scheme.code_type;
+}
+
 /* A scheme of the profile, or of the mapping, with codes of as many bits as chosen. */
 static void set_scheme(packing *p) {
     const weight_format *f = p->format;
@@ -65,6 +77,22 @@ static void set_scheme(packing *p) {
     if (!f->any_bits) return;
     p->scheme.qmin = f->code_type == LQ_S8 ? -(1 << (c->bits - 1)) : 0;
     p->scheme.qmax = p->scheme.qmin + (1 << c->bits) - 1;
+}
+
+/* Whether the library lays such a matrix out in the bytes that the parts have for it. */
+static int is_held(const packing *p) {
+    int64_t bytes = 0, zeros = 0;
+    lq_packed packed;
+    int held = 1;
+    if (is_records(p)) return 1;
+    describe(p, p->rows, &packed);
+    if (lq_packed_size(&packed, &bytes, NULL) != LQ_OK) return 0;
+    for (int i = 0; i < p->count; ++i) {
+        if (p->parts[i].kind == PART_CODES) held &= p->parts[i].size == bytes;
+        if (p->parts[i].kind == PART_ZERO)
+            held &= lq_packed_size(&packed, &bytes, &zeros) == LQ_OK && p->parts[i].size == zeros;
+    }
+    return held;
 }
 
 const char *packing_plan(packing *p, const packing_choice *choice, const char *name, lq_type real,
@@ -83,7 +111,7 @@ const char *packing_plan(packing *p, const packing_choice *choice, const char *n
     wrong = p->format->plan(p, name);
     for (int i = 0; !wrong && i < p->count; ++i)
         if (p->parts[i].size < 0) wrong = "has a shape that the format does not hold";
-    return wrong;
+    return wrong || is_held(p) ? wrong : "has a shape that the layout does not hold";
 }
 
 void packing_free(packing *p) {
@@ -135,17 +163,9 @@ typedef struct views {
 
 static void view(const packing *p, const void *const buffers[MOST_PARTS], int64_t rows, views *v) {
     const int64_t shape[2] = {rows, p->blocks}, down[2] = {1, rows};
-    lq_packed_init(&v->packed, sizeof v->packed);
-    v->packed.layout = p->format->layout;
-    v->packed.rows = rows;
-    v->packed.columns = p->columns;
+    describe(p, rows, &v->packed);
     v->packed.bytes = &v->bytes;
     v->scheme = p->scheme;
-    if (!is_records(p)) {
-        v->packed.bits = p->chosen.bits;
-        v->packed.block = p->chosen.block;
-        if (p->format->layout == LQ_LAYOUT_ROWS) v->packed.code_type = p->scheme.code_type;
-    }
     for (int i = 0; i < p->count; ++i) {
         const part *t = &p->parts[i];
         const int64_t bytes = is_records(p) ? t->size / p->rows * rows : t->size;

@@ -32,6 +32,8 @@ static int find_format(const lquant_options *o, packing_choice *choice) {
 static int choose_mapping(const lquant_options *o, packing_choice *choice) {
     const weight_format *f = choice->format;
     const int affine = f->mapping == LQ_AFFINE;
+    if (o->mapping_given && f->file_type >= 0)
+        return fail_format(f, "has a mapping of its own; leave out --affine and --symmetric");
     if (!o->mapping_given || (o->mapping == LQ_AFFINE) == affine) return 0;
     if (!f->any_mapping)
         return fail_format(f, affine ? "is affine; leave out --symmetric"
