@@ -195,6 +195,96 @@ static void test_scales_are_nearest(void **state) {
     }
 }
 
+/* ------------------------------------------------------------- least squares */
+
+/* In double: the scale of least squares for the codes of x * inverse, and how well it fits. */
+struct fit {
+    double scale, gain;
+};
+
+static int nearest_value(const struct encoder *e, double v) {
+    int best = 0;
+    for (int code = 1; code < 16; ++code)
+        if (fabs((double)record_code(&e->info, e->layout, (unsigned char)code) - v) <=
+            fabs((double)record_code(&e->info, e->layout, (unsigned char)best) - v))
+            best = code;
+    return best;
+}
+
+static struct fit fit_of(const struct encoder *e, const float *x, double inverse) {
+    double product = 0, square = 0;
+    for (int i = 0; i < 32; ++i) {
+        const double v = (double)x[i];
+        const int code = nearest_value(e, v * inverse);
+        const double q = (double)record_code(&e->info, e->layout, (unsigned char)code);
+        product += v * v * q * v;
+        square += v * v * q * q;
+    }
+    return (struct fit){product / square, product * product / square};
+}
+
+static double extreme_of(const float *x) {
+    double extreme = 0;
+    for (int i = 0; i < 32; ++i)
+        if (fabs((double)x[i]) > fabs(extreme)) extreme = (double)x[i];
+    return extreme;
+}
+
+static void test_iq4_nl(void **state) {
+    struct encoder e;
+    struct record_room room;
+    float x[32];
+    (void)state;
+    for (int which = 0; record_layouts[which] != LQ_LAYOUT_GGML_IQ4_NL;) open_encoder(++which, &e);
+    for (int repeat = 0; repeat < 500; ++repeat) {
+        for (int i = 0; i < 32; ++i) x[i] = normal();
+        const double inverse = -127 / extreme_of(x);
+        encode(&e, x, 32, &room);
+        const double scale = fit_of(&e, x, inverse).scale;
+        assert_true(fabs((double)record_scale(&e.info, &room, 0) - scale) <= 0x1p-10 * fabs(scale));
+        for (int i = 0; i < 32; ++i) {
+            const double v = (double)x[i] * inverse;
+            assert_true(room.codes[i] == nearest_value(&e, v + 1e-4) ||
+                        room.codes[i] == nearest_value(&e, v - 1e-4));
+        }
+    }
+}
+
+/* The best of 16; of two that fit as well, either. */
+static int is_best(const struct encoder *e, const float *x, double super, double code) {
+    const double extreme = extreme_of(x);
+    struct fit fits[16];
+    double best = 0;
+    for (int i = 0; i < 16; ++i) {
+        fits[i] = fit_of(e, x, i == 15 ? 127 / extreme : (i - 134) / extreme);
+        best = fmax(best, fits[i].gain);
+    }
+    for (int i = 0; i < 16; ++i)
+        if (fits[i].gain >= best * (1 - 1e-5) && fabs(fits[i].scale / super - code) <= 0.52)
+            return 1;
+    return 0;
+}
+
+static void test_iq4_xs(void **state) {
+    struct encoder e;
+    struct record_room room;
+    float x[SUPER];
+    (void)state;
+    for (int which = 0; record_layouts[which] != LQ_LAYOUT_GGML_IQ4_XS;) open_encoder(++which, &e);
+    for (int repeat = 0; repeat < 100; ++repeat) {
+        int largest = 0;
+        for (int i = 0; i < SUPER; ++i) x[i] = normal() * (float)(1 + i / 32);
+        encode(&e, x, SUPER, &room);
+        const double super = (double)record_part(LQ_F16, room.super_scale, 0);
+        for (int b = 0; b < 8; ++b) {
+            const double code = (double)record_part(LQ_S8, room.scale, b);
+            largest |= code == -32;
+            assert_true(code == 31 || is_best(&e, x + 32 * b, super, code));
+        }
+        assert_true(largest);
+    }
+}
+
 /* ---------------------------------------------------------- inputs of every kind */
 
 static void test_nan_and_infinities(void **state) {
@@ -231,6 +321,7 @@ static void check_sound(const struct encoder *e, const float *x, const struct re
         const float value = record_value(&e->info, e->layout, room, i);
         assert_in_range(code - codes.min, 0, codes.max - codes.min);
         assert_true(isfinite(value));
+        if (x[i] == 0 && codes.min < 0) assert_int_equal(code, 0);
         if (zeros) assert_true(value == 0);
     }
 }
@@ -249,6 +340,7 @@ static void test_sizes(void **state) {
                 const float size = i / 16 % 2 ? sizes[k / 16] : sizes[k % 16];
                 x[i] = size * (uniform() * 2 - 1);
                 if (i % 16 == 5) x[i] = k % 3 ? size : -size;
+                if (i % 16 == 6) x[i] = k % 2 ? 0.0f : -0.0f;
             }
             encode(&e, x, SUPER, &room);
             check_sound(&e, x, &room);
@@ -393,6 +485,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codes_are_nearest),
         cmocka_unit_test(test_scales_are_nearest),
+        cmocka_unit_test(test_iq4_nl),
+        cmocka_unit_test(test_iq4_xs),
         cmocka_unit_test(test_nan_and_infinities),
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_too_large),

@@ -276,38 +276,49 @@ static void test_parts_are_whole(void **state) {
     }
 }
 
-/* Sums that are not given are those of the codes: exact, or times the scale in F16. */
-static void test_sums(void **state) {
-    static const lq_layout layouts[] = {LQ_LAYOUT_GGML_Q8_1, LQ_LAYOUT_GGML_Q8_K};
+/* Sums that are not given are those of the codes times the scale, in F16. */
+static void test_sums_of_q8_1(void **state) {
+    /* 1, 1.5 * 2^15 of either sign, which is too much times 4064, NaN and infinity. */
+    static const uint16_t scales[] = {0x3c00, 0x7a00, 0xfa00, 0x7e01, 0x7c00};
+    static const uint16_t sums[] = {0x6bf0, 0x7bff, 0xfbff, 0x7e00, 0x7bff};
+    const lq_layout_row *row = lq_layout_find(LQ_LAYOUT_GGML_Q8_1);
     (void)state;
-    for (int which = 0; which < 2; ++which) {
-        const lq_layout_row *row = lq_layout_find(layouts[which]);
+    for (int k = 0; k < 5; ++k) {
         struct record_room room;
         lq_record_parts parts = parts_in(&room);
         unsigned char bytes[BYTES];
-        /* 1, 1.5 * 2^15 of either sign, which is too much times 4064, NaN and infinity. */
-        static const uint16_t scales[] = {0x3c00, 0x7a00, 0xfa00, 0x7e01, 0x7c00};
-        static const uint16_t sums[] = {0x6bf0, 0x7bff, 0xfbff, 0x7e00, 0x7bff};
-        for (int k = 0; k < 5; ++k) {
-            memset(room.codes, 127, sizeof room.codes);
-            memset(room.scale, 0, sizeof room.scale);
-            memcpy(room.scale, &scales[k], 2);
-            parts.sum = NULL;
-            row->pack(&parts, 1, bytes);
-            parts.sum = room.sum;
-            row->unpack(bytes, 1, &parts);
-            const uint32_t sum = word_of(LQ_F16, room.sum, 0);
-            assert_int_equal(sum, which ? 16 * 127 : sums[k]);
-        }
+        memset(room.codes, 127, sizeof room.codes);
+        memcpy(room.scale, &scales[k], 2);
+        parts.sum = NULL;
+        row->pack(&parts, 1, bytes);
+        assert_int_equal(bytes[2] | bytes[3] << 8, sums[k]);
+    }
+}
+
+static void test_sums_of_q8_k(void **state) {
+    const lq_layout_row *row = lq_layout_find(LQ_LAYOUT_GGML_Q8_K);
+    struct record_room room;
+    lq_record_parts parts = parts_in(&room);
+    unsigned char bytes[BYTES];
+    (void)state;
+    memset(&room, 0, sizeof room);
+    for (int i = 0; i < 256; ++i)
+        room.codes[i] = (unsigned char)(i < 16 ? 128 : i < 32 ? 127 : random_below(256));
+    parts.sum = NULL;
+    row->pack(&parts, 1, bytes);
+    for (int j = 0; j < 16; ++j) {
+        int sum = 0;
+        for (int i = 16 * j; i < 16 * j + 16; ++i)
+            sum += room.codes[i] < 128 ? room.codes[i] : room.codes[i] - 256;
+        assert_int_equal(bytes[260 + 2 * j] | bytes[261 + 2 * j] << 8, sum & 0xffff);
     }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_drawings),
-        cmocka_unit_test(test_bytes_come_back),
-        cmocka_unit_test(test_parts_are_whole),
-        cmocka_unit_test(test_sums),
+        cmocka_unit_test(test_drawings),        cmocka_unit_test(test_bytes_come_back),
+        cmocka_unit_test(test_parts_are_whole), cmocka_unit_test(test_sums_of_q8_1),
+        cmocka_unit_test(test_sums_of_q8_k),
     };
     random_seed(20261121);
     return cmocka_run_group_tests_name("records", tests, NULL, NULL);
