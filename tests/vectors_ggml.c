@@ -85,25 +85,48 @@ static void compare_bytes(struct vector_case *c, const char *call, const lq_tens
     }
 }
 
-/* What ggml reads otherwise than the formats say: its scales of NVFP4 have neither sign nor NaN. */
+/* ggml knows no NaN of E8M0 and E4M3, and no sign of the latter. */
 static int reads_otherwise(const struct records *r, int64_t at) {
-    return r->layout == LQ_LAYOUT_GGML_NVFP4 && r->room->scale[at / r->info.block] >= 127;
+    const unsigned char scale = r->room->scale[at / r->info.block];
+    if (r->layout == LQ_LAYOUT_GGML_MXFP4) return scale == 255;
+    return r->layout == LQ_LAYOUT_GGML_NVFP4 && scale >= 127;
 }
 
-static void compare_values(struct vector_case *c, const struct records *r, const lq_tensor *y) {
-    if (elements_of(y) != r->count) vector_fail(c, "y has %d values", (int)elements_of(y));
-    for (int64_t i = 0; i < r->count && i < elements_of(y); ++i) {
-        const float expected = real_at(y, i);
-        const float found = record_value(&r->info, r->layout, r->room, i);
+static void compare_values(struct vector_case *c, const struct records *r, const char *by,
+                           const lq_tensor *y, const lq_tensor *values) {
+    for (int64_t i = 0; i < r->count; ++i) {
+        const float expected = real_at(y, i), found = real_at(values, i);
         if (memcmp(&expected, &found, sizeof found) == 0) continue;
         if (reads_otherwise(r, i)) {
             vector_leave_out(c, "a scale that has a sign, or is NaN");
         } else if (expected == found && r->info.code_type == LQ_E2M1 && r->room->codes[i] == 8) {
             vector_leave_out(c, "-0, which is 0 in ggml");
         } else {
-            vector_fail(c, "value %d is %a, not %a", (int)i, (double)found, (double)expected);
+            vector_fail(c, "%s: value %d is %a, not %a", by, (int)i, (double)found,
+                        (double)expected);
             return;
         }
+    }
+}
+
+/* By the formulas of the tests, and by lq_decode on every level. */
+static void check_values(struct vector_case *c, const struct records *r) {
+    const lq_tensor y = array_of(c, "y");
+    if (!is_there(&y)) return;
+    if (elements_of(&y) != r->count) {
+        vector_fail(c, "y has %d values", (int)elements_of(&y));
+        return;
+    }
+    const lq_tensor values = empty_like(c, &y);
+    for (int64_t i = 0; i < r->count; ++i)
+        *f32_at(&values, i) = record_value(&r->info, r->layout, r->room, i);
+    compare_values(c, r, "formula", &y, &values);
+    for (int i = 0; i < LEVELS; ++i) {
+        const lq_tensor decoded = empty_like(c, &y);
+        if (!lq_cpu_available(vector_levels[i])) continue;
+        check_status(c, "lq_cpu_use", lq_cpu_use(vector_levels[i]));
+        check_status(c, "lq_decode", lq_decode(&r->packed, NULL, &decoded, NULL));
+        compare_values(c, r, "lq_decode", &y, &decoded);
     }
 }
 
@@ -118,10 +141,10 @@ static void compare_codes(struct vector_case *c, const struct records *r, const 
 }
 
 static void check_packing(struct vector_case *c, const struct records *r) {
-    const lq_tensor y = array_of(c, "y"), back = empty_like(c, &r->bytes);
+    const lq_tensor back = empty_like(c, &r->bytes);
     struct records packed = *r;
     check_status(c, "lq_unpack", lq_unpack(&r->packed, &r->parts, NULL));
-    if (is_there(&y)) compare_values(c, r, &y);
+    check_values(c, r);
     view_bytes(&packed, &back);
     check_status(c, "lq_pack", lq_pack(&packed.parts, &packed.packed, NULL));
     if (r->layout == LQ_LAYOUT_GGML_TQ1_0)
