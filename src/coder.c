@@ -1,67 +1,37 @@
 #include "coder.h"
+#include "choose.h"
 #include <string.h>
 
-/* ------------------------------------------------------------------ arguments */
+/* -------------------------------------------------------------------- arguments */
 
 static lq_status refuse(const lq_coder *c, lq_status status, int position) {
     return lq_refuse(&c->call, status, position, -1);
 }
 
-static lq_status check_real(const lq_coder_arguments *a, lq_coder *c, lq_span *span) {
-    const lq_tensor *x = a->x;
-    if (!x) return LQ_ERROR_NULL;
-    const lq_status status = lq_check_tensor(x, !a->encodes, span);
-    if (status) return status;
-    c->call.type[LQ_X] = lq_type_find(x->type);
-    if (c->call.type[LQ_X]->kind != LQ_KIND_REAL) return LQ_ERROR_TYPE;
-    if (x->rank != 1 && x->rank != 2) return LQ_ERROR_RANK;
-    c->call.tensor[LQ_X] = x;
-    c->rows = x->rank == 2 ? x->shape[0] : 1;
-    c->columns = x->shape[x->rank - 1];
-    c->x_row = x->rank == 2 ? x->stride[0] : 0;
-    c->x_column = x->stride[x->rank - 1];
+static lq_status check_tensors(const lq_coder_arguments *a, lq_coder *c) {
+    lq_tensors all = {.count = 0};
+    lq_values x;
+    int position = a->packed_position;
+    lq_status status = lq_check_packed(a->packed, position, a->encodes, &c->side, &all);
+    if (status) return refuse(c, status, position);
+    status = a->x ? lq_take_matrix(a->x, a->x_position, !a->encodes, c->side.rows, c->side.columns,
+                                   LQ_ERROR_SHAPE, &x, &all)
+                  : LQ_ERROR_NULL;
+    if (!status && x.type->kind != LQ_KIND_REAL) status = LQ_ERROR_TYPE;
+    if (status) return refuse(c, status, a->x_position);
+    status = lq_check_apart(&all, &position);
+    if (status) return refuse(c, status, position);
+    c->call.tensor[LQ_X] = a->x;
+    c->call.type[LQ_X] = x.type;
+    c->rows = c->side.rows;
+    c->columns = c->side.columns;
+    c->x_row = x.row_step;
+    c->x_column = x.step;
+    c->block = c->side.block;
     return LQ_OK;
 }
 
-static lq_status check_layout(const lq_packed *p, lq_coder *c) {
-    if (!p) return LQ_ERROR_NULL;
-    const lq_status status = lq_check_struct(p, p->struct_size, sizeof *p);
-    if (status) return status;
-    c->packed = p;
-    c->layout = lq_layout_find(p->layout);
-    if (!c->layout) return LQ_ERROR_ENUM;
-    if (p->rows != c->rows || p->columns != c->columns) return LQ_ERROR_SHAPE;
-    if (p->block < 0) return LQ_ERROR_LAYOUT;
-    if (!c->layout->record) return LQ_OK;
-    if (p->columns % c->layout->record) return LQ_ERROR_LAYOUT;
-    if (p->bits && p->bits != c->layout->bits) return LQ_ERROR_LAYOUT;
-    if (p->block && p->block != c->layout->block) return LQ_ERROR_LAYOUT;
-    return p->scale || p->zero_bytes ? LQ_ERROR_LAYOUT : LQ_OK;
-}
-
-/* A vector of all rows, or a matrix with any distance between rows. */
-static lq_status check_records(const lq_coder_arguments *a, lq_coder *c, lq_span *span) {
-    const lq_tensor *t = c->packed->bytes;
-    int64_t row, all;
-    if (!t) return LQ_ERROR_NULL;
-    const lq_status status = lq_check_tensor(t, a->encodes, span);
-    if (status) return status;
-    if (t->type != LQ_U8) return LQ_ERROR_TYPE;
-    if (t->rank != 1 && t->rank != 2) return LQ_ERROR_RANK;
-    if (__builtin_mul_overflow(c->columns / c->layout->record, c->layout->record_bytes, &row) ||
-        __builtin_mul_overflow(c->rows, row, &all)) {
-        return LQ_ERROR_OVERFLOW;
-    }
-    if (t->rank == 1 ? t->shape[0] != all : t->shape[0] != c->rows || t->shape[1] != row) {
-        return LQ_ERROR_SHAPE;
-    }
-    if (all && t->shape[t->rank - 1] != 1 && t->stride[t->rank - 1] != 1) return LQ_ERROR_STRIDE;
-    c->bytes_row = t->rank == 2 ? t->stride[0] : row;
-    if (all) c->bytes = (unsigned char *)t->data + t->offset;
-    return LQ_OK;
-}
-
-/* ---------------------------------------------------------------- the scheme */
+/* ------------------------------------------------------------------ the scheme */
 
 static bool same_table(const float *a, const float *b) {
     if (!a || !b) return a == b;
@@ -71,91 +41,113 @@ static bool same_table(const float *a, const float *b) {
     return true;
 }
 
-/* Whether the layout's bytes hold codes of a rule, and mean by them what it does. */
-static bool codes_fit(const lq_layout_row *layout, const lq_rule *own, const lq_rule *rule) {
+static bool codes_within(const lq_rule *rule, int32_t low, int32_t high) {
+    return (rule->code->min < 0) == (low < 0) && rule->code_min >= low && rule->code_max <= high;
+}
+
+/* Whether the records hold codes of a rule, and mean by them what it does. */
+static bool fits_records(const lq_layout_row *layout, const lq_rule *own, const lq_rule *rule) {
     if (rule->format != own->format || !same_table(rule->table, own->table)) return false;
-    if (rule->format || rule->table) return true;
-    return (rule->code->min < 0) == (own->code->min < 0) && rule->code_min >= layout->codes.min &&
-           rule->code_max <= layout->codes.max;
-}
-
-static bool zeros_fit(const lq_rule *own, const lq_rule *rule) {
     if ((own->mapping == LQ_AFFINE) != (rule->mapping == LQ_AFFINE)) return false;
-    return own->zero_place == rule->zero_place && own->zero == rule->zero;
+    if (own->element.minimum != rule->element.minimum || own->zero != rule->zero) return false;
+    if (!lq_has_integer_codes(rule)) return true;
+    return codes_within(rule, layout->codes.min, layout->codes.max);
 }
 
-static lq_status check_blocks(const lq_coder *c, const lq_tensor *x, const lq_scheme *scheme,
-                              int64_t block) {
+/* The same of bytes that hold codes of so many bits and nothing else but integer zero points. */
+static bool fits_fields(const lq_coder *c, const lq_rule *rule) {
+    const lq_type_info *said = lq_type_find(c->side.code_type);
+    const int32_t half = rule->code->min < 0 ? 1 << (c->side.bits - 1) : 0;
+    if (rule->element.minimum || (c->encodes && rule->real_zero)) return false;
+    if (rule->format) return said ? said == rule->code : rule->code->bits == c->side.bits;
+    if (said && said->format) return false;
+    return codes_within(rule, -half, (1 << c->side.bits) - 1 - half);
+}
+
+static lq_status check_blocks(const lq_coder *c, const lq_tensor *x, const lq_scheme *scheme) {
     int64_t extent[LQ_MAX_RANK], grid[LQ_MAX_RANK], count;
     const lq_status status = lq_check_block(x, &scheme->block, extent, grid, &count);
     if (status || c->rows == 0 || c->columns == 0) return status;
+    const int64_t block = c->block < c->columns ? c->block : c->columns;
     if (x->rank == 2 && extent[0] != 1) return LQ_ERROR_LAYOUT;
     return extent[x->rank - 1] == block ? LQ_OK : LQ_ERROR_LAYOUT;
 }
 
-static lq_status check_record_scheme(const lq_coder_arguments *a, lq_coder *c) {
-    const lq_layout_row *l = c->layout;
+static lq_status check_scheme(const lq_coder_arguments *a, lq_coder *c) {
+    const lq_layout_row *layout = c->side.layout;
+    lq_rule *rule = &c->call.rule;
     lq_scheme own_scheme;
     lq_rule own;
-    lq_status status = lq_layout_scheme(l->layout, &own_scheme, sizeof own_scheme);
-    if (!status) status = lq_check_scheme(&own_scheme, &own);
+    lq_status status = LQ_OK;
+    if (layout->record) {
+        status = lq_layout_scheme(layout->layout, &own_scheme, sizeof own_scheme);
+        if (!status) status = lq_check_scheme(&own_scheme, &own);
+        c->own_rule = !a->scheme;
+        *rule = own;
+        if (status || c->own_rule) return status;
+    }
+    c->own_rule = false;
+    status = lq_check_scheme(a->scheme, rule);
     if (status) return status;
-    c->block = l->block;
-    c->call.rule = own;
-    c->own_rule = !a->scheme;
-    if (!a->scheme) return LQ_OK;
-    status = lq_check_scheme(a->scheme, &c->call.rule);
-    if (status) return status;
-    if (a->encodes && l->super_scale_type) return LQ_ERROR_LAYOUT;
-    if (!codes_fit(l, &own, &c->call.rule) || !zeros_fit(&own, &c->call.rule)) {
+    if (layout->record ? !fits_records(layout, &own, rule) : !fits_fields(c, rule)) {
         return LQ_ERROR_LAYOUT;
     }
-    return check_blocks(c, a->x, a->scheme, l->block);
+    if (a->encodes && layout->super_scale_type) return LQ_ERROR_LAYOUT;
+    return check_blocks(c, a->x, a->scheme);
 }
 
-/* ------------------------------------------------------------------ together */
+/* Scales and zero points of layouts of codes: which there must be, and of which types. */
+static lq_status check_parameters(lq_coder *c) {
+    const lq_values *scale = &c->side.part[LQ_PART_SCALE];
+    const lq_rule *rule = &c->call.rule;
+    const bool has_zeros = c->side.zeros.kind != LQ_PLANE_NONE;
+    if (c->side.layout->record) return LQ_OK;
+    if (!scale->type) return LQ_ERROR_NULL;
+    if (!lq_scale_fits(scale->type, rule, c->encodes)) return LQ_ERROR_TYPE;
+    if (has_zeros && !lq_has_integer_codes(rule)) return LQ_ERROR_LAYOUT;
+    return c->encodes && !has_zeros && rule->mapping == LQ_AFFINE ? LQ_ERROR_NULL : LQ_OK;
+}
 
-/* Rows without gaps between them are one row. */
+/* Bytes count from the lowest code, and fields with something added; rows take signs as they are. */
+static void find_biases(lq_coder *c) {
+    const bool is_signed = c->call.rule.code->min < 0;
+    const int32_t half = is_signed ? 1 << (c->side.bits - 1) : 0;
+    const bool as_is = c->side.layout->layout == LQ_LAYOUT_ROWS && !c->side.code_type;
+    c->code_bias = half + (as_is ? half : c->side.codes.bias);
+    c->zero_bias = half + (as_is ? half : c->side.zeros.bias);
+    c->byte = lq_type_find(is_signed ? LQ_S8 : LQ_U8);
+}
+
+/* Rows of records without gaps between them are one row. */
 static void join_rows(lq_coder *c) {
-    const int64_t row_bytes = c->columns / c->layout->record * c->layout->record_bytes;
-    if (c->rows <= 1 || c->bytes_row != row_bytes || c->x_row != c->columns * c->x_column) return;
+    const lq_layout_row *l = c->side.layout;
+    if (!l->record || c->rows <= 1 || c->x_row != c->columns * c->x_column) return;
+    if (c->side.row_step != c->columns / l->record * l->record_bytes) return;
     c->columns *= c->rows;
     c->rows = 1;
 }
 
-static void set_types(lq_coder *c) {
-    const lq_layout_row *l = c->layout;
-    const bool is_signed = c->call.rule.code->kind == LQ_KIND_CODE && c->call.rule.code->min < 0;
-    c->byte = lq_type_find(is_signed ? LQ_S8 : LQ_U8);
-    c->call.type[LQ_CODES] = c->byte;
-    c->call.type[LQ_SCALE] = lq_type_find(l->scale_type);
-    c->call.type[LQ_ZERO] = l->zero_type ? lq_type_find(l->zero_type) : NULL;
-}
-
 lq_status lq_begin_coder(const lq_coder_arguments *a, lq_coder *c) {
-    lq_span x_span, bytes_span;
     lq_status status = lq_begin(&c->call, a->exec, 4);
     if (status) return status;
     for (int o = 0; o < LQ_OPERANDS; ++o) {
         c->call.type[o] = NULL;
         c->call.tensor[o] = NULL;
     }
-    c->bytes = NULL;
-    status = check_real(a, c, &x_span);
-    if (status) return refuse(c, status, a->x_position);
-    status = check_layout(a->packed, c);
-    if (!status) status = check_records(a, c, &bytes_span);
-    if (!status && lq_spans_meet(x_span, bytes_span)) status = LQ_ERROR_OVERLAP;
-    if (status) return refuse(c, status, a->packed_position);
-    status = check_record_scheme(a, c);
+    c->encodes = a->encodes;
+    status = check_tensors(a, c);
+    if (status) return status;
+    status = check_scheme(a, c);
     if (status) return refuse(c, status, 2);
+    status = check_parameters(c);
+    if (status) return refuse(c, status, a->packed_position);
     if (c->call.rule.table) lq_make_code_table(&c->call.rule, &c->call.table);
-    set_types(c);
+    find_biases(c);
     join_rows(c);
     return LQ_OK;
 }
 
-/* -------------------------------------------------------------------- pieces */
+/* ---------------------------------------------------------------------- batches */
 
 void lq_plan_blocks(const lq_coder *c, lq_plan *plan) {
     plan->loops = 2;
@@ -183,6 +175,31 @@ lq_batch lq_batch_of_blocks(const lq_coder *c, const lq_plan *plan, int64_t row,
     return b;
 }
 
+/* Zero where every one is finite. */
+static uint32_t any_nonfinite(const float *v, int64_t n) {
+    uint32_t any = 0;
+    for (int64_t i = 0; i < n; ++i) any |= (lq_bits(v[i]) & 0x7fffffffu) + 0x00800000u;
+    return any >> 31;
+}
+
+void lq_fill_nan(const lq_call *call, const lq_parameters *p, const lq_piece *piece) {
+    const lq_tensor *x = call->tensor[LQ_X];
+    const bool minimums = call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
+    if (!any_nonfinite(p->scale, piece->rows) &&
+        !(minimums && any_nonfinite(p->offset, piece->rows))) {
+        return;
+    }
+    for (int64_t b = 0; b < piece->rows; ++b) {
+        if (lq_is_finite(p->scale[b]) && (!minimums || lq_is_finite(p->offset[b]))) continue;
+        const int64_t at = piece->at[LQ_X] + b * piece->row_step[LQ_X];
+        for (int64_t i = 0; i < piece->count; ++i) {
+            lq_store_real(x->type, x->data, at + i * piece->step[LQ_X], lq_from_bits(0x7fc00000u));
+        }
+    }
+}
+
+/* ---------------------------------------------------------------------- records */
+
 lq_record_parts lq_parts_of_buffers(const lq_layout_row *l, lq_record_buffers *b) {
     return (lq_record_parts){.codes = b->codes,
                              .scale = l->scale_type ? b->scale : NULL,
@@ -192,24 +209,70 @@ lq_record_parts lq_parts_of_buffers(const lq_layout_row *l, lq_record_buffers *b
                              .sum = l->sum_type ? b->sum : NULL};
 }
 
-int64_t lq_record_tasks(const lq_coder *c) {
-    const int64_t records = c->rows * (c->columns / c->layout->record);
-    const int64_t tasks = lq_tasks_wanted(&c->call);
-    return tasks < records ? tasks : records;
-}
-
-void lq_each_records(const lq_coder *c, int64_t task, int64_t tasks, lq_records_fn *visit,
-                     void *context) {
-    const int64_t in_row = c->columns / c->layout->record;
+void lq_each_records(const lq_coder *c, int64_t task, lq_records_fn *visit, void *context) {
+    const int64_t in_row = c->columns / c->side.layout->record;
     const int64_t all = c->rows * in_row;
-    const int64_t most = LQ_CODER_PIECE / c->layout->record;
-    /* Without a product that might overflow. */
-    const int64_t begin = all / tasks * task + all % tasks * task / tasks;
-    const int64_t end = all / tasks * (task + 1) + all % tasks * (task + 1) / tasks;
-    for (int64_t i = begin, n; i < end; i += n) {
+    const int64_t most = LQ_CODER_PIECE / c->side.layout->record;
+    const int64_t end = lq_share(all, task + 1, c->tasks);
+    for (int64_t i = lq_share(all, task, c->tasks), n; i < end; i += n) {
         const int64_t first = i % in_row;
         n = in_row - first < end - i ? in_row - first : end - i;
         if (n > most) n = most;
         visit(context, i / in_row, first, n);
     }
+}
+
+/* --------------------------------------------------------------- layouts of codes */
+
+void lq_each_run(const lq_coder *c, int64_t row, int64_t column, int64_t n, lq_run_fn *visit,
+                 void *context) {
+    const int64_t end = column + n;
+    while (column < end) {
+        lq_run run = {.row = row, .column = column, .first = column / c->block, .blocks = 1};
+        const int64_t next = (run.first + 1) * c->block;
+        run.count = (next < end ? next : end) - column;
+        if (run.count == c->block) {
+            const int64_t whole = (end - column) / c->block;
+            run.blocks = whole < LQ_BATCH ? whole : LQ_BATCH;
+        }
+        visit(context, &run);
+        column += run.blocks * run.count;
+    }
+}
+
+static int64_t up_to(int64_t n, int64_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+/* Of fields; 1 where there are none. */
+static int64_t unit_rows(const lq_plane *p) {
+    return p->kind == LQ_PLANE_FIELDS ? p->shape.unit_rows : 1;
+}
+
+static int64_t unit_columns(const lq_plane *p) {
+    return p->kind == LQ_PLANE_FIELDS ? p->shape.unit_columns : 1;
+}
+
+/* The zero points that a tile needs, with what its ends share units with. */
+static int64_t zeros_of_tile(const lq_coder *c, int64_t rows, int64_t columns) {
+    const int64_t blocks = columns / c->block + 2;
+    return (rows + 2 * unit_rows(&c->side.zeros)) * (blocks + 2 * unit_columns(&c->side.zeros));
+}
+
+/* Long rows where blocks are long, which then are seen in few parts. */
+lq_tiling lq_tile_codes(const lq_coder *c) {
+    const lq_field_shape *s = &c->side.codes.shape;
+    const int64_t all = up_to(c->columns, s->unit_columns);
+    lq_tiling t = {.rows = up_to(s->tile_rows, s->unit_rows)};
+    if (LQ_TILE / t.rows < c->block) t.rows = s->unit_rows;
+    t.columns = LQ_TILE / t.rows / s->unit_columns * s->unit_columns;
+    const int64_t blocks = up_to(c->block, s->unit_columns);
+    if (blocks == c->block && blocks < t.columns) t.columns = t.columns / blocks * blocks;
+    if (t.columns > all) t.columns = all;
+    while (c->side.zeros.kind != LQ_PLANE_NONE && t.columns > s->unit_columns &&
+           zeros_of_tile(c, t.rows, t.columns) > LQ_TILE) {
+        t.columns = up_to(t.columns / 2, s->unit_columns);
+    }
+    t.bands = (c->rows + t.rows - 1) / t.rows;
+    return t;
 }

@@ -1,25 +1,31 @@
-/* What lq_encode and lq_decode share: their arguments, and the walk over pieces of a matrix. */
+/*
+ * What lq_encode and lq_decode share: their arguments, the walk over pieces of a matrix, and batches
+ * of blocks made by hand.
+ */
 #ifndef LQ_CODER_H
 #define LQ_CODER_H
 
-#include "layouts.h"
+#include "layouts/codes.h"
+#include "packed.h"
 #include "tasks.h"
 
-/* The elements of a piece at most, where a block has no more; and the blocks of so many. */
+/* The elements of a piece of records at most, and the blocks of so many. */
 enum { LQ_CODER_PIECE = 4096, LQ_CODER_BLOCKS = LQ_CODER_PIECE / 16 };
 
-/* A call with sound arguments. Rows that follow each other without gaps on both sides are one. */
+/* A call with sound arguments. */
 typedef struct lq_coder {
-    lq_call call; /* of operands only x, and the types of codes and parameters as they are stored */
-    const lq_layout_row *layout;
-    const lq_packed *packed;
+    lq_call call;             /* of operands only x */
+    lq_side side;             /* what is packed */
     const lq_type_info *byte; /* the type of codes, one a byte */
     bool own_rule;            /* no scheme was given */
-    int64_t rows, columns;
+    bool encodes;
+    int64_t rows, columns;   /* of records, rows without gaps between them are one */
     int64_t block;           /* elements */
     int64_t x_row, x_column; /* elements from one to the next */
-    unsigned char *bytes;    /* of the first row */
-    int64_t bytes_row;       /* bytes from row to row */
+    /* Layouts of codes: a field holds (code + bias) modulo its range, or a zero point and a bias. */
+    int32_t code_bias, zero_bias;
+    int64_t tasks;
+    lq_counts counts[LQ_MAX_TASKS];
 } lq_coder;
 
 /* What a call is given, in which places. */
@@ -34,15 +40,20 @@ typedef struct lq_coder_arguments {
 
 lq_status lq_begin_coder(const lq_coder_arguments *arguments, lq_coder *coder);
 
-/* A plan of one loop over blocks and one within them, for batches made by hand. */
+/* A plan of one loop over blocks and one within them. */
 void lq_plan_blocks(const lq_coder *coder, lq_plan *plan);
 
 /*
  * `blocks` blocks from one of a row on; x where it stands, all else from element 0 of what a piece has
- * of it. The last block may have fewer elements; then it is alone.
+ * of it. The last block of a row may have fewer elements; then it is alone.
  */
 lq_batch lq_batch_of_blocks(const lq_coder *coder, const lq_plan *plan, int64_t row, int64_t first,
                             int64_t blocks);
+
+/* A task's part of `all`. */
+static inline int64_t lq_share(int64_t all, int64_t task, int64_t tasks) {
+    return all / tasks * task + all % tasks * task / tasks;
+}
 
 /* The buffers of a piece of records. */
 typedef struct lq_record_buffers {
@@ -58,8 +69,33 @@ lq_record_parts lq_parts_of_buffers(const lq_layout_row *layout, lq_record_buffe
 
 /* Calls visit(context, row, first record, records) for all of a task's, some at a time. */
 typedef void lq_records_fn(void *context, int64_t row, int64_t first, int64_t records);
-int64_t lq_record_tasks(const lq_coder *coder);
-void lq_each_records(const lq_coder *coder, int64_t task, int64_t tasks, lq_records_fn *visit,
-                     void *context);
+void lq_each_records(const lq_coder *coder, int64_t task, lq_records_fn *visit, void *context);
+
+/*
+ * Layouts of codes, tile by tile. A run is of whole blocks of a row, or a part of one: `count`
+ * elements of each of `blocks` blocks from block `first` on, which begin at column `column`.
+ */
+typedef struct lq_run {
+    int64_t row, column, first, blocks, count;
+} lq_run;
+
+/* Calls visit(context, run) for what there is in `n` columns of a row. */
+typedef void lq_run_fn(void *context, const lq_run *run);
+void lq_each_run(const lq_coder *coder, int64_t row, int64_t column, int64_t n, lq_run_fn *visit,
+                 void *context);
+
+/* The shape of tiles, and how many bands of them there are. */
+typedef struct lq_tiling {
+    int64_t rows, columns, bands;
+} lq_tiling;
+
+lq_tiling lq_tile_codes(const lq_coder *coder);
+
+/* Encode and decode layouts of codes. */
+lq_status lq_encode_fields(lq_coder *coder);
+lq_status lq_decode_fields(lq_coder *coder);
+
+/* Fills blocks without a finite scale or minimum with NaN: `batch` as it was mapped. */
+void lq_fill_nan(const lq_call *call, const lq_parameters *parameters, const lq_piece *piece);
 
 #endif

@@ -1,11 +1,6 @@
 /* lq_decode: packed values to real ones. */
 #include "coder.h"
 
-typedef struct decoding {
-    lq_coder coder;
-    int64_t tasks;
-} decoding;
-
 /* What a task has to itself: a job on buffers that take the place of codes and parameters. */
 typedef struct decoder {
     const lq_coder *coder;
@@ -20,7 +15,7 @@ typedef struct decoder {
 } decoder;
 
 static void start(decoder *d, const lq_coder *c) {
-    const lq_layout_row *l = c->layout;
+    const lq_layout_row *l = c->side.layout;
     const bool levels = l->super_scale_type != 0;
     d->coder = c;
     d->call = c->call;
@@ -34,7 +29,6 @@ static void start(decoder *d, const lq_coder *c) {
         d->call.tensor[LQ_ZERO] = &d->zero;
         d->call.type[LQ_ZERO] = lq_type_find(d->zero.type);
     }
-    d->call.type[LQ_CODES] = NULL; /* there is no tensor of codes */
     lq_plan_blocks(c, &d->plan);
     d->parts = lq_parts_of_buffers(l, &d->buffers);
     lq_start_job(&d->job, &d->call, LQ_TO_REALS);
@@ -42,9 +36,22 @@ static void start(decoder *d, const lq_coder *c) {
     d->job.map.code = c->byte;
 }
 
+/*
+ * ggml's four-bit floats have no -0, and its E4M3 scales no sign. Both are kept by all that computes
+ * nothing.
+ */
+static void take_as_ggml(decoder *d, int64_t records) {
+    const lq_layout_row *l = d->coder->side.layout;
+    unsigned char *codes = d->buffers.codes;
+    if (l->code_type != LQ_E2M1) return;
+    for (int64_t i = 0; i < records * l->record; ++i) codes[i] = codes[i] == 8 ? 0 : codes[i];
+    if (l->scale_type != LQ_E4M3) return;
+    for (int64_t b = 0; b < records * (l->record / l->block); ++b) d->buffers.scale[b] &= 0x7f;
+}
+
 /* Parameters that are multiples of those of a super-block, as products. */
 static void multiply_levels(decoder *d, int64_t records) {
-    const lq_layout_row *l = d->coder->layout;
+    const lq_layout_row *l = d->coder->side.layout;
     const int64_t in_record = l->record / l->block;
     float super[LQ_CODER_BLOCKS];
     if (!l->super_scale_type) return;
@@ -61,49 +68,38 @@ static void multiply_levels(decoder *d, int64_t records) {
     }
 }
 
-/* Zero where every one is finite. */
-static uint32_t any_nonfinite(const float *v, int64_t n) {
-    uint32_t any = 0;
-    for (int64_t i = 0; i < n; ++i) any |= (lq_bits(v[i]) & 0x7fffffffu) + 0x00800000u;
-    return any >> 31;
+static void decode_piece(void *context, const lq_piece *piece) {
+    const decoder *d = context;
+    lq_map_piece(&d->job.map, piece);
+    lq_fill_nan(&d->call, &d->job.parameters, piece);
 }
 
-/* Blocks without a finite scale, or minimum. */
-static void fill_nan(const decoder *d, const lq_batch *batch) {
-    const lq_tensor *x = d->call.tensor[LQ_X];
-    const lq_parameters *p = &d->job.parameters;
-    const bool minimums = d->call.type[LQ_ZERO] && d->call.type[LQ_ZERO]->kind == LQ_KIND_REAL;
-    if (!any_nonfinite(p->scale, batch->blocks) &&
-        !(minimums && any_nonfinite(p->offset, batch->blocks))) {
-        return;
-    }
-    for (int64_t b = 0; b < batch->blocks; ++b) {
-        if (lq_is_finite(p->scale[b]) && (!minimums || lq_is_finite(p->offset[b]))) continue;
-        const int64_t at = batch->at[LQ_X] + b * batch->step[LQ_X];
-        for (int64_t i = 0; i < batch->count; ++i) {
-            lq_store_real(x->type, x->data, at + i * d->coder->x_column, lq_from_bits(0x7fc00000u));
-        }
-    }
-}
-
-static void decode_records(void *context, int64_t row, int64_t first, int64_t records) {
+static void decode_part_of_row(void *context, int64_t row, int64_t first, int64_t records) {
     decoder *d = context;
     const lq_coder *c = d->coder;
-    const int64_t in_record = c->layout->record / c->block;
-    const unsigned char *from = c->bytes + row * c->bytes_row + first * c->layout->record_bytes;
+    const lq_layout_row *l = c->side.layout;
+    const int64_t in_record = l->record / c->block;
+    const unsigned char *from = c->side.bytes + row * c->side.row_step + first * l->record_bytes;
     lq_batch batch = lq_batch_of_blocks(c, &d->plan, row, first * in_record, records * in_record);
-    c->layout->unpack(from, records, &d->parts);
+    l->unpack(from, records, &d->parts);
+    take_as_ggml(d, records);
     multiply_levels(d, records);
     lq_load_for_reals(&d->call, &batch, &d->job.parameters);
-    lq_map_blocks(&d->job, &batch);
-    fill_nan(d, &batch);
+    lq_each_piece(&batch, decode_piece, d);
 }
 
 static void decode_part(void *context, int64_t task) {
-    const decoding *w = context;
+    const lq_coder *c = context;
     decoder d;
-    start(&d, &w->coder);
-    lq_each_records(&w->coder, task, w->tasks, decode_records, &d);
+    start(&d, c);
+    lq_each_records(c, task, decode_part_of_row, &d);
+}
+
+static lq_status decode_records(lq_coder *c) {
+    const int64_t records = c->rows * (c->columns / c->side.layout->record);
+    const int64_t tasks = lq_tasks_wanted(&c->call);
+    c->tasks = tasks < records ? tasks : records;
+    return c->tasks ? lq_each_task(c->call.exec, c->tasks, decode_part, c) : LQ_OK;
 }
 
 lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_tensor *x,
@@ -115,9 +111,8 @@ lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_t
                                           .x_position = 3,
                                           .packed_position = 1,
                                           .encodes = false};
-    decoding w;
-    const lq_status status = lq_begin_coder(&arguments, &w.coder);
+    lq_coder coder;
+    const lq_status status = lq_begin_coder(&arguments, &coder);
     if (status) return status;
-    w.tasks = lq_record_tasks(&w.coder);
-    return w.tasks ? lq_each_task(exec, w.tasks, decode_part, &w) : LQ_OK;
+    return coder.side.layout->record ? decode_records(&coder) : lq_decode_fields(&coder);
 }

@@ -2,12 +2,6 @@
 #include "coder.h"
 #include <math.h>
 
-typedef struct encoding {
-    lq_coder coder;
-    int64_t tasks;
-    lq_counts counts[LQ_MAX_TASKS];
-} encoding;
-
 /* What a task has to itself: a job on buffers that take the place of codes and parameters. */
 typedef struct encoder {
     const lq_coder *coder;
@@ -20,32 +14,33 @@ typedef struct encoder {
 } encoder;
 
 static void start(encoder *e, const lq_coder *c) {
-    const lq_layout_row *l = c->layout;
+    const lq_layout_row *l = c->side.layout;
     e->coder = c;
     e->call = c->call;
+    e->call.type[LQ_SCALE] = lq_type_find(l->scale_type);
+    e->call.type[LQ_ZERO] = lq_type_find(l->zero_type);
     e->scale = lq_vector(e->buffers.scale, l->scale_type, LQ_CODER_BLOCKS);
     e->call.tensor[LQ_SCALE] = &e->scale;
     if (l->zero_type) {
         e->zero = lq_vector(e->buffers.zero, l->zero_type, LQ_CODER_BLOCKS);
         e->call.tensor[LQ_ZERO] = &e->zero;
     }
-    e->call.type[LQ_CODES] = NULL; /* there is no tensor of codes */
     lq_plan_blocks(c, &e->plan);
     e->parts = lq_parts_of_buffers(l, &e->buffers);
 }
 
 static unsigned char *record_at(const lq_coder *c, int64_t row, int64_t record) {
-    return c->bytes + row * c->bytes_row + record * c->layout->record_bytes;
+    return c->side.bytes + row * c->side.row_step + record * c->side.layout->record_bytes;
 }
 
 /* By a scheme: as lq_quantize_dynamic does it, into the buffers. */
 static void encode_by_scheme(void *context, int64_t row, int64_t first, int64_t records) {
     encoder *e = context;
     const lq_coder *c = e->coder;
-    const int64_t in_record = c->layout->record / c->block;
+    const int64_t in_record = c->side.layout->record / c->block;
     lq_batch batch = lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record);
     lq_calibrate_blocks(&e->job, &batch);
-    c->layout->pack(&e->parts, records, record_at(c, row, first));
+    c->side.layout->pack(&e->parts, records, record_at(c, row, first));
 }
 
 static void start_by_scheme(encoder *e) {
@@ -60,13 +55,13 @@ static void start_by_scheme(encoder *e) {
 static void encode_by_layout(void *context, int64_t row, int64_t first, int64_t records) {
     encoder *e = context;
     const lq_coder *c = e->coder;
-    const int64_t in_record = c->layout->record / c->block;
+    const int64_t in_record = c->side.layout->record / c->block;
     float x[LQ_CODER_PIECE];
     lq_batch batch = lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record);
     e->job.map.codes = (unsigned char *)x;
     lq_map_blocks(&e->job, &batch);
-    c->layout->encode(x, records, &e->parts);
-    c->layout->pack(&e->parts, records, record_at(c, row, first));
+    c->side.layout->encode(x, records, &e->parts);
+    c->side.layout->pack(&e->parts, records, record_at(c, row, first));
 }
 
 static void start_by_layout(encoder *e) {
@@ -84,22 +79,29 @@ static void start_by_layout(encoder *e) {
 }
 
 static void encode_part(void *context, int64_t task) {
-    encoding *w = context;
-    const bool by_layout = w->coder.layout->encode && w->coder.own_rule;
+    lq_coder *c = context;
+    const bool by_layout = c->side.layout->encode && c->own_rule;
     encoder e;
-    start(&e, &w->coder);
+    start(&e, c);
     (by_layout ? start_by_layout : start_by_scheme)(&e);
-    lq_each_records(&w->coder, task, w->tasks, by_layout ? encode_by_layout : encode_by_scheme, &e);
-    w->counts[task] = e.job.counts;
+    lq_each_records(c, task, by_layout ? encode_by_layout : encode_by_scheme, &e);
+    c->counts[task] = e.job.counts;
 }
 
-static void tell(const encoding *w) {
-    lq_report *report = w->coder.call.report;
-    for (int64_t task = 0; report && task < w->tasks; ++task) {
-        report->nan += w->counts[task].nan;
-        report->infinite += w->counts[task].infinite;
-        report->clipped += w->counts[task].clipped;
+static void tell(const lq_coder *c) {
+    lq_report *report = c->call.report;
+    for (int64_t task = 0; report && task < c->tasks; ++task) {
+        report->nan += c->counts[task].nan;
+        report->infinite += c->counts[task].infinite;
+        report->clipped += c->counts[task].clipped;
     }
+}
+
+static lq_status encode_records(lq_coder *c) {
+    const int64_t records = c->rows * (c->columns / c->side.layout->record);
+    const int64_t tasks = lq_tasks_wanted(&c->call);
+    c->tasks = tasks < records ? tasks : records;
+    return c->tasks ? lq_each_task(c->call.exec, c->tasks, encode_part, c) : LQ_OK;
 }
 
 lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed *packed,
@@ -111,12 +113,10 @@ lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed
                                           .x_position = 1,
                                           .packed_position = 3,
                                           .encodes = true};
-    encoding w;
-    lq_status status = lq_begin_coder(&arguments, &w.coder);
+    lq_coder coder;
+    lq_status status = lq_begin_coder(&arguments, &coder);
     if (status) return status;
-    w.tasks = lq_record_tasks(&w.coder);
-    if (w.tasks == 0) return LQ_OK;
-    status = lq_each_task(exec, w.tasks, encode_part, &w);
-    if (!status) tell(&w);
+    status = coder.side.layout->record ? encode_records(&coder) : lq_encode_fields(&coder);
+    if (!status) tell(&coder);
     return status;
 }

@@ -291,9 +291,123 @@ static void test_encoding_is_quantizing_and_packing(void **state) {
     }
 }
 
+/* ------------------------------------------------------------------- and back */
+
+/* Some scales and minimums that are no numbers, if the type has such. */
+static void spoil(const test_case *c) {
+    static const uint16_t bad[] = {0x7c00, 0xfc00, 0x7e00, 0xfd01};
+    const int64_t blocks = elements(c) / c->drawing->block;
+    for (int64_t b = (int64_t)random_below(8); b < blocks; b += 1 + (int64_t)random_below(20)) {
+        const uint16_t h = bad[random_below(4)];
+        unsigned char *to = c->drawing->zero && random_below(2) ? zeros : scales;
+        switch (c->drawing->scale) {
+        case LQ_F16: memcpy(to + b * 2, &h, sizeof h); break;
+        case LQ_E8M0: to[b] = 255; break;
+        default: to[b] = 0x7f; break;
+        }
+    }
+}
+
+static bool is_bad(const drawing *d, int64_t block) {
+    uint16_t s, z = 0;
+    if (d->scale == LQ_E8M0) return scales[block] == 255;
+    if (d->scale == LQ_E4M3) return (scales[block] & 0x7f) == 0x7f;
+    memcpy(&s, scales + block * 2, sizeof s);
+    if (d->zero) memcpy(&z, zeros + block * 2, sizeof z);
+    return (s & 0x7c00) == 0x7c00 || (z & 0x7c00) == 0x7c00;
+}
+
+static void put_nan(const lq_tensor *x, int64_t at) {
+    const uint32_t wide = 0x7fc00000u;
+    const uint16_t narrow = x->type == LQ_F16 ? 0x7e00 : 0x7fc0;
+    if (x->type == LQ_F32) {
+        memcpy((unsigned char *)x->data + at * 4, &wide, sizeof wide);
+    } else {
+        memcpy((unsigned char *)x->data + at * 2, &narrow, sizeof narrow);
+    }
+}
+
+/* What codes and parameters come to, those of ggml's floats of 4 bits without -0. */
+static void decode_the_long_way(const test_case *c, const lq_tensor *x) {
+    const drawing *d = c->drawing;
+    const int64_t blocks = c->columns / d->block;
+    lq_exec exec = {.struct_size = sizeof exec, .flags = LQ_TRUSTED};
+    const lq_tensor q = lq_matrix(codes, d->bytes, c->rows, c->columns);
+    const lq_tensor s = lq_matrix(scales, d->scale, c->rows, blocks);
+    const lq_tensor z = lq_matrix(zeros, d->zero, c->rows, blocks);
+    for (int64_t i = 0; d->bytes == LQ_E2M1 && i < elements(c) / 2; ++i) {
+        if ((codes[i] & 15) == 8) codes[i] &= 0xf0;
+        if (codes[i] >> 4 == 8) codes[i] &= 0x0f;
+    }
+    assert_int_equal(lq_cpu_use(LQ_CPU_SCALAR), LQ_OK);
+    assert_int_equal(lq_dequantize(&q, &c->scheme, &s, d->zero ? &z : NULL, x, &exec), LQ_OK);
+    for (int64_t r = 0; r < c->rows; ++r) {
+        for (int64_t i = 0; i < c->columns; ++i) {
+            if (!is_bad(d, r * blocks + i / d->block)) continue;
+            put_nan(x, x->offset + r * x->stride[0] + i * x->stride[1]);
+        }
+    }
+}
+
+static void check_decode(const test_case *c, const lq_tensor *wide, const lq_exec *exec) {
+    const drawing *d = c->drawing;
+    const int64_t records = c->columns / d->record;
+    const int64_t first = random_below(2) ? 0 : (int64_t)random_below((uint32_t)records);
+    lq_tensor x = *wide, bytes = lq_matrix(packed[1] + 3, LQ_U8, c->rows, c->row_bytes);
+    lq_packed p = c->packed;
+    bytes.stride[0] = c->distance;
+    bytes.size = ROOM - 3;
+    bytes.offset += first * d->size;
+    bytes.shape[1] -= first * d->size;
+    p.bytes = &bytes;
+    p.columns = x.shape[1] = c->columns - first * d->record;
+    x.offset += first * d->record * x.stride[1];
+    x.data = reals[0];
+    memcpy(reals[0], reals[1], sizeof reals[0]);
+    for (int64_t r = 0; r < c->rows; ++r) {
+        for (int64_t i = 0; i < x.shape[1]; ++i) {
+            put_nan(&x, x.offset + r * x.stride[0] + i * x.stride[1]);
+        }
+    }
+    const lq_status status = lq_decode(&p, c->own ? NULL : &c->scheme, &x, exec);
+    if (status || memcmp(reals[0], reals[1], sizeof reals[0]) != 0) {
+        describe(c, status ? lq_status_string(status) : "other values");
+        fail();
+    }
+}
+
+static void test_decoding_is_unpacking_and_dequantizing(void **state) {
+    static test_case c;
+    (void)state;
+    for (int turn = 0; turn < 150; ++turn) {
+        choose_case(&c, turn % 8 ? 6000 : MOST / 2);
+        c.x = lq_matrix(reals[0], LQ_F32, c.rows, c.columns);
+        fill(&c);
+        take_the_long_way(&c);
+        spoil(&c);
+        for (int64_t i = 0, in_row = c.columns / c.drawing->record; i < c.rows * in_row; ++i) {
+            put_record(c.drawing, i,
+                       packed[1] + 3 + i / in_row * c.distance + i % in_row * c.drawing->size);
+        }
+        lq_tensor x = random_matrix(random_real(), c.rows, c.columns, reals[1]);
+        if (x.rank == 1) x = lq_matrix(reals[1], x.type, c.rows, c.columns);
+        memset(reals[1], 0x5a, sizeof reals[1]);
+        decode_the_long_way(&c, &x);
+        for (int i = 0; i < LEVELS; ++i) {
+            int threads = 1 + (int)random_below(4);
+            lq_exec exec = {
+                .struct_size = sizeof exec, .parallel_for = on_threads, .pool = &threads};
+            if (lq_cpu_use(levels[i])) continue;
+            check_decode(&c, &x, NULL);
+            check_decode(&c, &x, &exec);
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_encoding_is_quantizing_and_packing),
+        cmocka_unit_test(test_decoding_is_unpacking_and_dequantizing),
     };
     random_seed(seed_from_environment());
     return cmocka_run_group_tests(tests, NULL, NULL);
