@@ -7,13 +7,16 @@
 #include "report.h"
 
 static void declare(tw_writer *w, const tf_file *file, const quantized_set *set) {
+    int64_t block, bytes;
     for (size_t i = 0; i < file->count; ++i) {
         const tf_tensor *t = &file->tensors[i];
         if (set->role[i] == ROLE_CODES) {
             const quantized *q = &quantized_at(set, i)->q;
             tw_add(w, q->name, real_dtype(q->real), q->rank, q->shape, real_view(q, NULL).size);
         } else if (set->role[i] == ROLE_PLAIN) {
-            tw_add(w, t->name, t->dtype, t->rank, t->shape, t->size);
+            /* What is left of GGUF's types of blocks has no elements. */
+            const char *dtype = tf_block(t->dtype, &block, &bytes) ? "F32" : t->dtype;
+            tw_add(w, t->name, dtype, t->rank, t->shape, t->size);
         }
     }
 }

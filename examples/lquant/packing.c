@@ -35,7 +35,8 @@ static int is_records(const packing *p) {
 static const char *set_matrix(packing *p) {
     const int64_t elements = tf_elements(p->rank, p->shape);
     const int by_last = is_records(p);
-    if (elements < 0) return "has a shape whose size overflows";
+    /* So that bits of codes, and of a block more, can be counted. */
+    if (elements < 0 || elements > INT64_MAX / 64) return "has a shape whose size overflows";
     if (elements == 0) return "is empty";
     if (p->rank == 0) return "is a scalar";
     p->columns = by_last ? p->shape[p->rank - 1] : elements / p->shape[0];

@@ -90,9 +90,13 @@ void declare_pairs(tw_writer *w, const tf_file *file, const weight_format *f) {
     tw_pair_u32(w, "general.quantization_version", 2);
     tw_pair_u32(w, "general.file_type", (uint32_t)f->file_type);
     cJSON_ArrayForEach(item, file->metadata) {
-        char key[512];
-        snprintf(key, sizeof key, "safetensors.%s", item->string);
+        static const char prefix[] = "safetensors.";
+        const size_t length = strlen(item->string) + 1;
+        char *key = need(malloc(sizeof prefix + length));
+        memcpy(key, prefix, sizeof prefix - 1);
+        memcpy(key + sizeof prefix - 1, item->string, length);
         tw_pair_text(w, key, item->valuestring);
+        free(key);
     }
 }
 

@@ -203,6 +203,7 @@ cJSON *quantized_metadata(const cJSON *old, const quantized *items, size_t count
     cJSON *metadata = need(old ? cJSON_Duplicate(old, 1) : cJSON_CreateObject());
     cJSON *description = need(cJSON_CreateObject());
     cJSON *tensors;
+    cJSON_DeleteItemFromObjectCaseSensitive(metadata, METADATA_KEY);
     need(cJSON_AddNumberToObject(description, "version", 1));
     tensors = need(cJSON_AddArrayToObject(description, "tensors"));
     for (size_t i = 0; i < count; ++i) cJSON_AddItemToArray(tensors, entry_json(&items[i]));
