@@ -158,7 +158,7 @@ static int read_pair(reading *r, uint64_t index) {
     pair.size = r->at - pair.value;
     if (r->keeping) r->file->pairs[index] = pair;
     if (key.length == strlen(GGUF_ALIGNMENT_KEY) &&
-        memcmp(key.text, GGUF_ALIGNMENT_KEY, key.length) == 0)
+        memcmp(key.text, GGUF_ALIGNMENT_KEY, strlen(GGUF_ALIGNMENT_KEY)) == 0)
         return read_alignment(r, &pair, key);
     return 0;
 }
