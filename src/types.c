@@ -123,6 +123,7 @@ static uint32_t code_of(lq_type type, float value) {
     const lq_float_format *f = format_of(type);
     if (type == LQ_E8M0) return lq_encode_e8m0(value);
     if (value != value) return lq_encode_nan(f, value);
+    if (type == LQ_E4M3) return lq_encode_float(&e4m3, LQ_ROUND_EVEN, true, value);
     return lq_encode_float(f, LQ_ROUND_EVEN, true, value);
 }
 
@@ -233,7 +234,14 @@ float lq_round_real(lq_type type, double value) {
     return too_large ? lq_from_bits(value < 0 ? 0xff800000u : 0x7f800000u) : v;
 }
 
+static inline float saturated_to(const lq_float_format *f, double value) {
+    const float odd = lq_round_to_odd(value);
+    return lq_decode_float(f, lq_encode_float(f, LQ_ROUND_EVEN, false, odd));
+}
+
 float lq_round_scale(lq_type type, double value) {
+    /* Numbers of the type of most scales: constants for the compiler. */
+    if (type == LQ_E4M3 && value == value) return saturated_to(&e4m3, value);
     const float largest = (float)lq_largest(type);
     if (type == LQ_E8M0) {
         if (!(value > 0x1p-127)) return 0x1p-127f;
