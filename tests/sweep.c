@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_JOBS = 16384, MOST_THREADS = 64 };
+enum { MOST_JOBS = 32768, MOST_THREADS = 64 };
 
 static sweep_job jobs[MOST_JOBS];
 static int job_count;
