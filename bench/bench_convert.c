@@ -1,5 +1,5 @@
 /*
- * bench_convert: conversions between real types through the public call, on every level of this
+ * bench_convert: conversions between real types and floats of few bits through the public call, on every level of this
  * machine, as ns per element and as ratios to a loop that only moves the same bytes (the traffic
  * floor) and to the scalar level, all in one run.
  */
@@ -11,9 +11,10 @@
 
 static const struct {
     lq_type from, to;
-} rows[] = {{LQ_F32, LQ_F16},  {LQ_F16, LQ_F32},  {LQ_F32, LQ_BF16},
-            {LQ_BF16, LQ_F32}, {LQ_F16, LQ_BF16}, {LQ_F64, LQ_F32},
-            {LQ_F64, LQ_F16},  {LQ_F64, LQ_BF16}, {LQ_F32, LQ_F64}};
+} rows[] = {{LQ_F32, LQ_F16},  {LQ_F16, LQ_F32},  {LQ_F32, LQ_BF16}, {LQ_BF16, LQ_F32},
+            {LQ_F16, LQ_BF16}, {LQ_F64, LQ_F32},  {LQ_F64, LQ_F16},  {LQ_F64, LQ_BF16},
+            {LQ_F32, LQ_F64},  {LQ_F32, LQ_E4M3}, {LQ_E4M3, LQ_F32}, {LQ_F32, LQ_E3M2},
+            {LQ_E3M2, LQ_F32}, {LQ_F32, LQ_E2M1}, {LQ_E2M1, LQ_F32}};
 
 typedef struct job {
     lq_cpu level;

@@ -1,6 +1,6 @@
 /*
  * lq_convert: values of one type to those of another. Between the real types kernels convert; floats
- * of 8 bits have those that quantize by a scale of 1. What is left, and what is to be counted where
+ * of few bits have those that quantize by a scale of 1. What is left, and what is to be counted where
  * such floats take part, goes through doubles, element by element.
  */
 #include "float_format.h"
@@ -64,10 +64,9 @@ static double load(const lq_type_info *type, const void *data, int64_t at) {
 }
 
 /* A type without NaN has the code of -0 for it. */
-static uint32_t float_code(const lq_float_format *f, float v, bool saturated) {
-    if (v == v) return lq_encode_float(f, LQ_ROUND_EVEN, !saturated, v);
-    return f->nan ? lq_encode_nan(f, v) : 1u << (f->bits - 1);
-}
+static const lq_element_rule saturated_rule = {.multiply = true, .nan = LQ_NAN_MINUS_0};
+static const lq_element_rule unsaturated_rule = {
+    .multiply = true, .nan = LQ_NAN_MINUS_0, .unsaturated = true};
 
 static uint32_t exponent_code(float v, bool saturated) {
     if (saturated && v == 0) return 0;
@@ -79,7 +78,8 @@ static void store(const lq_type_info *type, void *data, int64_t at, double v, do
     /* Rounded once: to odd keeps what the second rounding needs. */
     const float odd = lq_round_to_odd(v);
     if (type->kind == LQ_KIND_FLOAT) {
-        const uint32_t code = float_code(type->format, odd, saturated);
+        const uint32_t code =
+            lq_encode_by(saturated ? &saturated_rule : &unsaturated_rule, type->format, odd, odd);
         lq_store_integer(type->type, data, at, (int32_t)code);
         return;
     }
@@ -138,16 +138,13 @@ static void use_scale_of_1(lq_job *j, const lq_element_rule *rule, const lq_floa
 }
 
 static lq_status encode(lq_job *j) {
-    static const lq_element_rule saturated = {.rounding = LQ_ROUND_EVEN};
-    static const lq_element_rule unsaturated = {.rounding = LQ_ROUND_EVEN, .unsaturated = true};
     j->map.runs = j->call->kernels->quantize_runs[j->call->type[LQ_X]->index];
-    use_scale_of_1(j, saturates(j) ? &saturated : &unsaturated, j->map.code->format);
+    use_scale_of_1(j, saturates(j) ? &saturated_rule : &unsaturated_rule, j->map.code->format);
     return lq_map_plain(j);
 }
 
 /* x is what the kernel reads as codes. */
 static lq_status decode(lq_job *j, lq_call *call, const lq_tensor *x, const lq_tensor *y) {
-    static const lq_element_rule rule = {.rounding = LQ_ROUND_EVEN};
     const lq_type_info *from = call->type[LQ_X];
     const lq_type_info *to = call->type[LQ_CODES];
     lq_plain_geometry(call, y, x);
@@ -159,7 +156,7 @@ static lq_status decode(lq_job *j, lq_call *call, const lq_tensor *x, const lq_t
     j->map.codes = x->data;
     j->map.x_size = to->bits / 8;
     j->map.code = from;
-    use_scale_of_1(j, &rule, from->format);
+    use_scale_of_1(j, &saturated_rule, from->format);
     return lq_map_plain(j);
 }
 
@@ -181,9 +178,7 @@ static lq_status convert(lq_job *j, lq_call *call, const lq_tensor *x, const lq_
     const lq_type_info *from = call->type[LQ_X];
     const lq_type_info *to = call->type[LQ_CODES];
     if (is_real(from) && is_real(to)) return convert_reals(j);
-    if (!call->report && from->kind == LQ_KIND_REAL && to->format && to->format->nan) {
-        return encode(j);
-    }
+    if (!call->report && from->kind == LQ_KIND_REAL && to->format) return encode(j);
     /* Only E5M2 has infinities, which saturating takes away. */
     const bool stays = from->type != LQ_E5M2 || !saturates(j);
     if (!call->report && from->format && to->kind == LQ_KIND_REAL && stays) {

@@ -85,13 +85,17 @@ LQ_INLINE uint32_t lq_encode_nan(const lq_float_format *f, float v) {
     return f->nan | (f->fnuz ? 0u : lq_float_sign(f, v));
 }
 
+/* Of a format without NaN. */
+LQ_INLINE uint32_t lq_code_instead_of_nan(lq_nan_code nan, const lq_float_format *f) {
+    const uint32_t sign = 1u << (f->bits - 1);
+    const uint32_t largest = nan == LQ_NAN_QMIN || nan == LQ_NAN_QMAX ? f->top : 0u;
+    return largest | (nan == LQ_NAN_QMIN || nan == LQ_NAN_MINUS_0 ? sign : 0u);
+}
+
 /* The code of x, whose quotient is t. */
 LQ_INLINE uint32_t lq_encode_by(const lq_element_rule *rule, const lq_float_format *f, float x,
                                 float t) {
-    const uint32_t lowest = f->top | 1u << (f->bits - 1);
-    const uint32_t instead = rule->nan == LQ_NAN_QMIN   ? lowest
-                             : rule->nan == LQ_NAN_QMAX ? f->top
-                                                        : 0u;
+    const uint32_t instead = lq_code_instead_of_nan(rule->nan, f);
     const uint32_t nan = f->nan ? lq_encode_nan(f, x) : instead;
     const uint32_t code = lq_encode_float(f, rule->rounding, rule->unsaturated, t);
     return t != t ? nan : code;

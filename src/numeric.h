@@ -173,6 +173,9 @@ static inline int32_t lq_quantize_one(float x, float scale, float lo, float hi, 
     return lq_round(t) + zero;
 }
 
+/* Of conversions: what is NaN gets the code of -0 where a float type has none for it. */
+enum { LQ_NAN_MINUS_0 = LQ_NAN_CODE_0 + 1 };
+
 /* How a code follows from a value, where that is not as in lq_quantize_one. */
 typedef struct lq_element_rule {
     bool multiply;        /* the scale is a factor */

@@ -148,24 +148,30 @@ static void values_of(const coding *c, const unsigned char *codes, int32_t n, co
     }
 }
 
+LQ_INLINE void float_clips(const lq_float_format *f, lq_rounding rounding, const float *t,
+                           int32_t n, int32_t *clips) {
+    for (int32_t i = 0; i < n; ++i) clips[i] = lq_float_clips(f, rounding, t[i]);
+}
+
 /* 1 where a quotient is clipped, else 0. */
-static void clips_of(const coding *c, const float *t, int32_t n, unsigned char *clips) {
+static void clips_of(const coding *c, const float *t, int32_t n, int32_t *clips) {
+    const lq_float_format f = c->format;
     if (c->table) {
         const float low = lq_table_low_edge(c->table);
         const float high = lq_table_high_edge(c->table);
         for (int32_t i = 0; i < n; ++i) clips[i] = (t[i] < low) | (t[i] > high);
-        return;
+    } else if (c->rule.rounding == LQ_ROUND_EVEN) {
+        float_clips(&f, LQ_ROUND_EVEN, t, n, clips);
+    } else {
+        float_clips(&f, c->rule.rounding, t, n, clips);
     }
-    const lq_float_format f = c->format;
-    const lq_rounding rounding = c->rule.rounding;
-    for (int32_t i = 0; i < n; ++i) clips[i] = lq_float_clips(&f, rounding, t[i]);
 }
 
 static void count_coded_row(const coding *c, lq_real real, const unsigned char *x, int64_t count,
                             const coded_row *p, lq_counts *counts) {
     const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
     float v[CODED_PIECE], t[CODED_PIECE];
-    unsigned char clips[CODED_PIECE];
+    int32_t clips[CODED_PIECE];
     for (int64_t first = 0; first < count; first += CODED_PIECE) {
         const int32_t n = (int32_t)(count - first < CODED_PIECE ? count - first : CODED_PIECE);
         const coded_row at = coded_row_at(p->scale, p->center, first * p->step, p->step);

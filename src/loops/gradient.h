@@ -89,7 +89,8 @@ LQ_INLINE void coded_contributions(const lq_grad_work *w, lq_real real, const gr
         w->table ? w->table->value[w->table->count - 1] : (float)lq_float_largest(w->format);
     const float low = w->table ? w->table->value[0] : -high;
     float v[LQ_PIECE], t[LQ_PIECE], y[LQ_PIECE];
-    unsigned char codes[LQ_PIECE], clips[LQ_PIECE];
+    unsigned char codes[LQ_PIECE];
+    int32_t clips[LQ_PIECE];
     quotients_of(&c, real, x, n, &in_row, v, t);
     codes_of(&c, v, t, n, codes);
     clips_of(&c, t, n, clips);
@@ -98,7 +99,7 @@ LQ_INLINE void coded_contributions(const lq_grad_work *w, lq_real real, const gr
         const int k = i * p->step;
         const float g = load_one(real, grad_y, i);
         const int32_t number = v[i] == v[i];
-        const int32_t within = (v[i] - v[i] == 0.0f) & !clips[i];
+        const int32_t within = (v[i] - v[i] == 0.0f) & (1 - clips[i]);
         const double in = ((double)lq_narrow(real, y[i]) - (double)v[i]) * p->inside[k];
         const double out = (double)(t[i] < 0 ? low : high) * p->outside[k];
         piece->term[to + i] = within ? in : out;
