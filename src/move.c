@@ -529,7 +529,7 @@ static void check_wide(const lq_side *from, finding *f) {
 static void check_scales(const lq_side *from, const lq_side *to, finding *f) {
     const lq_values *a = &from->part[LQ_PART_SCALE];
     const lq_values *b = &to->part[LQ_PART_SCALE];
-    if (!a->data || !b->data || a->type == b->type) return;
+    if (!a->data || !b->data || a->type == b->type || from->blocks == 0) return;
     for (int64_t r = 0; !f->status && r < from->rows; ++r) {
         const int64_t bad =
             lq_first_inexact(&from->part[LQ_PART_SCALE], r, from->blocks, b->type->type);
@@ -540,7 +540,7 @@ static void check_scales(const lq_side *from, const lq_side *to, finding *f) {
 static void copy_scales(const lq_side *from, const lq_side *to) {
     const lq_values *a = &from->part[LQ_PART_SCALE];
     const lq_values *b = &to->part[LQ_PART_SCALE];
-    if (a->data && b->data && from->rows > 0) lq_copy_values(a, b, from->rows, from->blocks);
+    if (a->data && b->data && from->blocks > 0) lq_copy_values(a, b, from->rows, from->blocks);
 }
 
 static lq_status refuse(const lq_call *call, const finding *f, int position) {

@@ -129,7 +129,7 @@ CHANGE(zeros_homeless, a->packed.zero_bytes = NULL)
 CHANGE(codes_shape, a->t[CODES].shape[1] -= 1)
 CHANGE(codes_rank, a->t[CODES] = lq_vector(a->codes, LQ_U8, R *C))
 CHANGE(codes_wide, a->t[CODES].type = LQ_U16; a->t[CODES].shape[0] = R)
-CHANGE(codes_real, a->t[CODES] = lq_matrix(a->codes, LQ_F32, R, C); a->t[CODES].size = INT64_MAX)
+CHANGE(codes_real, a->t[CODES] = lq_matrix(a->codes, LQ_F32, R, C))
 CHANGE(codes_float, a->t[CODES].type = LQ_E4M3)
 CHANGE(codes_outside, a->t[CODES].size = R * C - 1)
 CHANGE(codes_below, a->t[CODES].offset = -1)
@@ -410,6 +410,45 @@ static void test_kinds(void **state) {
     assert_int_equal(n, 0);
 }
 
+/* Matrices without elements have no bytes, and need no memory. */
+static void test_empty(void **state) {
+    (void)state;
+    for (lq_layout layout = 1; layout < 512; ++layout) {
+        if (!lq_layout_name(layout)) continue;
+        for (int i = 0; i < 4; ++i) {
+            const int64_t height = i & 1 ? 96 : 0, width = i & 2 ? 512 : 0;
+            lq_layout_info info;
+            lq_packed p;
+            lq_parts q;
+            int64_t n = -1;
+            if (i == 3) continue;
+            assert_int_equal(lq_layout_describe(layout, &info, sizeof info), LQ_OK);
+            lq_packed_init(&p, sizeof p);
+            lq_parts_init(&q, sizeof q);
+            p.layout = layout;
+            p.bits = info.bits ? info.bits : 4;
+            p.rows = height;
+            p.columns = width;
+            p.block = info.records ? 0 : 32;
+            assert_int_equal(lq_packed_size(&p, &n, NULL), LQ_OK);
+            assert_int_equal(n, 0);
+            const lq_tensor bytes = lq_vector(NULL, LQ_U8, 0);
+            const lq_tensor codes = lq_matrix(NULL, LQ_U8, height, width);
+            const lq_tensor scale = lq_matrix(NULL, LQ_F32, height, width / 32);
+            const lq_tensor half = lq_matrix(NULL, LQ_F16, height, width / 32);
+            p.bytes = &bytes;
+            q.codes = &codes;
+            if (!info.records) {
+                p.scale = &half;
+                q.scale = &scale;
+                assert_int_equal(lq_pack(&q, &p, NULL), LQ_OK);
+            }
+            assert_int_equal(lq_unpack(&p, &q, NULL), LQ_OK);
+            assert_int_equal(lq_repack(&p, &p, NULL), LQ_OK);
+        }
+    }
+}
+
 /* Two levels of scales, and one. */
 static void test_parameters(void **state) {
     static const uint16_t super[2] = {0x3c00, 0xb800}, super_zero[2] = {0x4000, 0x7e00};
@@ -463,7 +502,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),       cmocka_unit_test(test_trusted),
         cmocka_unit_test(test_kinds),      cmocka_unit_test(test_repack_values),
-        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_parameters), cmocka_unit_test(test_empty),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
