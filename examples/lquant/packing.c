@@ -173,6 +173,7 @@ static void view(const packing *p, const void *const buffers[MOST_PARTS], int64_
         switch (t->kind) {
         case PART_CODES: v->bytes = lq_vector(buffers[i], LQ_U8, bytes); break;
         case PART_SCALE:
+            v->packed.scale = &v->scale;
             v->scale = p->scale_transposed
                            ? lq_strided(buffers[i], bytes, p->chosen.scale_type, 2, shape, down)
                            : lq_contiguous(buffers[i], p->chosen.scale_type, 2, shape);
@@ -241,52 +242,6 @@ const char *packing_check(const packing *p, const void *const buffers[MOST_PARTS
     return wrong;
 }
 
-/* Codes and zero points as tensors, between values and bytes. */
-typedef struct plain_codes {
-    lq_parts parts;
-    lq_tensor codes, zero;
-} plain_codes;
-
-static void make_codes(plain_codes *c, const packing *p, const views *v) {
-    const int64_t columns = p->columns;
-    c->codes = lq_matrix(NULL, p->scheme.code_type, v->packed.rows, columns);
-    c->codes.data = need_bytes(c->codes.size);
-    c->zero =
-        lq_matrix(NULL, p->format->code_type == LQ_S8 ? LQ_S8 : LQ_U8, v->packed.rows, p->blocks);
-    c->zero.data = need_bytes(c->zero.size);
-    lq_parts_init(&c->parts, sizeof c->parts);
-    c->parts.codes = &c->codes;
-    c->parts.zero_point = v->packed.zero_bytes ? &c->zero : NULL;
-}
-
-static void free_codes(plain_codes *c) {
-    free(c->codes.data);
-    free(c->zero.data);
-}
-
-static lq_status encode_codes(const packing *p, const lq_tensor *x, const views *v) {
-    plain_codes c;
-    lq_status status;
-    make_codes(&c, p, v);
-    status = lq_quantize_dynamic(
-        x, &v->scheme, &c.codes, &v->scale,
-        c.parts.zero_point || v->scheme.mapping == LQ_AFFINE ? &c.zero : NULL, NULL);
-    if (status == LQ_OK) status = lq_pack(&c.parts, &v->packed, NULL);
-    free_codes(&c);
-    return status;
-}
-
-static lq_status decode_codes(const packing *p, const views *v, const lq_tensor *x) {
-    plain_codes c;
-    lq_status status;
-    make_codes(&c, p, v);
-    status = lq_unpack(&v->packed, &c.parts, NULL);
-    if (status == LQ_OK)
-        status = lq_dequantize(&c.codes, &v->scheme, &v->scale, c.parts.zero_point, x, NULL);
-    free_codes(&c);
-    return status;
-}
-
 lq_status packing_encode(const packing *p, const void *data, lq_type type, int64_t rows,
                          void *const buffers[MOST_PARTS]) {
     const lq_tensor x = lq_matrix(data, type, rows, p->columns);
@@ -305,8 +260,7 @@ lq_status packing_encode(const packing *p, const void *data, lq_type type, int64
         fill_part(p, &p->parts[i], buffers[i]);
     }
     view(p, parts, rows, &v);
-    if (status == LQ_OK)
-        status = is_records(p) ? lq_encode(&x, NULL, &v.packed, NULL) : encode_codes(p, &x, &v);
+    if (status == LQ_OK) status = lq_encode(&x, is_records(p) ? NULL : &v.scheme, &v.packed, NULL);
     turn_words(p, buffers);
     return status;
 }
@@ -335,8 +289,7 @@ lq_status packing_decode(const packing *p, const void *const buffers[MOST_PARTS]
     }
     if (has_words(p)) turn_words(p, copies);
     view(p, parts, rows, &v);
-    status =
-        is_records(p) ? lq_decode(&v.packed, NULL, &values, NULL) : decode_codes(p, &v, &values);
+    status = lq_decode(&v.packed, is_records(p) ? NULL : &v.scheme, &values, NULL);
     for (int i = 0; i < p->count; ++i) free(copies[i]);
     return status;
 }
