@@ -1216,11 +1216,28 @@ LQ_API lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout,
  * lq_quantize_dynamic and lq_pack would make.
  *   x       F32, F16 or BF16, [rows, columns] or a vector of one row; any strides
  *   scheme  NULL: the layout's own rule (lq_layout_scheme; of layouts with super-blocks, and of
- *           IQ4_NL, that of src/formats.md). Else one with the layout's codes and blocks; of
- *           layouts with super-blocks only NULL.
+ *           IQ4_NL, that of src/formats.md), of layouts of records. Else one with the layout's codes
+ *           and blocks; lq_encode takes none for layouts with super-blocks.
+ * Layouts of codes need a scale; affine schemes zero_bytes, too, and codes of floats none.
+ *
  * lq_decode is the way back, to F32, F16 or BF16: from any block on, since `bytes` may begin at
- * any record. A scale that is NaN or infinite gives NaN throughout its block.
- * Statuses: those of lq_quantize_dynamic (lq_dequantize), LAYOUT.
+ * any record. A scale or minimum that is NaN or infinite gives NaN throughout its block. Zero points
+ * that are there count as they are, whatever the scheme; without any they are those of the scheme.
+ * As ggml reads its records, -0 of E2M1 codes is 0, and E4M3 scales have no sign.
+ *
+ *     lq_packed packed = {0};
+ *     lq_packed_init(&packed, sizeof packed);
+ *     packed.layout = LQ_LAYOUT_GGML_Q4_0;
+ *     packed.rows = rows, packed.columns = columns;
+ *     lq_packed_size(&packed, &size, NULL);
+ *     lq_tensor bytes = lq_vector(malloc(size), LQ_U8, size);
+ *     lq_tensor x = lq_matrix(weights, LQ_F32, rows, columns);
+ *     packed.bytes = &bytes;
+ *     lq_status status = lq_encode(&x, NULL, &packed, NULL);
+ *
+ * Aliasing: no output may share a byte with any other argument.
+ * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, AXIS, BLOCK, ENUM, RANGE, GRID,
+ * LAYOUT, OVERLAP, CPU; EXEC with a parallel_for.
  */
 LQ_API lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed *packed,
                            const lq_exec *exec);

@@ -408,6 +408,7 @@ static void make_rows(void) {
     s = (setting){0};
     for (; s.real < REALS; ++s.real) add_rows_of_profiles(s);
     golden_codes();
+    golden_encodings();
 }
 
 /* ---------------------------------------------------------------- checking */

@@ -25,6 +25,7 @@ void golden_row(const char *name, void (*run)(const void *context), const void *
 void golden_calibrators(void);
 void golden_codes(void);
 void golden_conversions(void);
+void golden_encodings(void);
 void golden_products(void);
 
 #endif

@@ -39,9 +39,11 @@ shared=$(find "$place/root" -name libquant.so)
 [ -n "$pc" ] && [ -n "$archive" ] && [ -n "$shared" ]
 export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$place/root"
 
-# The first C block of the README is the program, exactly as printed.
-awk '/^```c$/ { on = 1; next } /^```$/ { if (on) exit } on' "$source/README.md" >example.c
+# The C blocks of the README are programs, exactly as printed; the first one is looked at closely.
+awk '/^```c$/ { ++n; on = 1; next } /^```$/ { on = 0 } on { print > "example" n ".c" }' "$source/README.md"
+mv example1.c example.c
 grep -q 'int main' example.c
+grep -q 'int main' example2.c
 
 strict="-std=c11 -Wall -Wextra -Werror $flags"
 $compiler $strict example.c $(pkg-config --cflags --libs libquant) -o shared
@@ -52,6 +54,10 @@ run ./static >static.txt
 cat shared.txt
 cmp shared.txt static.txt
 grep -q '^2.50 became 45 \* ' shared.txt
+$compiler $strict example2.c $(pkg-config --cflags --libs libquant) -o blocks
+run ./blocks >blocks.txt
+cat blocks.txt
+grep -q '^72 bytes, and .* became ' blocks.txt
 
 # A program that is linked to the library as it says it is called.
 soname=$("$(tool readelf)" -d "$shared" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
