@@ -238,7 +238,7 @@ LQ_INLINE tile tile_load_doubles(const unsigned char *x, int64_t i, bool odd) {
 }
 
 /* Comparisons leave NaN as it is. */
-LQ_INLINE uint8x16_t within(float64x2_t v, float64x2_t most, float64x2_t least) {
+LQ_INLINE uint8x16_t within_limits(float64x2_t v, float64x2_t most, float64x2_t least) {
     v = vbslq_f64(vcgtq_f64(v, most), most, v);
     return vreinterpretq_u8_f64(vbslq_f64(vcltq_f64(v, least), least, v));
 }
@@ -249,8 +249,8 @@ LQ_INLINE void tile_store_doubles(unsigned char *y, int64_t i, tile t, double li
     EACH {
         unsigned char *to = y + (i + k * LANES) * 8;
         const float64x2_t a = vcvt_f64_f32(vget_low_f32(t.v[k]));
-        vst1q_u8(to, within(a, most, least));
-        vst1q_u8(to + 16, within(vcvt_high_f64_f32(t.v[k]), most, least));
+        vst1q_u8(to, within_limits(a, most, least));
+        vst1q_u8(to + 16, within_limits(vcvt_high_f64_f32(t.v[k]), most, least));
     }
 }
 

@@ -95,18 +95,21 @@ LQ_INLINE void table_codes(const lq_code_table *table, const float *t, int32_t n
     for (int32_t i = 0; i < n; ++i) codes[i] = (unsigned char)(t[i] != t[i] ? nan : count[i]);
 }
 
-/* Up to LQ_PIECE codes, as bytes. */
+/* Up to LQ_PIECE codes, as bytes. Ways to round are constants for the compiler again. */
 static void codes_of(const coding *c, const float *v, const float *t, int32_t n,
                      unsigned char *codes) {
     const lq_float_format f = c->format;
-    const lq_element_rule rule = c->rule;
-    lq_element_rule even = c->rule;
-    even.rounding = LQ_ROUND_EVEN;
+    lq_element_rule rule = c->rule;
     if (c->table) {
         table_codes(c->table, t, n, codes);
-    } else if (c->rule.rounding == LQ_ROUND_EVEN) {
-        float_codes(&even, &f, v, t, n, codes);
+    } else if (rule.rounding == LQ_ROUND_EVEN) {
+        rule.rounding = LQ_ROUND_EVEN;
+        float_codes(&rule, &f, v, t, n, codes);
+    } else if (rule.rounding == LQ_ROUND_LOWER_CODE) {
+        rule.rounding = LQ_ROUND_LOWER_CODE;
+        float_codes(&rule, &f, v, t, n, codes);
     } else {
+        rule.rounding = LQ_ROUND_AWAY;
         float_codes(&rule, &f, v, t, n, codes);
     }
 }
