@@ -42,11 +42,14 @@ static void start(decoder *d, const lq_coder *c) {
  */
 static void take_as_ggml(decoder *d, int64_t records) {
     const lq_layout_row *l = d->coder->side.layout;
+    const int64_t n = records * l->record;
+    const int64_t blocks = n / l->block;
     unsigned char *codes = d->buffers.codes;
+    unsigned char *scale = d->buffers.scale;
     if (l->code_type != LQ_E2M1) return;
-    for (int64_t i = 0; i < records * l->record; ++i) codes[i] = codes[i] == 8 ? 0 : codes[i];
+    for (int64_t i = 0; i < n; ++i) codes[i] = codes[i] == 8 ? 0 : codes[i];
     if (l->scale_type != LQ_E4M3) return;
-    for (int64_t b = 0; b < records * (l->record / l->block); ++b) d->buffers.scale[b] &= 0x7f;
+    for (int64_t b = 0; b < blocks; ++b) scale[b] &= 0x7f;
 }
 
 /* Parameters that are multiples of those of a super-block, as products. */

@@ -145,12 +145,25 @@ static void store_16(void *data, int64_t index, uint16_t h) {
 
 void lq_store_reals(lq_type type, void *data, int64_t at, int64_t step, int64_t n,
                     const float *from) {
+    unsigned char *bytes = data;
     switch (type) {
     case LQ_F16:
         for (int64_t i = 0; i < n; ++i) store_16(data, at + i * step, lq_f32_to_f16(from[i]));
         break;
     case LQ_BF16:
         for (int64_t i = 0; i < n; ++i) store_16(data, at + i * step, lq_f32_to_bf16(from[i]));
+        break;
+    case LQ_E8M0:
+        /* The exponents of powers of two; the least is a subnormal number. */
+        for (int64_t i = 0; i < n; ++i) {
+            bytes[at + i * step] = (unsigned char)(lq_bits(from[i]) >> 23);
+        }
+        break;
+    case LQ_E4M3:
+        for (int64_t i = 0; i < n; ++i) {
+            const uint32_t code = lq_encode_float(&e4m3, LQ_ROUND_EVEN, true, from[i]);
+            bytes[at + i * step] = (unsigned char)code;
+        }
         break;
     default:
         for (int64_t i = 0; i < n; ++i) lq_store_real(type, data, at + i * step, from[i]);

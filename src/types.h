@@ -80,7 +80,7 @@ int32_t lq_load_integer(lq_type type, const void *data, int64_t index);
 void lq_load_reals(lq_type type, const void *data, int64_t at, int64_t step, int64_t n, float *to);
 void lq_load_integers(lq_type type, const void *data, int64_t at, int64_t step, int64_t n,
                       int32_t *to);
-/* Back, values that the type has. */
+/* Back, values that the type has, none of them NaN. */
 void lq_store_reals(lq_type type, void *data, int64_t at, int64_t step, int64_t n,
                     const float *from);
 /* The value must fit; neighbors within a byte are kept. */

@@ -55,22 +55,34 @@ LQ_INLINE void range_piece(const unsigned char *x, int64_t step, lq_real real, i
     halve_highs(hi[at], high, n / 2);
 }
 
-/* As many rows as are whole pieces; returns how many. Rows with infinities, or nothing finite, are left. */
+/* Rows with infinities, or nothing finite, which are rare, once more. */
+LQ_INLINE void mend_ranges(const unsigned char *x, int64_t step, lq_real real, int count, int rows,
+                           float *low, float *high) {
+    uint32_t any = 0;
+    for (int r = 0; r < rows; ++r) {
+        any |= (lq_bits(low[r]) & 0x7fffffffu) + 0x00800000u;
+        any |= (lq_bits(high[r]) & 0x7fffffffu) + 0x00800000u;
+    }
+    if (!(any >> 31)) return;
+    for (int r = 0; r < rows; ++r) {
+        if (lq_is_finite(low[r]) && lq_is_finite(high[r])) continue;
+        range_row(x + r * step, count, real, true, &low[r], &high[r]);
+    }
+}
+
+/* As many rows as are whole pieces; returns how many. */
 LQ_INLINE int64_t range_short_by(const lq_range_work *w, lq_real real, int count) {
     const int rows = SHORT_PIECE / count;
     float low[SHORT_PIECE / 16], high[SHORT_PIECE / 16];
     int64_t done = 0;
     for (; done + rows <= w->rows; done += rows) {
-        range_piece(w->x + done * w->x_step, w->x_step, real, count, low, high);
-        for (int r = 0; r < rows; ++r) {
-            float *lo = w->lo + done + r;
-            float *hi = w->hi + done + r;
-            if (!lq_is_finite(low[r]) || !lq_is_finite(high[r])) {
-                range_row(w->x + (done + r) * w->x_step, count, real, true, &low[r], &high[r]);
-            }
-            *lo = lower_of(low[r], *lo);
-            *hi = higher_of(high[r], *hi);
-        }
+        const unsigned char *x = w->x + done * w->x_step;
+        float *restrict lo = w->lo + done;
+        float *restrict hi = w->hi + done;
+        range_piece(x, w->x_step, real, count, low, high);
+        mend_ranges(x, w->x_step, real, count, rows, low, high);
+        for (int r = 0; r < rows; ++r) lo[r] = lower_of(low[r], lo[r]);
+        for (int r = 0; r < rows; ++r) hi[r] = higher_of(high[r], hi[r]);
     }
     return done;
 }

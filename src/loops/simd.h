@@ -189,6 +189,17 @@ LQ_INLINE void codes_to(lq_width width, unsigned char *q, int64_t i, itile c, in
     }
 }
 
+/*
+ * Rows that follow each other without gaps and of which a tile has 2 or 4 go through it together.
+ * How many; 1 where they do not. Codes are bytes, which is what packs of blocks are made of.
+ */
+LQ_INLINE int rows_together(const lq_map_work *w, lq_real real, lq_width width) {
+    const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
+    if (width != LQ_WIDTH_8 || (w->count != TILE / 2 && w->count != TILE / 4)) return 1;
+    if (w->param_step != 1 || w->x_step != w->count * size || w->codes_step != w->count) return 1;
+    return (int)(TILE / w->count);
+}
+
 #include "loops/simd_coded.h"
 
 /* What a run does with each value: loops of their own for the rules that only multiply. */
@@ -234,19 +245,10 @@ LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, 
     }
 }
 
-/*
- * Rows that follow each other without gaps and of which a tile has 2 or 4 go through it together.
- * How many; 1 where they do not. Codes are bytes, which is what packs of blocks are made of.
- */
-LQ_INLINE int rows_together(const lq_map_work *w, lq_real real, lq_width width) {
-    const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
-    if (width != LQ_WIDTH_8 || (w->count != TILE / 2 && w->count != TILE / 4)) return 1;
-    if (w->param_step != 1 || w->x_step != w->count * size || w->codes_step != w->count) return 1;
-    return (int)(TILE / w->count);
-}
-
-/* Returns how many rows are done. */
-LQ_INLINE int64_t quantize_together(const lq_map_work *w, lq_real real, int rows) {
+/* Returns how many rows are done. What is in a local is not read anew after every store. */
+LQ_INLINE int64_t quantize_together(const lq_map_work *work, lq_real real, int rows) {
+    const lq_map_work local = *work;
+    const lq_map_work *w = &local;
     int64_t r = 0;
     for (; r + rows <= w->rows; r += rows) {
         const tile v = tile_load(real, w->x + r * w->x_step, 0);
@@ -340,7 +342,9 @@ LQ_INLINE tile codes_as_floats(itile bits, itile sign) {
 }
 
 /* As quantize_together. */
-LQ_INLINE int64_t dequantize_together(const lq_map_work *w, lq_real real, int rows) {
+LQ_INLINE int64_t dequantize_together(const lq_map_work *work, lq_real real, int rows) {
+    const lq_map_work local = *work;
+    const lq_map_work *w = &local;
     const itile sign = itile_splat((int32_t)w->sign);
     int64_t r = 0;
     for (; r + rows <= w->rows; r += rows) {

@@ -117,6 +117,31 @@ LQ_INLINE quotient quotient_of_run(const lq_map_work *w, int64_t at) {
     return q;
 }
 
+/* The same for rows that go through a tile together: all in one way. */
+LQ_INLINE quotient quotient_of_rows(const lq_map_work *w, int64_t r, int rows) {
+    const float *s = w->scale + r;
+    quotient q = {.way = way_by_rule(w->rule), .scale = tile_of_rows(s, rows)};
+    float inverse[4] = {0};
+    bool powers = true;
+    bool ordinary = true;
+    if (w->rule->minimum) q.center = tile_of_rows(w->center + r, rows);
+    if (q.way != BY_DIVISION) return q;
+    for (int k = 0; k < rows; ++k) {
+        const uint32_t exponent = lq_bits(s[k]) >> 23;
+        powers = powers && (lq_bits(s[k]) & 0x007fffffu) == 0 && exponent > 0 && exponent < 254;
+        ordinary = ordinary && s[k] >= 0x1p-64f && s[k] <= 0x1p64f;
+        inverse[k] = 1.0f / s[k];
+    }
+    if (powers) {
+        q.way = BY_FACTOR;
+        q.scale = tile_of_rows(inverse, rows);
+    } else if (ordinary) {
+        q.way = BY_INVERSE;
+        q.inverse = tile_of_rows(inverse, rows);
+    }
+    return q;
+}
+
 LQ_INLINE quotient quotient_of_lanes(const lq_map_work *w, int64_t i, int64_t n) {
     quotient q = {.way = way_by_rule(w->rule), .scale = floats_at(w->scale, i, n)};
     if (w->rule->minimum) q.center = floats_at(w->center, i, n);
@@ -196,9 +221,34 @@ LQ_INLINE tile parameter_at(const float *p, bool lanes, int64_t at, int64_t i, i
     return lanes ? floats_at(p, i, n) : tile_splat(p[at]);
 }
 
+/* Whole tiles of rows that go together; returns how many rows are done. */
+LQ_INLINE int64_t encode_together(const coder *c, const lq_map_work *w, lq_real real, int rows) {
+    int64_t r = 0;
+    for (; r + rows <= w->rows; r += rows) {
+        const quotient q = quotient_of_rows(w, r, rows);
+        const tile v = tile_load(real, w->x + r * w->x_step, 0);
+        codes_store(LQ_WIDTH_8, w->codes + r * w->codes_step, 0, encode_tile(c, &q, v));
+    }
+    return r;
+}
+
+LQ_INLINE int64_t decode_together(const coder *c, const lq_map_work *w, const float *center,
+                                  lq_real real, int rows) {
+    int64_t r = 0;
+    for (; r + rows <= w->rows; r += rows) {
+        const tile decoded =
+            decode_tile(c, codes_load(LQ_WIDTH_8, w->codes + r * w->codes_step, 0));
+        tile_store(real, w->x + r * w->x_step, 0,
+                   scale_tile(&c->of.rule, decoded, tile_of_rows(w->scale + r, rows),
+                              tile_of_rows(center + r, rows)));
+    }
+    return r;
+}
+
 static void encode_rows(const lq_map_work *w, lq_real real, lq_width width, bool lanes) {
     const coder c = coder_of(w);
-    for (int64_t r = 0; r < w->rows; ++r) {
+    const int rows = lanes ? 1 : rows_together(w, real, width);
+    for (int64_t r = rows > 1 ? encode_together(&c, w, real, rows) : 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *codes = w->codes + r * w->codes_step;
         quotient q = {.way = BY_FACTOR};
@@ -214,7 +264,9 @@ static void encode_rows(const lq_map_work *w, lq_real real, lq_width width, bool
 static void decode_rows(const lq_map_work *w, lq_real real, lq_width width, bool lanes) {
     const coder c = coder_of(w);
     const float *const center = w->rule->minimum ? w->offset : w->scale;
-    for (int64_t r = 0; r < w->rows; ++r) {
+    const int rows = lanes ? 1 : rows_together(w, real, width);
+    int64_t r = rows > 1 ? decode_together(&c, w, center, real, rows) : 0;
+    for (; r < w->rows; ++r) {
         const unsigned char *codes = w->codes + r * w->codes_step;
         unsigned char *x = w->x + r * w->x_step;
         const int64_t at = r * w->param_step;

@@ -419,22 +419,25 @@ LQ_INLINE tile tile_nan_to(tile t, tile other) {
     return t;
 }
 
+/*
+ * Away from zero: a truncation after the float below one half is added, by the sign. A half and that
+ * is a tie, or nearer to the integer, and so rounds up to it; what is below a half does not.
+ */
 LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
+    const __m256 below_half = _mm256_set1_ps(0x1.fffffep-2f);
+    const __m256 sign = _mm256_set1_ps(-0.0f);
     itile i;
     if (rounding == LQ_ROUND_EVEN) {
         EACH i.v[k] = _mm256_cvtps_epi32(t.v[k]);
         return i;
     }
-    EACH i.v[k] = _mm256_cvttps_epi32(t.v[k]);
-    if (rounding == LQ_ROUND_HALF_UP) return i;
-    /* A comparison that holds is -1. */
-    EACH {
-        const __m256 rest = _mm256_sub_ps(t.v[k], _mm256_cvtepi32_ps(i.v[k]));
-        const __m256 up = _mm256_cmp_ps(rest, _mm256_set1_ps(0.5f), _CMP_GE_OQ);
-        const __m256 down = _mm256_cmp_ps(rest, _mm256_set1_ps(-0.5f), _CMP_LE_OQ);
-        i.v[k] = _mm256_sub_epi32(i.v[k], _mm256_castps_si256(up));
-        i.v[k] = _mm256_add_epi32(i.v[k], _mm256_castps_si256(down));
+    if (rounding == LQ_ROUND_AWAY) {
+        EACH {
+            const __m256 half = _mm256_or_ps(_mm256_and_ps(t.v[k], sign), below_half);
+            t.v[k] = _mm256_add_ps(t.v[k], half);
+        }
     }
+    EACH i.v[k] = _mm256_cvttps_epi32(t.v[k]);
     return i;
 }
 

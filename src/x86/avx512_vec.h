@@ -386,22 +386,25 @@ LQ_INLINE tile tile_nan_to(tile t, tile other) {
     return t;
 }
 
+/*
+ * Away from zero: a truncation after the float below one half is added, by the sign. A half and that
+ * is a tie, or nearer to the integer, and so rounds up to it; what is below a half does not.
+ */
 LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
-    const __m512i one = _mm512_set1_epi32(1);
+    const __m512 below_half = _mm512_set1_ps(0x1.fffffep-2f);
+    const __m512 sign = _mm512_set1_ps(-0.0f);
     itile i;
     if (rounding == LQ_ROUND_EVEN) {
         EACH i.v[k] = _mm512_cvtps_epi32(t.v[k]);
         return i;
     }
-    EACH i.v[k] = _mm512_cvttps_epi32(t.v[k]);
-    if (rounding == LQ_ROUND_HALF_UP) return i;
-    EACH {
-        const __m512 rest = _mm512_sub_ps(t.v[k], _mm512_cvtepi32_ps(i.v[k]));
-        const __mmask16 up = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(0.5f), _CMP_GE_OQ);
-        const __mmask16 down = _mm512_cmp_ps_mask(rest, _mm512_set1_ps(-0.5f), _CMP_LE_OQ);
-        i.v[k] = _mm512_mask_add_epi32(i.v[k], up, i.v[k], one);
-        i.v[k] = _mm512_mask_sub_epi32(i.v[k], down, i.v[k], one);
+    if (rounding == LQ_ROUND_AWAY) {
+        EACH {
+            const __m512 half = _mm512_or_ps(_mm512_and_ps(t.v[k], sign), below_half);
+            t.v[k] = _mm512_add_ps(t.v[k], half);
+        }
     }
+    EACH i.v[k] = _mm512_cvttps_epi32(t.v[k]);
     return i;
 }
 
