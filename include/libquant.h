@@ -166,7 +166,7 @@ LQ_API lq_type lq_type_from_name(const char *name);
  * of `data`. Strides are signed and count elements. A dimension may be 0; then
  * there are no elements, and data may be NULL. Rank 0 is one element.
  *
- * Elements of 2 or 4 bits are packed densely, the first in the low bits of a byte, so such a view
+ * Elements of 2, 4 or 6 bits are packed densely, the first in the low bits of a byte, so such a view
  * may begin inside a byte. Writing keeps the bits around a view, with one exception: where the
  * view is dense (contiguous, no gaps, one element included), the bits behind its last element
  * in that same byte become 0. So rows of an odd number of such elements that share bytes,
@@ -536,8 +536,8 @@ typedef struct lq_scheme {
     /*
      * What a stored scale is multiplied by, positive and finite; 0 is 1: s = fl(stored * factor).
      * What is chosen is divided by it, and scale_floor and scale_rounding are about what is stored.
-     * Not with LQ_QUOTIENT_MULTIPLIER. The scale of the whole tensor over those of its blocks (NVFP4), or the value of a step of
-     * fixed-point codes: 2^-6 makes S8 with E8M0 scales MXINT8.
+     * Not with LQ_QUOTIENT_MULTIPLIER. The scale of the whole tensor over those of its blocks
+     * (NVFP4), or the value of a step of fixed-point codes: 2^-6 makes S8 with E8M0 scales MXINT8.
      */
     float scale_factor;
     int32_t unsaturated; /* float codes: 1: too large is an infinity, or NaN where there is none */
@@ -1001,7 +1001,7 @@ enum {
  * the same. y has the shape of x; any strides.
  *
  * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
- * large is a magnitude from the largest finite value and half a step on. A NaN stays a NaN of its
+ * large is what would round, were there more exponents, to more than the largest finite value. A NaN stays a NaN of its
  * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below
  * where it has more; floats of 8 bits have none.
  *
@@ -1117,7 +1117,7 @@ LQ_API lq_status lq_layout_describe(lq_layout layout, lq_layout_info *info, size
 
 /*
  * The scheme of a layout of records: what its codes mean, with the scales and zero points that
- * lq_parts_parameters gives, and how lq_encode chooses them where no scheme is given.
+ * lq_parts_parameters gives, and for plain layouts (see lq_encode) how they are chosen.
  * Statuses: NULL, STRUCT, ENUM, LAYOUT (one of codes).
  */
 LQ_API lq_status lq_layout_scheme(lq_layout layout, lq_scheme *scheme, size_t struct_size);
@@ -1215,15 +1215,15 @@ LQ_API lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout,
  * Real values to packed ones, in one pass: parameters of each block, codes, bytes; what
  * lq_quantize_dynamic and lq_pack would make.
  *   x       F32, F16 or BF16, [rows, columns] or a vector of one row; any strides
- *   scheme  NULL: the layout's own rule (lq_layout_scheme; of layouts with super-blocks, and of
- *           IQ4_NL, that of src/formats.md), of layouts of records. Else one with the layout's codes
- *           and blocks; lq_encode takes none for layouts with super-blocks.
+ *   scheme  NULL, of layouts of records: the layout's own rule. That is lq_layout_scheme's; of Q8_1,
+ *           Q8_K, IQ4_NL and layouts with super-blocks one of src/formats.md. Else a scheme with the
+ *           layout's codes and blocks; lq_encode takes none for layouts with super-blocks.
  * Layouts of codes need a scale; affine schemes zero_bytes, too, and codes of floats none.
  *
- * lq_decode is the way back, to F32, F16 or BF16: from any block on, since `bytes` may begin at
- * any record. A scale or minimum that is NaN or infinite gives NaN throughout its block. Zero points
+ * lq_decode is the way back, to F32, F16 or BF16: from any record on, at which `bytes` begins then. A scale or minimum that is NaN or infinite gives NaN throughout its block. Zero points
  * that are there count as they are, whatever the scheme; without any they are those of the scheme.
- * As ggml reads its records, -0 of E2M1 codes is 0, and E4M3 scales have no sign.
+ * As ggml reads its records, -0 of E2M1 codes is 0, and the E4M3 scales of NVFP4 have no sign: 127 is
+ * 0, the upper bit is passed over, and 255 is 480. lq_parts_parameters reads them so too.
  *
  *     lq_packed packed = {0};
  *     lq_packed_init(&packed, sizeof packed);

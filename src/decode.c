@@ -9,17 +9,17 @@ typedef struct decoder {
     lq_plan plan;
     lq_record_buffers buffers;
     lq_record_parts parts;
-    /* Of two levels, the products. */
+    /* Of two levels, the products; or what scales stand for. */
     float scales[LQ_CODER_BLOCKS], minimums[LQ_CODER_BLOCKS];
     lq_job job;
 } decoder;
 
 static void start(decoder *d, const lq_coder *c) {
     const lq_layout_row *l = c->side.layout;
-    const bool levels = l->super_scale_type != 0;
+    const bool floats = l->super_scale_type || l->scale_value;
     d->coder = c;
     d->call = c->call;
-    d->scale = levels ? lq_vector(d->scales, LQ_F32, LQ_CODER_BLOCKS)
+    d->scale = floats ? lq_vector(d->scales, LQ_F32, LQ_CODER_BLOCKS)
                       : lq_vector(d->buffers.scale, l->scale_type, LQ_CODER_BLOCKS);
     d->call.tensor[LQ_SCALE] = &d->scale;
     d->call.type[LQ_SCALE] = lq_type_find(d->scale.type);
@@ -34,22 +34,18 @@ static void start(decoder *d, const lq_coder *c) {
     lq_start_job(&d->job, &d->call, LQ_TO_REALS);
     d->job.map.codes = d->buffers.codes;
     d->job.map.code = c->byte;
+    if (!l->values) return;
+    d->job.map.format = NULL;
+    d->job.map.table = l->values;
 }
 
-/*
- * ggml's four-bit floats have no -0, and its E4M3 scales no sign. Both are kept by all that computes
- * nothing.
- */
-static void take_as_ggml(decoder *d, int64_t records) {
+/* Scales that mean something else than their type does. */
+static void read_scales(decoder *d, int64_t records) {
     const lq_layout_row *l = d->coder->side.layout;
-    const int64_t n = records * l->record;
-    const int64_t blocks = n / l->block;
-    unsigned char *codes = d->buffers.codes;
-    unsigned char *scale = d->buffers.scale;
-    if (l->code_type != LQ_E2M1) return;
-    for (int64_t i = 0; i < n; ++i) codes[i] = codes[i] == 8 ? 0 : codes[i];
-    if (l->scale_type != LQ_E4M3) return;
-    for (int64_t b = 0; b < blocks; ++b) scale[b] &= 0x7f;
+    if (!l->scale_value) return;
+    for (int64_t b = 0; b < records * (l->record / l->block); ++b) {
+        d->scales[b] = l->scale_value(d->buffers.scale[b]);
+    }
 }
 
 /* Parameters that are multiples of those of a super-block, as products. */
@@ -85,7 +81,7 @@ static void decode_part_of_row(void *context, int64_t row, int64_t first, int64_
     const unsigned char *from = c->side.bytes + row * c->side.row_step + first * l->record_bytes;
     lq_batch batch = lq_batch_of_blocks(c, &d->plan, row, first * in_record, records * in_record);
     l->unpack(from, records, &d->parts);
-    take_as_ggml(d, records);
+    read_scales(d, records);
     multiply_levels(d, records);
     lq_load_for_reals(&d->call, &batch, &d->job.parameters);
     lq_each_piece(&batch, decode_piece, d);

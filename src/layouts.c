@@ -278,6 +278,7 @@ static const lq_layout_row rows[] = {
      .scale_type = LQ_E8M0,
      .pack = lq_pack_mxfp4,
      .unpack = lq_unpack_mxfp4,
+     .values = &lq_ggml_e2m1,
      .profile = LQ_PROFILE_GGML_MXFP4},
     {.layout = LQ_LAYOUT_GGML_NVFP4,
      .name = "ggml-nvfp4",
@@ -290,6 +291,8 @@ static const lq_layout_row rows[] = {
      .scale_type = LQ_E4M3,
      .pack = lq_pack_nvfp4,
      .unpack = lq_unpack_nvfp4,
+     .values = &lq_ggml_e2m1,
+     .scale_value = lq_ggml_ue4m3,
      .profile = LQ_PROFILE_GGML_NVFP4},
 };
 

@@ -5,6 +5,7 @@
 #ifndef LQ_LAYOUTS_H
 #define LQ_LAYOUTS_H
 
+#include "numeric.h"
 #include "types.h"
 
 /*
@@ -91,6 +92,9 @@ typedef struct lq_layout_row {
     lq_pack_records_fn *pack;
     lq_unpack_records_fn *unpack;
     lq_encode_records_fn *encode; /* NULL: the profile is the whole rule */
+    /* What codes and scales stand for in lq_decode, where that is not as their types have it. */
+    const lq_code_table *values;
+    float (*scale_value)(uint32_t scale);
     /* The scheme has the limits of the codes for its range, and code_type where this is 0. */
     lq_profile profile;
     lq_type scheme_type;

@@ -149,6 +149,20 @@ void lq_unpack_nvfp4(const unsigned char *from, int64_t records, const lq_record
     }
 }
 
+/* There is no -0. */
+const lq_code_table lq_ggml_e2m1 = {
+    .count = 16,
+    .value = {0, 0.5f, 1, 1.5f, 2, 3, 4, 6, 0, -0.5f, -1, -1.5f, -2, -3, -4, -6},
+};
+
+/* No sign, and one NaN, which is 0; with the upper bit set it is a number. */
+float lq_ggml_ue4m3(uint32_t scale) {
+    const uint32_t exponent = scale >> 3 & 15;
+    const float steps = (float)(int32_t)((scale & 7) + (exponent ? 8 : 0));
+    const uint32_t power = 127 - 10 + (exponent ? exponent : 1);
+    return scale == 0x7f ? 0.0f : steps * lq_from_bits(power << 23);
+}
+
 void lq_pack_nvfp4(const lq_record_parts *from, int64_t records, unsigned char *to) {
     const lq_record_parts parts = *from;
     for (int64_t i = 0; i < records; ++i, to += NV_RECORD) {

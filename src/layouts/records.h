@@ -13,6 +13,10 @@ lq_unpack_records_fn lq_unpack_q4_0, lq_unpack_q4_1, lq_unpack_q5_0, lq_unpack_q
     lq_unpack_q3_k, lq_unpack_q4_k, lq_unpack_q5_k, lq_unpack_q6_k, lq_unpack_q8_k,
     lq_unpack_iq4_xs, lq_unpack_tq1_0, lq_unpack_tq2_0;
 
+/* Codes and scales as ggml reads them. */
+extern const lq_code_table lq_ggml_e2m1;
+float lq_ggml_ue4m3(uint32_t scale);
+
 lq_encode_records_fn lq_encode_q8_1, lq_encode_q2_k, lq_encode_q3_k, lq_encode_q4_k, lq_encode_q5_k,
     lq_encode_q6_k, lq_encode_q8_k, lq_encode_iq4_nl, lq_encode_iq4_xs;
 
