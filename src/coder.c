@@ -82,9 +82,10 @@ static lq_status check_scheme(const lq_coder_arguments *a, lq_coder *c) {
     if (layout->record) {
         status = lq_layout_scheme(layout->layout, &own_scheme, sizeof own_scheme);
         if (!status) status = lq_check_scheme(&own_scheme, &own);
+        if (status) return status;
         c->own_rule = !a->scheme;
         *rule = own;
-        if (status || c->own_rule) return status;
+        if (c->own_rule) return LQ_OK;
     }
     c->own_rule = false;
     status = lq_check_scheme(a->scheme, rule);
