@@ -343,6 +343,32 @@ static void test_bins_beyond_the_ends(void **state) {
 /* -------------------------------------------------------------------- initializers */
 
 /* Zeroed as far as their size says, no byte more; too small or absurd ones are refused. */
+/* Thresholds of many more steps than the scheme has codes. */
+static void test_entropy_of_small_scales(void **state) {
+    (void)state;
+    static const float extremes[2] = {-2e6f, 2e6f};
+    const lq_calibrator_options o = lq_calibrate_per_tensor();
+    const lq_calibration entropy = lq_calibration_by(LQ_METHOD_ENTROPY);
+    const lq_tensor x = lq_vector(extremes, LQ_F32, 2);
+    lq_calibrator *c = calibrator_new(&o, NULL);
+    assert_int_equal(lq_calibrator_observe(c, &x, NULL), LQ_OK);
+    static const lq_type types[] = {LQ_S2, LQ_S4, LQ_S8, LQ_S16};
+    for (int i = 0; i < 4; ++i) {
+        lq_scheme scheme = lq_symmetric(types[i], lq_per_tensor());
+        uint16_t half = 0;
+        const lq_tensor narrow = lq_vector(&half, LQ_F16, 1);
+        assert_int_equal(lq_calibrator_parameters(c, &entropy, &scheme, &narrow, NULL, NULL),
+                         LQ_OK);
+        if (i < 2) assert_int_equal(half, 0x7bff);
+        float single = 0;
+        const lq_tensor wide = lq_vector(&single, LQ_F32, 1);
+        scheme.scale_floor = 1e6f;
+        assert_int_equal(lq_calibrator_parameters(c, &entropy, &scheme, &wide, NULL, NULL), LQ_OK);
+        assert_true(i == 0 ? single > 1e6f && single <= 2e6f : single == 1.0f);
+    }
+    free(c);
+}
+
 static void test_initializers(void **state) {
     (void)state;
     static const size_t structs[] = {sizeof(lq_calibrator_options), sizeof(lq_summary),
@@ -386,6 +412,7 @@ int main(void) {
         cmocka_unit_test(test_methods_with_broken_pools),
         cmocka_unit_test(test_averages_that_pass),
         cmocka_unit_test(test_bins_beyond_the_ends),
+        cmocka_unit_test(test_entropy_of_small_scales),
         cmocka_unit_test(test_initializers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

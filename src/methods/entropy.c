@@ -12,6 +12,7 @@ enum { MOST_BINS = 1024, MOST_LEVELS = 255, MOST_FINE = 64, COARSE = 96, REFINED
 
 typedef struct comparison {
     const lq_method_call *call;
+    int64_t codes;  /* that the scheme has beside one for 0 */
     int64_t levels; /* codes from 0 to the threshold */
     int64_t fine;   /* bins for each; even, so that they can be centered on codes */
     int64_t bins;
@@ -119,7 +120,12 @@ static double divergence_at(comparison *c, double threshold) {
     const double scale = fabs(lq_step_of(rule, &choice));
     const double levels = scale > 0 ? threshold / scale : 1;
     /* Halves count for none, also where the rounding of the scale has made them a little more. */
-    const double whole = ceil(levels * (1 - 0x1p-20) - 0.5);
+    double whole = ceil(levels * (1 - 0x1p-20) - 0.5);
+    /* A scale that its type cannot hold, or that is not the threshold's, leaves the rest outside. */
+    if (whole > (double)c->codes) {
+        whole = (double)c->codes;
+        threshold = whole * scale;
+    }
     c->levels = whole < 1 ? 1 : whole > MOST_LEVELS ? MOST_LEVELS : (int64_t)whole;
     c->bins = c->levels * c->fine;
     fill(c, threshold);
@@ -128,8 +134,8 @@ static double divergence_at(comparison *c, double threshold) {
 
 lq_status lq_find_entropy(const lq_method_call *call, lq_range *range) {
     const lq_distribution *d = call->values;
-    comparison c = {.call = call};
     const int64_t codes = call->rule->code_max - call->rule->code_min;
+    comparison c = {.call = call, .codes = codes};
     c.fine = codes > MOST_LEVELS ? MOST_BINS / MOST_LEVELS / 2 * 2 : MOST_BINS / codes / 2 * 2;
     if (c.fine > MOST_FINE) c.fine = MOST_FINE;
     const double most = lq_largest_magnitude(d);
