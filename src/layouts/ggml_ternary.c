@@ -34,15 +34,12 @@ enum { TQ1_D = 52, TQ1_RECORD = TQ1_D + 2 };
 
 LQ_INLINE void unpack_stretch(const unsigned char *from, int width, int digits,
                               unsigned char *codes) {
-    unsigned char rest[LQ_GROUP], digit[LQ_GROUP];
-    memcpy(rest, from, (size_t)width);
-    for (int n = 0; n < digits; ++n) {
+    uint32_t power = 1;
+    for (int n = 0; n < digits; ++n, power *= 3) {
         for (int m = 0; m < width; ++m) {
-            const unsigned tripled = rest[m] * 3u;
-            digit[m] = (unsigned char)((tripled >> 8) - 1u);
-            rest[m] = (unsigned char)(tripled & 255u);
+            const uint32_t rest = from[m] * power & 255u;
+            codes[n * width + m] = (unsigned char)((rest * 3u >> 8) - 1u);
         }
-        memcpy(codes + n * width, digit, (size_t)width);
     }
 }
 
