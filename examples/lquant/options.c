@@ -150,38 +150,50 @@ static const struct option {
     char once;
     int (*parse)(const char *value, lquant_options *o); /* 1, or 0 for a wrong value; NULL: */
     size_t text;                                        /* where the value goes as it is */
+    const char *wants;                                  /* the values it takes; NULL: none */
 } options[] = {
-    {"--affine", FLAG, 'm', parse_affine, 0},
-    {"--symmetric", FLAG, 'm', parse_symmetric, 0},
-    {"--per-tensor", FLAG, 'b', parse_per_tensor, 0},
-    {"--per-channel", OPTIONAL_VALUE, 'b', parse_channel, 0},
-    {"--per-block", OPTIONAL_VALUE, 'b', parse_block, 0},
-    {"--type", VALUE, 't', parse_type, 0},
-    {"--scale", VALUE, 's', parse_scale, 0},
-    {"--method", VALUE, '\0', parse_methods, 0},
-    {"--percentile", VALUE, 'p', parse_percentile, 0},
-    {"--deviations", VALUE, 'd', parse_deviations, 0},
-    {"--mantissa-bits", VALUE, 'k', parse_mantissa, 0},
-    {"--bits", VALUE, 'B', parse_bits, 0},
-    {"--format", VALUE, 'f', TEXT(format)},
-    {"--sums", FLAG, 'u', parse_sums, 0},
-    {"--only", VALUE, 'o', TEXT(only)},
-    {"--report", VALUE, 'r', TEXT(report)},
-    {"--calibration", VALUE, 'c', TEXT(calibration)},
-    {"--state", VALUE, 'S', TEXT(state)},
-    {"--json", VALUE, 'j', TEXT(json)},
-    {"--plot", VALUE, 'P', TEXT(plot)},
-    {"--name", VALUE, 'n', TEXT(name)},
-    {"-o", VALUE, 'O', TEXT(out)},
+    {"--affine", FLAG, 'm', parse_affine, 0, NULL},
+    {"--symmetric", FLAG, 'm', parse_symmetric, 0, NULL},
+    {"--per-tensor", FLAG, 'b', parse_per_tensor, 0, NULL},
+    {"--per-channel", OPTIONAL_VALUE, 'b', parse_channel, 0, "an AXIS"},
+    {"--per-block", OPTIONAL_VALUE, 'b', parse_block, 0, "SIZE or SIZE@AXIS, SIZE 1 or more"},
+    {"--type", VALUE, 't', parse_type, 0,
+     "s8, u8, s4, u4, s2, u2, s16 or u16 (floats: 'lquant quantize --format fp8' and others)"},
+    {"--scale", VALUE, 's', parse_scale, 0, "f32, f16 or bf16"},
+    {"--method", VALUE, '\0', parse_methods, 0, "names of methods, each once"},
+    {"--percentile", VALUE, 'p', parse_percentile, 0, "above 0, up to 100"},
+    {"--deviations", VALUE, 'd', parse_deviations, 0, "above 0"},
+    {"--mantissa-bits", VALUE, 'k', parse_mantissa, 0, "1 to 10"},
+    {"--bits", VALUE, 'B', parse_bits, 0, "1 to 8"},
+    {"--format", VALUE, 'f', TEXT(format), "not empty"},
+    {"--sums", FLAG, 'u', parse_sums, 0, NULL},
+    {"--only", VALUE, 'o', TEXT(only), "not empty"},
+    {"--report", VALUE, 'r', TEXT(report), "not empty"},
+    {"--calibration", VALUE, 'c', TEXT(calibration), "not empty"},
+    {"--state", VALUE, 'S', TEXT(state), "not empty"},
+    {"--json", VALUE, 'j', TEXT(json), "not empty"},
+    {"--plot", VALUE, 'P', TEXT(plot), "not empty"},
+    {"--name", VALUE, 'n', TEXT(name), "not empty"},
+    {"-o", VALUE, 'O', TEXT(out), "not empty"},
 };
 
-static int parse_option(const struct option *option, const char *value, lquant_options *o,
-                        unsigned char *seen) {
-    if (option->takes == FLAG && value) return 0;
-    if (option->once && seen[(unsigned char)option->once]++) return 0;
-    if (option->parse) return option->parse(value, o);
-    memcpy((char *)o + option->text, &value, sizeof value);
-    return *value != '\0';
+static int parse_option(const struct option *option, const char *value,
+                        const lquant_command *command, lquant_options *o, unsigned char *seen) {
+    char what[256];
+    int good = option->takes != FLAG || !value;
+    if (good && option->once && seen[(unsigned char)option->once]++)
+        return usage_error(command, "given twice, or with another of its kind:", option->name);
+    if (good && option->parse) {
+        good = option->parse(value, o);
+    } else if (good) {
+        memcpy((char *)o + option->text, &value, sizeof value);
+        good = *value != '\0';
+    }
+    if (good) return 0;
+    if (!option->wants) return usage_error(command, "no value belongs to", option->name);
+    snprintf(what, sizeof what, "the value of %s is to be %s, and not", option->name,
+             option->wants);
+    return usage_error(command, what, value ? value : "");
 }
 
 /* Splits NAME=VALUE; NULL where the command does not take such an option. */
@@ -240,8 +252,7 @@ int parse_options(int argc, char **argv, const lquant_command *command, lquant_o
         if (option->takes == VALUE && !value && i + 1 < argc) value = argv[++i];
         if (option->takes == VALUE && !value)
             return usage_error(command, "a value is missing behind", option->name);
-        if (!parse_option(option, value, o, seen))
-            return usage_error(command, "a wrong value, or given twice:", option->name);
+        if (parse_option(option, value, command, o, seen) != 0) return EXIT_USAGE;
     }
     return take_files(command, o, argv, count);
 }
