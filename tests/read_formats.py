@@ -361,13 +361,21 @@ def read_nf4(f, name, config, shape):
 
 def read_matmulnbits(f, name, config, shape):
     bits, block = config["bits"], config["block_size"]
-    raw, scale = f[name + "_Q%d" % bits].array(), f[name + "_scales"].reals()
-    rows, blocks = scale.shape
-    q = stream(raw.reshape(rows, blocks, -1), bits, block).reshape(rows, -1)
+    rows, columns = shape[0], int(np.prod(shape[1:]))  # the node's attributes N and K
+    blocks = -(-columns // block)  # the last one may be short
+
+    def shaped(suffix, *wanted):
+        t = f[name + suffix]
+        if t.shape != wanted:
+            sys.exit("%s: the shape of %s is %s, not %s" % (name, suffix, t.shape, wanted))
+        return t
+
+    raw = shaped("_Q%d" % bits, rows, blocks, -(-block * bits // 8)).array()
+    scale = shaped("_scales", rows, blocks).reals()
+    q = stream(raw, bits, block).reshape(rows, -1)
     zero = np.full((rows, blocks), 1 << bits - 1)
     if name + "_zero_points" in f:
-        zero = stream(f[name + "_zero_points"].array(), bits, blocks)
-    columns = int(np.prod(shape[1:]))  # the node's attribute K; the last block may be short
+        zero = stream(shaped("_zero_points", rows, -(-blocks * bits // 8)).array(), bits, blocks)
     values = (q - np.repeat(zero, block, axis=1)).astype(f4) * np.repeat(scale, block, axis=1)
     return values[:, :columns]
 

@@ -81,6 +81,47 @@ static void test_usage(void **state) {
     assert_int_equal(run_line("")->status, 2);
 }
 
+/* What a value may be is said, not only that this one may not. */
+static void test_wrong_values(void **state) {
+    static const struct {
+        const char *options, *says;
+    } wrong[] = {
+        {"--type e4m3", "s8, u8, s4, u4, s2, u2, s16 or u16"},
+        {"--type e4m3", "--format fp8"},
+        {"--scale f64", "f32, f16 or bf16, and not 'f64'"},
+        {"--per-block=0", "SIZE@AXIS"},
+        {"--bits 9", "1 to 8"},
+        {"--affine=1", "no value belongs to '--affine'"},
+        {"--type s8 --type s8", "given twice"},
+    };
+    const char *in = small_file("in"), *out = scratch_path("out");
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; ++i)
+        must_fail(line_of("quantize %s %s %s", in, out, wrong[i].options), 2, "", wrong[i].says);
+}
+
+/* No file of one format under the name of another. */
+static void test_suffixes(void **state) {
+    static const char *const wrong[] = {"o.npy", "o.txt", "o.SAFETENSORS", "o.safetensors.bak"};
+    static const char *const right[] = {"o", "o-1.5", ".o", "o.safetensors"};
+    const char *in = small_file("in");
+    char *q = strdup(scratch_path("q"));
+    (void)state;
+    must_run(line_of("quantize %s %s", in, q));
+    for (int i = 0; i < 4; ++i) {
+        const char *out = scratch_path(wrong[i]);
+        must_fail(line_of("quantize %s %s --type s8", in, out), 2, out, ".safetensors");
+        must_fail(line_of("quantize %s %s --format fp8", in, out), 2, out, ".safetensors");
+        must_fail(line_of("dequantize %s %s", q, out), 2, out, ".safetensors");
+        must_run(line_of("dequantize %s %s", q, scratch_path(right[i])));
+        must_run(line_of("quantize %s %s", in, scratch_path(right[i])));
+        scratch_remove(right[i]);
+    }
+    must_fail(line_of("dequantize %s %s", q, scratch_path("o.gguf")), 2, "o.gguf", ".safetensors");
+    scratch_remove("q");
+    free(q);
+}
+
 static void test_help(void **state) {
     char version[64];
     (void)state;
@@ -365,6 +406,7 @@ static void test_progress_bar(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_usage),        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_wrong_values), cmocka_unit_test(test_suffixes),
         cmocka_unit_test(test_bad_inputs),   cmocka_unit_test(test_bad_outputs),
         cmocka_unit_test(test_full_disk),    cmocka_unit_test(test_closed_output),
         cmocka_unit_test(test_closed_pipe),  cmocka_unit_test(test_axis),

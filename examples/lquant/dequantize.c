@@ -102,8 +102,10 @@ static int refuse_types(const tf_file *file, const quantized_set *set, const lqu
 
 int run_dequantize(const lquant_options *o) {
     quantized_set set;
-    tf_file *file = open_input(o->in);
-    int status;
+    tf_file *file;
+    int status = refuse_suffix("dequantize", o->out);
+    if (status) return status;
+    file = open_input(o->in);
     if (!file) return EXIT_FAULT;
     status = quantized_load(&set, file, o->in);
     if (!status) status = refuse_types(file, &set, o);

@@ -1,5 +1,6 @@
 /* The list of formats, and in which tensors each keeps a matrix. */
 #define _POSIX_C_SOURCE 200809L
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,11 +10,18 @@
 
 /* -------------------------------------------------------------------------- GGUF */
 
+static const char *refuse_rows(packing *p, int64_t block) {
+    p->ragged = 1;
+    snprintf(p->fault, sizeof p->fault,
+             "has rows of %" PRId64 ", no whole number of blocks of %" PRId64, p->columns, block);
+    return p->fault;
+}
+
 static const char *plan_gguf(packing *p, const char *name) {
     const char *dtype = gguf_dtype((uint32_t)(p->format->layout - 256));
     int64_t block, bytes;
     if (!tf_block(dtype, &block, &bytes)) return "is of a format that GGUF does not have";
-    if (p->columns % block != 0) return "has rows that are no whole number of blocks";
+    if (p->columns % block != 0) return refuse_rows(p, block);
     if (p->rank > GGUF_MAX_RANK) return "has more than 4 dimensions";
     packing_add(p, PART_CODES, name, "", dtype, 0, 0, 0);
     p->parts[0].rank = p->rank;
@@ -39,8 +47,8 @@ static const char *real_name(lq_type type) {
     return type == LQ_F32 ? "F32" : type == LQ_F16 ? "F16" : "BF16";
 }
 
-static const char *whole_blocks(const packing *p) {
-    return p->columns % p->chosen.block != 0 ? "has rows that are no whole number of blocks" : NULL;
+static const char *whole_blocks(packing *p) {
+    return p->columns % p->chosen.block != 0 ? refuse_rows(p, p->chosen.block) : NULL;
 }
 
 /* Codes of 4 bits two to a byte, under NAME_packed; exponents as bytes. */
@@ -108,8 +116,13 @@ static const char *plan_matmulnbits(packing *p, const char *name) {
     const int32_t bits = p->chosen.bits;
     const char *codes = bits == 8 ? "_Q8" : bits == 2 ? "_Q2" : "_Q4";
     const int64_t zero_row = (p->blocks * bits + 7) / 8;
-    packing_add(p, PART_CODES, name, codes, "U8", 2, p->rows,
-                p->blocks * (p->chosen.block * bits / 8));
+    const int64_t blob = p->chosen.block * bits / 8;
+    part *t = &p->parts[p->count];
+    packing_add(p, PART_CODES, name, codes, "U8", 2, p->rows, p->blocks * blob);
+    /* The operator takes N x blocks x bytes of a block, and no matrix. */
+    t->rank = 3;
+    t->shape[1] = p->blocks;
+    t->shape[2] = blob;
     packing_add(p, PART_SCALE, name, "_scales", real_name(p->chosen.scale_type), 2, p->rows,
                 p->blocks);
     if (p->chosen.mapping == LQ_AFFINE)
@@ -123,8 +136,12 @@ static const char *plan_gptq(packing *p, const char *name) {
     const int32_t bits = p->chosen.bits;
     const char *wrong = whole_blocks(p);
     if (wrong) return wrong;
-    if (p->columns * bits % 32 != 0 || p->rows * bits % 32 != 0)
-        return "has rows or columns that do not fill words of 32 bits";
+    if (p->columns * bits % 32 != 0 || p->rows * bits % 32 != 0) {
+        snprintf(p->fault, sizeof p->fault,
+                 "has %" PRId64 " rows of %" PRId64 ", whose codes of %d bits fill no words of 32",
+                 p->rows, p->columns, (int)bits);
+        return p->fault;
+    }
     stem(name, s, sizeof s);
     p->scale_transposed = 1;
     packing_add(p, PART_CODES, s, "qweight", "I32", 2, p->columns * bits / 32, p->rows);
@@ -138,7 +155,10 @@ static const char *plan_awq(packing *p, const char *name) {
     char s[STEM_SIZE];
     const char *wrong = whole_blocks(p);
     if (wrong) return wrong;
-    if (p->rows % 8 != 0) return "has a number of rows that is no multiple of 8";
+    if (p->rows % 8 != 0) {
+        snprintf(p->fault, sizeof p->fault, "has %" PRId64 " rows, no multiple of 8", p->rows);
+        return p->fault;
+    }
     stem(name, s, sizeof s);
     p->scale_transposed = 1;
     packing_add(p, PART_CODES, s, "qweight", "I32", 2, p->columns, p->rows / 8);
@@ -380,7 +400,8 @@ static const weight_format rows[] = {
      .plan = plan_nf4,
      .configure = configure_nf4},
     {.name = "matmulnbits",
-     .holds = "ONNX Runtime MatMulNBits: NAME_Q4, NAME_scales, NAME_zero_points",
+     .holds = "ONNX Runtime MatMulNBits: NAME_Q4, NAME_scales, with --affine\n"
+              "                              NAME_zero_points; 4.5 bits with --scale f16",
      .layout = LQ_LAYOUT_MATMULNBITS,
      .file_type = -1,
      .bits = 4,

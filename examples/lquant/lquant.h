@@ -107,6 +107,12 @@ cJSON *metadata_of(const tf_file *file);
 /* Whether both paths are one file, or would be once it is written. */
 int same_file(const char *a, const char *b);
 
+/*
+ * 0, or EXIT_USAGE where a path has a suffix that says another format than .safetensors, which is
+ * what `command` writes there. What begins with a digit is no suffix: "model-1.5b".
+ */
+int refuse_suffix(const char *command, const char *path);
+
 /* Copies a tensor's data to the output in pieces, moving the progress bar. */
 int copy_tensor(tw_writer *w, const tf_tensor *t);
 

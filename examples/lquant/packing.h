@@ -76,6 +76,8 @@ struct packing {
     lq_scheme scheme;      /* struct_size 0: the layout's own */
     int scale_transposed;
     char state[512];
+    char fault[128]; /* why the format does not hold it, where there are figures in that */
+    int ragged;      /* for its rows are no whole number of blocks */
     part parts[MOST_PARTS];
     int count;
 };

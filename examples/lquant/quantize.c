@@ -19,6 +19,7 @@ typedef struct quantize_job {
     packing_choice choice; /* of --format, if any */
     statistics state;      /* that of --calibration */
     report report;         /* a row for each of the items */
+    size_t left_out;       /* tensors that the file cannot hold */
     int complete;          /* OUT has its name */
 } quantize_job;
 
@@ -74,17 +75,23 @@ static void describe(figures *f, const tf_tensor *t, const quantized *q) {
     f->stored = stored_bytes(q);
 }
 
+static kept_tensor *keep(report *r, const char *name, const char *why) {
+    kept_tensor *kept = &r->kept[r->kept_count++];
+    kept->name = name;
+    snprintf(kept->why, sizeof kept->why, "%s", why);
+    return kept;
+}
+
 /* 0, 1 where the format does not hold the tensor, which is kept then, or -1 with the fault said. */
 static int plan_packed(quantize_job *job, const tf_tensor *t, quantized *q) {
     const int gguf = job->choice.format->file_type >= 0;
-    kept_tensor *kept = &job->report.kept[job->report.kept_count];
+    const char *wrong;
     q->real = gguf ? LQ_F32 : real_type(t->dtype); /* GGUF has no place for the original type */
     q->rank = t->rank;
     memcpy(q->shape, t->shape, sizeof q->shape);
-    kept->name = t->name;
-    kept->why = quantized_plan_packing(q, &job->choice, t->name);
-    if (kept->why) {
-        ++job->report.kept_count;
+    wrong = quantized_plan_packing(q, &job->choice, t->name);
+    if (wrong) {
+        keep(&job->report, t->name, wrong)->ragged = q->packing->ragged;
         quantized_free(q);
         memset(q, 0, sizeof *q);
         return 1;
@@ -120,6 +127,52 @@ static int plan_tensor(quantize_job *job, const tf_tensor *t, quantized *q) {
     return status;
 }
 
+/* Readers of GGUF divide by the dimensions of a tensor. */
+static int is_left_out(const quantize_job *job, const tf_tensor *t) {
+    return job->choice.format && job->choice.format->file_type >= 0 &&
+           tf_elements(t->rank, t->shape) == 0;
+}
+
+static int compare_reasons(const void *a, const void *b) {
+    return strcmp(((const kept_tensor *)a)->why, ((const kept_tensor *)b)->why);
+}
+
+/* A tensor that is kept for the commonest reason, and how many are; NULL where none is. */
+static const kept_tensor *commonest(report *r, size_t *most) {
+    const kept_tensor *found = NULL;
+    size_t run = 0;
+    *most = 0;
+    if (r->kept_count > 0) qsort(r->kept, r->kept_count, sizeof *r->kept, compare_reasons);
+    for (size_t i = 0; i < r->kept_count; ++i) {
+        run = i > 0 && strcmp(r->kept[i - 1].why, r->kept[i].why) == 0 ? run + 1 : 1;
+        if (run <= *most) continue;
+        found = &r->kept[i];
+        *most = run;
+    }
+    return found;
+}
+
+static int fail_nothing(quantize_job *job) {
+    const weight_format *f = job->choice.format;
+    char shown[TF_SHOWN_SIZE];
+    size_t most;
+    const kept_tensor *kept = commonest(&job->report, &most);
+    if (!kept && job->o->only)
+        return fail("%s: no tensor that can be quantized (F32, F16 or BF16, rank 2 or more) has a "
+                    "name that matches '%s'",
+                    job->o->in, job->o->only);
+    if (!kept)
+        return fail("%s: has no tensor that can be quantized (F32, F16 or BF16, rank 2 or more)",
+                    job->o->in);
+    return fail("%s: nothing to quantize: the format %s holds none of its %zu tensors; %zu are as "
+                "'%s', which %s%s",
+                job->o->in, f->name, job->report.kept_count, most,
+                tf_printable(kept->name, TF_SHOWN, shown), kept->why,
+                !kept->ragged  ? ""
+                : f->any_block ? "; choose blocks that divide the rows with --per-block=SIZE"
+                               : "; choose a --format of smaller blocks");
+}
+
 static int plan(quantize_job *job) {
     const tf_file *file = job->file;
     job->items = need(calloc(file->count + 1, sizeof *job->items));
@@ -129,6 +182,12 @@ static int plan(quantize_job *job) {
     for (size_t i = 0; i < file->count; ++i) {
         quantized *q = &job->items[job->report.count];
         int status;
+        if (is_left_out(job, &file->tensors[i])) {
+            keep(&job->report, file->tensors[i].name, "is empty, which GGUF files do not hold")
+                ->left_out = 1;
+            ++job->left_out;
+            continue;
+        }
         if (!is_selected(&file->tensors[i], job->o)) continue;
         status = job->choice.format ? plan_packed(job, &file->tensors[i], q)
                                     : plan_tensor(job, &file->tensors[i], q);
@@ -136,11 +195,7 @@ static int plan(quantize_job *job) {
         job->item_of[i] = ++job->report.count;
         if (status) return EXIT_FAULT;
     }
-    if (job->report.count + job->report.kept_count == 0 && job->o->only)
-        return fail("%s: no tensor that can be quantized (F32, F16 or BF16, rank 2 or more) has a "
-                    "name that matches '%s'",
-                    job->o->in, job->o->only);
-    return 0;
+    return job->report.count > 0 ? 0 : fail_nothing(job);
 }
 
 static void declare(tw_writer *w, const quantize_job *job) {
@@ -150,6 +205,7 @@ static void declare(tw_writer *w, const quantize_job *job) {
         const char *dtype;
         int32_t rank;
         int64_t shape[TF_MAX_RANK];
+        if (is_left_out(job, t)) continue;
         if (!q) {
             tw_add(w, t->name, t->dtype, t->rank, t->shape, t->size);
             continue;
@@ -315,7 +371,7 @@ static int run(quantize_job *job) {
     if (!status) status = write_file(job);
     if (!job->complete) return status;
     report_print(&job->report);
-    copied = job->file->count - job->report.count;
+    copied = job->file->count - job->report.count - job->left_out;
     if (copied > 0) printf("copied unchanged: %zu tensors\n", copied);
     return status;
 }

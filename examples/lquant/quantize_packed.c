@@ -50,9 +50,11 @@ int choose_format(const lquant_options *o, packing_choice *choice) {
         if (is_gguf_name(o->out))
             return fail_usage("%s: a .gguf file needs a --format; see 'lquant help quantize'",
                               o->out);
-        return o->bits ? fail_usage("--bits needs --format; --type says the bits without") : 0;
+        return o->bits ? fail_usage("--bits needs --format; --type says the bits without")
+                       : refuse_suffix("quantize", o->out);
     }
     if (find_format(o, choice) != 0) return EXIT_USAGE;
+    if (!is_gguf_name(o->out) && refuse_suffix("quantize", o->out) != 0) return EXIT_USAGE;
     f = choice->format;
     if (o->type_given) return fail_format(f, "says the type of its codes; leave out --type");
     if (o->calibration) return fail_format(f, "takes its scales from the values, no --calibration");

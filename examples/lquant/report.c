@@ -81,8 +81,8 @@ void report_print(const report *r) {
             sum.error.clipped);
     table_print(&t, 1);
     for (size_t i = 0; i < r->kept_count; ++i)
-        printf("kept as it was: '%s' %s\n", tf_printable(r->kept[i].name, 40, shown),
-               r->kept[i].why);
+        printf("%s: '%s' %s\n", r->kept[i].left_out ? "left out" : "kept as it was",
+               tf_printable(r->kept[i].name, 40, shown), r->kept[i].why);
     if (sum.error.nonfinite > 0) printf("not finite: %" PRId64 " values\n", sum.error.nonfinite);
     printf("file: %" PRId64 " -> %" PRId64 " bytes, compression %.2f\n", r->bytes_in, r->bytes_out,
            sum.compression);
@@ -126,10 +126,14 @@ static void add_totals(cJSON *total, const report *r) {
     need(failed ? NULL : total);
 }
 
-static void add_kept(cJSON *root, const report *r) {
-    cJSON *kept = need(cJSON_AddArrayToObject(root, "kept"));
+/* Those that are kept, or those that are left out, where there are such. */
+static void add_kept(cJSON *root, const report *r, int left_out) {
+    cJSON *kept = NULL;
     for (size_t i = 0; i < r->kept_count; ++i) {
-        cJSON *item = need(cJSON_CreateObject());
+        cJSON *item;
+        if (r->kept[i].left_out != left_out) continue;
+        if (!kept) kept = need(cJSON_AddArrayToObject(root, left_out ? "left_out" : "kept"));
+        item = need(cJSON_CreateObject());
         need(cJSON_AddStringToObject(item, "name", r->kept[i].name));
         need(cJSON_AddStringToObject(item, "why", r->kept[i].why));
         cJSON_AddItemToArray(kept, item);
@@ -141,7 +145,8 @@ aside *report_write(const report *r, const char *path, char *message, size_t mes
     cJSON *rows = need(cJSON_AddArrayToObject(root, "tensors"));
     aside *file;
     for (size_t i = 0; i < r->count; ++i) cJSON_AddItemToArray(rows, row_json(&r->rows[i]));
-    if (r->kept_count > 0) add_kept(root, r);
+    add_kept(root, r, 0);
+    add_kept(root, r, 1);
     add_totals(need(cJSON_AddObjectToObject(root, "total")), r);
     file = json_write(root, path, message, message_size);
     cJSON_Delete(root);

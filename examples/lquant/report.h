@@ -21,7 +21,10 @@ typedef struct figures {
 
 /* A tensor that the format does not hold, and why not. */
 typedef struct kept_tensor {
-    const char *name, *why;
+    const char *name;
+    char why[128];
+    int ragged;   /* for its rows are no whole number of blocks */
+    int left_out; /* not kept either: the file cannot hold it */
 } kept_tensor;
 
 typedef struct report {

@@ -76,6 +76,18 @@ int same_file(const char *a, const char *b) {
            strcmp(name_a, name_b) == 0;
 }
 
+int refuse_suffix(const char *command, const char *path) {
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    const char *suffix = strrchr(name, '.');
+    const int letter = suffix && ((suffix[1] >= 'a' && suffix[1] <= 'z') ||
+                                  (suffix[1] >= 'A' && suffix[1] <= 'Z'));
+    if (!letter || suffix == name || strcmp(suffix, ".safetensors") == 0) return 0;
+    return fail_usage("%s: 'lquant %s' does not write %s files, but .safetensors%s; let OUT end so",
+                      path, command, suffix,
+                      strcmp(command, "quantize") == 0 ? ", and .gguf with a --format of GGUF's"
+                                                       : "");
+}
+
 int copy_tensor(tw_writer *w, const tf_tensor *t) {
     const int64_t piece = 4 << 20;
     for (int64_t at = 0; at < t->size;) {
