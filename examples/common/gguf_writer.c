@@ -58,11 +58,14 @@ static int write_header(tw_writer *w, const cJSON *metadata) {
     return tw_put(w, zeros, padding);
 }
 
-static const char *refuses(const char *name, const char *dtype, int32_t rank) {
+static const char *refuses(const char *name, const char *dtype, int32_t rank,
+                           const int64_t *shape) {
     if (strlen(name) > MOST_NAME) return "has a name above 63 bytes, which readers of GGUF refuse";
     if (*name == '\0') return "has no name, which GGUF needs";
     if (gguf_number(dtype) < 0) return "has a type that GGUF files cannot hold";
     if (rank > GGUF_MAX_RANK) return "has more than 4 dimensions, the most that GGUF files hold";
+    /* Those check the product of dimensions by division. */
+    if (tf_elements(rank, shape) == 0) return "is empty, which readers of GGUF refuse";
     return NULL;
 }
 

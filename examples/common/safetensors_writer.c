@@ -55,7 +55,9 @@ static int write_header(tw_writer *w, const cJSON *metadata) {
     return failed ? -1 : 0;
 }
 
-static const char *refuses(const char *name, const char *dtype, int32_t rank) {
+static const char *refuses(const char *name, const char *dtype, int32_t rank,
+                           const int64_t *shape) {
+    (void)shape;
     (void)rank;
     if (strcmp(name, "__metadata__") == 0) return "has a reserved name";
     return tf_known_dtype(dtype) ? NULL : "has a type that .safetensors files cannot hold";

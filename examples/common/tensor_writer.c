@@ -94,7 +94,7 @@ int tw_add(tw_writer *w, const char *name, const char *dtype, int32_t rank, cons
     if (rank < 0 || rank > TF_MAX_RANK) return tw_fail(w, "has more than 8 dimensions", name);
     if (size < 0 || size != tf_bytes(dtype, rank, shape) || w->total > INT64_MAX / 2 - size)
         return tw_fail(w, "has a size that does not fit its dtype and shape", name);
-    refused = w->format->refuses(name, dtype, rank);
+    refused = w->format->refuses(name, dtype, rank, shape);
     if (refused) return tw_fail(w, refused, name);
     if (grow(w) != 0) return tw_fail(w, "out of memory", NULL);
     t = &w->tensors[w->count];

@@ -43,7 +43,7 @@ int tw_pair_u32(tw_writer *w, const char *key, uint32_t number);
 /*
  * Declares the next tensor; all of them come before tw_begin. `size` is its bytes. The name
  * is copied, the dtype must outlive the writer. GGUF files hold names of up to 63 bytes, up to 4
- * dimensions, and not every dtype.
+ * dimensions, none of them 0, and not every dtype.
  */
 int tw_add(tw_writer *w, const char *name, const char *dtype, int32_t rank, const int64_t *shape,
            int64_t size);

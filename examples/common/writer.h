@@ -26,7 +26,7 @@ typedef struct declared_pair {
 typedef struct writer_format {
     int64_t alignment; /* of each tensor's data; the last one is padded as well */
     /* NULL, or why the format cannot hold such a tensor. */
-    const char *(*refuses)(const char *name, const char *dtype, int32_t rank);
+    const char *(*refuses)(const char *name, const char *dtype, int32_t rank, const int64_t *shape);
     /* Writes all before the data, and sets file_size to its bytes. 0, or -1 with the fault said. */
     int (*write_header)(tw_writer *w, const cJSON *metadata);
 } writer_format;
