@@ -14,7 +14,8 @@ static const char inspect_help[] =
     "lquant inspect FILE\n"
     "\n"
     "Lists the tensors of a .safetensors, .gguf or .npy file: type, shape, bytes; the range of\n"
-    "floats and how many are not finite; the scheme of quantized ones; the metadata.\n";
+    "floats and how many are not finite; the scheme of quantized ones; the metadata.\n"
+    "Quantized are those of GGUF's types, and those that lquant described in its metadata.\n";
 
 static const char quantize_help[] =
     "lquant quantize IN OUT [OPTION...]\n"
@@ -23,8 +24,12 @@ static const char quantize_help[] =
     ".npy) and copies the others unchanged. OUT is a .safetensors file: codes under the tensor's\n"
     "name, scales under NAME_scale, zero points (affine only) under NAME_zero_point. With\n"
     "--format, OUT is as that format has it; tensors that it does not hold are copied, too.\n"
+    "Where nothing is left to quantize, the run fails. A GGUF file holds the tensors, and has a\n"
+    "model's own keys, which programs need to run it, only where IN is a GGUF file that has them.\n"
+    "Tensors without elements are left out of it.\n"
     "\n"
-    "  --type s8|u8|s4|u4|s2|u2|s16|u16   type of the codes (default: s8)\n"
+    "  --type s8|u8|s4|u4|s2|u2|s16|u16   type of the codes (default: s8);\n"
+    "                                     floats: --format fp8, mxfp8, mxfp6, mxfp4, nvfp4\n"
     "  --symmetric, --affine              the mapping (default: symmetric)\n"
     "  --per-tensor                       one scale for each tensor\n"
     "  --per-channel[=AXIS]               one for each index of AXIS (default, with axis 0)\n"
