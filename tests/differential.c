@@ -14,7 +14,7 @@
 static const char *const operation_names[] = {"lq_calibrate",     "lq_quantize",
                                               "lq_dequantize",    "lq_quantize_dynamic",
                                               "lq_measure_error", "lq_measure_error of reals",
-                                              "lq_pack_codes",          "lq_unpack_codes"};
+                                              "lq_pack_codes",    "lq_unpack_codes"};
 
 static const lq_cpu levels[] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
 enum { LEVELS = sizeof levels / sizeof levels[0] };

@@ -15,7 +15,7 @@ struct test_case {
     uint64_t seed;
     enum operation operation;
     lq_scheme scheme;
-    lq_tensor x;     /* or the bytes of lq_pack_codes and lq_unpack_codes, or the first of two reals */
+    lq_tensor x; /* or the bytes of lq_pack_codes and lq_unpack_codes, or the first of two reals */
     lq_tensor codes; /* or the second of two reals */
     lq_tensor scale;
     lq_tensor zero_point;
