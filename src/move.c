@@ -547,6 +547,16 @@ static lq_status refuse(const lq_call *call, const finding *f, int position) {
     return lq_refuse(call, f->status, position, f->index);
 }
 
+/* Codes may be left out of parts; then records are read for what else is wanted of them. */
+static bool moves_records_or_codes(const lq_side *from, const lq_side *to) {
+    bool wanted = to->codes.kind != LQ_PLANE_NONE;
+    if (from->codes.kind == LQ_PLANE_NONE) return false;
+    for (int k = 0; from->codes.kind == LQ_PLANE_RECORDS && k < LQ_PARTS; ++k) {
+        wanted = wanted || to->part[k].type;
+    }
+    return wanted;
+}
+
 lq_status lq_move(lq_call *call, const lq_side *from, const lq_side *to, int from_position) {
     move codes, zeros;
     finding found = {LQ_OK, -1};
@@ -555,9 +565,7 @@ lq_status lq_move(lq_call *call, const lq_side *from, const lq_side *to, int fro
                            from->zeros.kind != LQ_PLANE_NONE && to->zeros.kind != LQ_PLANE_NONE;
     const bool from_records = from->codes.kind == LQ_PLANE_RECORDS;
     const bool records = from_records || to->codes.kind == LQ_PLANE_RECORDS;
-    /* Codes may be left out of parts; then records are read for their parameters. */
-    const bool moves_codes = has_codes && from->codes.kind != LQ_PLANE_NONE &&
-                             (to->codes.kind != LQ_PLANE_NONE || from_records);
+    const bool moves_codes = has_codes && moves_records_or_codes(from, to);
     lq_status status = LQ_OK;
     if (records) codes.records = from_records ? from->layout : to->layout;
     if (moves_codes) status = check(call, &codes, call->trusted, &found);

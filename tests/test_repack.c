@@ -450,11 +450,56 @@ static void test_tasks(void **state) {
     run_tasks(LQ_LAYOUT_COMPRESSED_TENSORS, 5);
 }
 
+/* Rows without elements, and bytes of which nothing is wanted: no number of them takes time. */
+static void test_nothing_to_do(void **state) {
+    static unsigned char memory[1024];
+    (void)state;
+    for (lq_layout layout = 1; layout < 512; ++layout) {
+        lq_layout_info info;
+        lq_packed p, one;
+        lq_parts parts;
+        int64_t size;
+        if (!lq_layout_name(layout)) continue;
+        assert_int_equal(lq_layout_describe(layout, &info, sizeof info), LQ_OK);
+        lq_packed_init(&p, sizeof p);
+        lq_parts_init(&parts, sizeof parts);
+        p.layout = layout;
+        p.bits = info.bits ? info.bits : 4;
+        p.rows = INT64_C(1) << 44;
+        if (info.records) {
+            p.columns = 2 * info.record;
+            one = p;
+            one.rows = 1;
+            assert_int_equal(lq_packed_size(&one, &size, NULL), LQ_OK);
+            const int64_t shape[] = {p.rows, size}, stride[] = {0, 1};
+            const lq_tensor bytes = lq_strided(memory, sizeof memory, LQ_U8, 2, shape, stride);
+            p.bytes = &bytes;
+            assert_int_equal(lq_unpack(&p, &parts, NULL), LQ_OK);
+            continue;
+        }
+        if (layout == LQ_LAYOUT_MATMULNBITS) continue; /* padding would be too much */
+        p.block = 32;
+        const lq_tensor bytes = lq_vector(NULL, LQ_U8, 0);
+        const lq_tensor codes = lq_matrix(NULL, LQ_U8, p.rows, 0);
+        const lq_tensor single = lq_matrix(NULL, LQ_F32, p.rows, 0);
+        const lq_tensor half = lq_matrix(NULL, LQ_F16, p.rows, 0);
+        p.bytes = &bytes;
+        p.scale = &single;
+        parts.codes = &codes;
+        parts.scale = &half;
+        one = p;
+        one.scale = &half;
+        assert_int_equal(lq_pack(&parts, &p, NULL), LQ_OK);
+        assert_int_equal(lq_unpack(&p, &parts, NULL), LQ_OK);
+        assert_int_equal(lq_repack(&p, &one, NULL), LQ_OK);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_codes),    cmocka_unit_test(test_records),
         cmocka_unit_test(test_one_part), cmocka_unit_test(test_mixed),
-        cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_tasks),    cmocka_unit_test(test_nothing_to_do),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
