@@ -421,7 +421,10 @@ enum {
     LQ_FROM_MULTIPLIER_AND_BACK = 3
 };
 
-/* In which arithmetic scale and zero point are computed. */
+/*
+ * In which arithmetic scale and zero point are computed. SCALE_TYPE and MIXED need scales of F32, F16
+ * or BF16: TYPE for any other that is to be written.
+ */
 typedef int32_t lq_arithmetic;
 enum {
     LQ_ARITHMETIC_DOUBLE = 0,

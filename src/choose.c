@@ -307,6 +307,9 @@ bool lq_scale_fits(const lq_type_info *type, const lq_rule *rule, bool written) 
         return false;
     }
     if (written && may_be_negative && small) return false;
+    const bool in_its_type =
+        rule->arithmetic == LQ_ARITHMETIC_SCALE_TYPE || rule->arithmetic == LQ_ARITHMETIC_MIXED;
+    if (written && in_its_type) return type->kind == LQ_KIND_REAL;
     return type->kind == LQ_KIND_REAL || small || (type->kind == LQ_KIND_FLOAT && type->bits == 8);
 }
 

@@ -174,6 +174,32 @@ static void test_scale_types(void **state) {
     assert_int_equal(lq_calibrate(&a.tx, &full, &a.ts, NULL, NULL), LQ_ERROR_TYPE);
 }
 
+/* Sums and quotients are not rounded to the few values of such types, which may lack a zero. */
+static void test_arithmetic_of_scale_types(void **state) {
+    static const lq_type types[] = {LQ_F32,  LQ_F16,      LQ_BF16,     LQ_E4M3,
+                                    LQ_E5M2, LQ_E4M3FNUZ, LQ_E5M2FNUZ, LQ_E8M0};
+    (void)state;
+    for (int arithmetic = 0; arithmetic <= LQ_ARITHMETIC_FLOAT; ++arithmetic) {
+        for (size_t t = 0; t < sizeof types / sizeof *types; ++t) {
+            const int in_type =
+                arithmetic == LQ_ARITHMETIC_SCALE_TYPE || arithmetic == LQ_ARITHMETIC_MIXED;
+            const lq_status expected = in_type && t > 2 ? LQ_ERROR_TYPE : LQ_OK;
+            struct arguments a, before;
+            lq_scheme s = integers();
+            s.arithmetic = arithmetic;
+            set_up(&a, &s);
+            a.ts.type = types[t];
+            before = a;
+            const lq_status status = lq_quantize_dynamic(&a.tx, &s, &a.tq, &a.ts, NULL, NULL);
+            assert_int_equal(status, expected);
+            if (status) assert_memory_equal(&a, &before, sizeof a);
+            assert_int_equal(lq_calibrate(&a.tx, &s, &a.ts, NULL, NULL), expected);
+            memset(a.scale, 0x38, 4); /* reading asks for no rule */
+            assert_int_equal(lq_quantize(&a.tx, &s, &a.ts, NULL, &a.tq, NULL), LQ_OK);
+        }
+    }
+}
+
 /* Values of scales: NaN, 0, and products with the factor that leave float32. */
 static void test_scale_values(void **state) {
     static const struct {
@@ -311,7 +337,7 @@ int main(void) {
         cmocka_unit_test(test_floats),       cmocka_unit_test(test_tables),
         cmocka_unit_test(test_switches),     cmocka_unit_test(test_scale_types),
         cmocka_unit_test(test_scale_values), cmocka_unit_test(test_zero_points),
-        cmocka_unit_test(test_other_calls),
+        cmocka_unit_test(test_other_calls),  cmocka_unit_test(test_arithmetic_of_scale_types),
     };
     return cmocka_run_group_tests_name("code_refusals", tests, NULL, NULL);
 }
