@@ -1223,8 +1223,12 @@ LQ_API lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout,
  *           layout's codes and blocks; lq_encode takes none for layouts with super-blocks.
  * Layouts of codes need a scale; affine schemes zero_bytes, too, and codes of floats none.
  *
- * lq_decode is the way back, to F32, F16 or BF16: from any record on, at which `bytes` begins then. A scale or minimum that is NaN or infinite gives NaN throughout its block. Zero points
- * that are there count as they are, whatever the scheme; without any they are those of the scheme.
+ * lq_decode is the way back, to F32, F16 or BF16: from any record on, at which `bytes` begins then.
+ * Scales and zero points are taken as they are, whatever the scheme says of their values: negative
+ * scales, scales of 0 and zero points beside 0 count, and nothing that lq_dequantize refuses with
+ * SCALE or ZERO_POINT for what it is, is refused. But a scale or minimum that is NaN or infinite, or
+ * is so times the scheme's factor, gives NaN throughout its block. Without zero points they are those
+ * of the scheme.
  * As ggml reads its records, -0 of E2M1 codes is 0, and the E4M3 scales of NVFP4 have no sign: 127 is
  * 0, the upper bit is passed over, and 255 is 480. lq_parts_parameters reads them so too.
  *
@@ -1240,7 +1244,7 @@ LQ_API lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout,
  *
  * Aliasing: no output may share a byte with any other argument.
  * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, AXIS, BLOCK, ENUM, RANGE, GRID,
- * LAYOUT, OVERLAP, CPU; EXEC with a parallel_for.
+ * LAYOUT, OVERLAP, CPU; SCALE and TABLE for fields of the scheme; EXEC with a parallel_for.
  */
 LQ_API lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed *packed,
                            const lq_exec *exec);

@@ -67,8 +67,10 @@ static bool fits_fields(const lq_coder *c, const lq_rule *rule) {
 static lq_status check_blocks(const lq_coder *c, const lq_tensor *x, const lq_scheme *scheme) {
     int64_t extent[LQ_MAX_RANK], grid[LQ_MAX_RANK], count;
     const lq_status status = lq_check_block(x, &scheme->block, extent, grid, &count);
-    if (status || c->rows == 0 || c->columns == 0) return status;
-    const int64_t block = c->block < c->columns ? c->block : c->columns;
+    if (status || c->rows == 0 || c->side.blocks == 0) return status;
+    /* A row without elements may be a block, whose extent is then 1. */
+    const int64_t columns = c->columns > 0 ? c->columns : 1;
+    const int64_t block = c->block < columns ? c->block : columns;
     if (x->rank == 2 && extent[0] != 1) return LQ_ERROR_LAYOUT;
     return extent[x->rank - 1] == block ? LQ_OK : LQ_ERROR_LAYOUT;
 }
@@ -94,6 +96,10 @@ static lq_status check_scheme(const lq_coder_arguments *a, lq_coder *c) {
         return LQ_ERROR_LAYOUT;
     }
     if (a->encodes && layout->super_scale_type) return LQ_ERROR_LAYOUT;
+    if (a->encodes && layout->record &&
+        !lq_scale_fits(lq_type_find(layout->scale_type), rule, true)) {
+        return LQ_ERROR_TYPE;
+    }
     return check_blocks(c, a->x, a->scheme);
 }
 
@@ -159,7 +165,8 @@ void lq_plan_blocks(const lq_coder *c, lq_plan *plan) {
         plan->loop[i].step[LQ_CODES] = i == 0 ? c->block : 1;
     }
     plan->loop[0].step[LQ_SCALE] = plan->loop[0].step[LQ_ZERO] = 1;
-    plan->empty = plan->no_cell = false;
+    plan->empty = c->columns == 0;
+    plan->no_cell = false;
     plan->spread = LQ_SPREAD_ROWS;
     plan->outer_loops = plan->inner_loops = 0;
     plan->row = 0;

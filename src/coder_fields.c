@@ -203,14 +203,30 @@ static void encode_zeros(void *context, int64_t task) {
     }
 }
 
+/* Rows without elements are blocks that have parameters all the same. */
+static void encode_empty_rows(lq_coder *c) {
+    worker w;
+    start(&w, c, LQ_TO_CODES);
+    for (int64_t row = 0; row < c->rows; ++row) {
+        const lq_run run = {.row = row, .blocks = 1};
+        lq_batch batch = batch_of(&w, &run);
+        lq_calibrate_blocks(&w.job, &batch);
+    }
+}
+
 lq_status lq_encode_fields(lq_coder *c) {
     const lq_plane *zeros = &c->side.zeros;
     c->tasks = 0;
-    if (c->rows == 0 || c->columns == 0) return LQ_OK;
+    if (c->rows == 0 || c->side.blocks == 0) return LQ_OK;
     if (zeros->kind != LQ_PLANE_NONE) {
         c->tasks = tasks_for(c, tile_zeros(c).bands, zeros->shape.overlapping);
         const lq_status status = lq_each_task(c->call.exec, c->tasks, encode_zeros, c);
         if (status) return status;
+    }
+    c->tasks = 0;
+    if (c->columns == 0) {
+        encode_empty_rows(c);
+        return LQ_OK;
     }
     c->tasks = tasks_for(c, lq_tile_codes(c).bands, c->side.codes.shape.overlapping);
     return lq_each_task(c->call.exec, c->tasks, encode_part, c);

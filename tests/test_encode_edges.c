@@ -240,6 +240,40 @@ static void test_refused_schemes(void **state) {
     assert_int_equal(decode(&c, NULL), LQ_OK); /* they are 0 */
 }
 
+/* What lq_quantize_dynamic does not write into such scales, lq_encode does not. */
+static void test_scale_rules_of_records(void **state) {
+    static const lq_layout of[] = {LQ_LAYOUT_GGML_Q8_0,   LQ_LAYOUT_GGML_Q4_1,
+                                   LQ_LAYOUT_GGML_IQ4_NL, LQ_LAYOUT_GGML_TQ2_0,
+                                   LQ_LAYOUT_GGML_MXFP4,  LQ_LAYOUT_GGML_NVFP4};
+    static unsigned char codes[512], scale[64], zero[64];
+    (void)state;
+    fill();
+    for (size_t k = 0; k < sizeof of / sizeof *of; ++k) {
+        for (int rule = 0; rule <= LQ_SCALE_EXPONENT_ROUND; ++rule) {
+            lq_layout_info info;
+            call c = {.has_scheme = 1};
+            assert_int_equal(lq_layout_describe(of[k], &info, sizeof info), LQ_OK);
+            assert_int_equal(lq_layout_scheme(of[k], &c.scheme, sizeof c.scheme), LQ_OK);
+            const int64_t n = info.record, blocks = n / info.block;
+            const lq_tensor s = lq_vector(scale, info.scale_type, blocks);
+            const lq_tensor z = lq_vector(zero, info.zero_type, blocks);
+            const lq_tensor q = lq_vector(codes, c.scheme.code_type, n);
+            c.scheme.scale_rounding = rule;
+            c.x = lq_vector(x, LQ_F32, n);
+            c.bytes = lq_vector(bytes[0], LQ_U8, info.record_bytes);
+            c.packed = (lq_packed){
+                .struct_size = sizeof c.packed, .layout = of[k], .rows = 1, .columns = n};
+            const lq_status expected =
+                lq_quantize_dynamic(&c.x, &c.scheme, &q, &s, info.zero_type ? &z : NULL, NULL);
+            memset(bytes[0], 0x5a, sizeof bytes[0]);
+            assert_int_equal(encode(&c, NULL), expected);
+            if (expected) assert_int_equal(bytes[0][0], 0x5a);
+            /* Who reads scales asks for no rule, but knows what no codes have. */
+            assert_int_equal(decode(&c, NULL), expected == LQ_ERROR_TYPE ? LQ_OK : expected);
+        }
+    }
+}
+
 static void test_super_blocks_have_their_own_rule(void **state) {
     call c = {.x = lq_matrix(x, LQ_F32, 1, 256), .bytes = lq_vector(bytes[0], LQ_U8, 144)};
     (void)state;
@@ -270,14 +304,59 @@ static void test_empty_matrices(void **state) {
     assert_int_equal(decode(&c, NULL), LQ_OK);
 }
 
+/* A row without elements is a block, if blocks are rows; its parameters are those of no range. */
+static void test_blocks_without_elements(void **state) {
+    static const lq_mapping mappings[] = {LQ_AFFINE, LQ_SYMMETRIC, LQ_SYMMETRIC_FULL_RANGE};
+    (void)state;
+    for (int i = 0; i < 12; ++i) {
+        const int affine = i % 3 == 0;
+        unsigned char zeros[2][4], parts[4];
+        float scales[2][4], stored[4];
+        memset(scales, 0x5a, sizeof scales);
+        memset(zeros, 0x5a, sizeof zeros);
+        lq_scheme scheme = lq_scheme_of(mappings[i % 3], LQ_U4, lq_per_block(-1, 0));
+        if (i >= 6) scheme.degenerate = LQ_DEGENERATE_ZERO_MIDDLE;
+        lq_tensor none = lq_vector(NULL, LQ_U8, 0), zero_bytes = lq_vector(zeros[0], LQ_U8, 4);
+        lq_tensor reals = lq_matrix(NULL, LQ_F32, 4, 0), codes = lq_matrix(NULL, LQ_U4, 4, 0);
+        lq_tensor scale = lq_matrix(scales[0], LQ_F32, 4, 1), made = scale;
+        const lq_tensor zero = lq_matrix(parts, LQ_U8, 4, 1);
+        lq_packed p = {.struct_size = sizeof p,
+                       .layout = i / 3 % 2 && !affine ? LQ_LAYOUT_HIGH_FIRST : LQ_LAYOUT_ROWS,
+                       .bits = 4,
+                       .rows = 4,
+                       .bytes = &none,
+                       .scale = &scale,
+                       .zero_bytes = affine ? &zero_bytes : NULL};
+        assert_int_equal(lq_encode(&reals, &scheme, &p, NULL), LQ_OK);
+        assert_true(scales[0][3] == (i >= 6 ? 0.0f : 1.0f));
+        scale.data = stored;
+        made.data = scales[1];
+        zero_bytes.data = zeros[1];
+        p.scale = &made;
+        assert_int_equal(
+            lq_quantize_dynamic(&reals, &scheme, &codes, &scale, affine ? &zero : NULL, NULL),
+            LQ_OK);
+        const lq_parts from = {.struct_size = sizeof from,
+                               .codes = &codes,
+                               .scale = &scale,
+                               .zero_point = affine ? &zero : NULL};
+        assert_int_equal(lq_pack(&from, &p, NULL), LQ_OK);
+        assert_memory_equal(scales[0], scales[1], sizeof scales[0]);
+        assert_memory_equal(zeros[0], zeros[1], sizeof zeros[0]);
+        assert_int_equal(lq_decode(&p, &scheme, &reals, NULL), LQ_OK);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bad_blocks_are_alike_everywhere),
         cmocka_unit_test(test_what_is_good),
         cmocka_unit_test(test_refused_tensors),
         cmocka_unit_test(test_refused_schemes),
+        cmocka_unit_test(test_scale_rules_of_records),
         cmocka_unit_test(test_super_blocks_have_their_own_rule),
         cmocka_unit_test(test_empty_matrices),
+        cmocka_unit_test(test_blocks_without_elements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
