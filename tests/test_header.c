@@ -392,7 +392,7 @@ static void test_init_longer(void **state) {
         lq_report report;
         lq_exec exec;
         lq_error error;
-        uint8_t bytes[200];
+        uint8_t bytes[sizeof(lq_scheme) + 64];
     } u;
     lq_block block = lq_per_channel(1);
     (void)state;
