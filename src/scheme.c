@@ -219,8 +219,7 @@ static float threshold(float a, float b, bool tie) {
 
 void lq_make_code_table(const lq_rule *rule, lq_code_table *table) {
     const lq_rounding rounding = rule->element.rounding;
-    table->count = rule->qmax + 1;
-    table->nan = 0;
+    *table = (lq_code_table){.count = rule->qmax + 1}; /* vectors look at all 16 */
     for (int k = 0; k < table->count; ++k) {
         const bool tie = rounding == LQ_ROUND_EVEN ? k % 2 == 0 : rounding == LQ_ROUND_HALF_UP;
         table->value[k] = rule->table[k];

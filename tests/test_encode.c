@@ -76,7 +76,7 @@ static void put_parameter(lq_type type, const unsigned char *from, int64_t index
 }
 
 static unsigned code_at(const drawing *d, int64_t i) {
-    return d->bytes == LQ_E2M1 ? codes[i / 2] >> i % 2 * 4 & 15u : codes[i];
+    return d->bytes == LQ_E2M1 ? (unsigned)codes[i / 2] >> i % 2 * 4 & 15u : codes[i];
 }
 
 static void put_record(const drawing *d, int64_t index, unsigned char *to) {

@@ -176,7 +176,7 @@ static cJSON *round_trip(const char *in, size_t i, int all) {
         cJSON_ArrayForEach(other, cJSON_GetObjectItem(found, "tensors")) {
             if (strcmp(cJSON_GetObjectItem(other, "name")->valuestring, name) != 0) continue;
             if (!cJSON_Compare(row, other, 1))
-                fail_msg("%s: %s: figures of '%s' differ", in, cases[i].options, name);
+                fail_msg("%s: %s: figures of '%s' differ", in, cases[i].options, name ? name : "");
             met = 1;
         }
         assert_true(met);
