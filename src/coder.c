@@ -230,6 +230,13 @@ void lq_each_records(const lq_coder *c, int64_t task, lq_records_fn *visit, void
     }
 }
 
+lq_status lq_code_records(lq_coder *c, lq_task *part) {
+    const int64_t records = c->rows * (c->columns / c->side.layout->record);
+    const int64_t tasks = lq_tasks_wanted(&c->call);
+    c->tasks = tasks < records ? tasks : records;
+    return c->tasks ? lq_each_task(c->call.exec, c->tasks, part, c) : LQ_OK;
+}
+
 /* --------------------------------------------------------------- layouts of codes */
 
 void lq_each_run(const lq_coder *c, int64_t row, int64_t column, int64_t n, lq_run_fn *visit,

@@ -50,11 +50,6 @@ void lq_plan_blocks(const lq_coder *coder, lq_plan *plan);
 lq_batch lq_batch_of_blocks(const lq_coder *coder, const lq_plan *plan, int64_t row, int64_t first,
                             int64_t blocks);
 
-/* A task's part of `all`. */
-static inline int64_t lq_share(int64_t all, int64_t task, int64_t tasks) {
-    return all / tasks * task + all % tasks * task / tasks;
-}
-
 /* The buffers of a piece of records. */
 typedef struct lq_record_buffers {
     unsigned char codes[LQ_CODER_PIECE];
@@ -70,6 +65,9 @@ lq_record_parts lq_parts_of_buffers(const lq_layout_row *layout, lq_record_buffe
 /* Calls visit(context, row, first record, records) for all of a task's, some at a time. */
 typedef void lq_records_fn(void *context, int64_t row, int64_t first, int64_t records);
 void lq_each_records(const lq_coder *coder, int64_t task, lq_records_fn *visit, void *context);
+
+/* All records of a matrix in tasks, which get the coder. */
+lq_status lq_code_records(lq_coder *coder, lq_task *part);
 
 /*
  * Layouts of codes, tile by tile. A run is of whole blocks of a row, or a part of one: `count`

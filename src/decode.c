@@ -94,13 +94,6 @@ static void decode_part(void *context, int64_t task) {
     lq_each_records(c, task, decode_part_of_row, &d);
 }
 
-static lq_status decode_records(lq_coder *c) {
-    const int64_t records = c->rows * (c->columns / c->side.layout->record);
-    const int64_t tasks = lq_tasks_wanted(&c->call);
-    c->tasks = tasks < records ? tasks : records;
-    return c->tasks ? lq_each_task(c->call.exec, c->tasks, decode_part, c) : LQ_OK;
-}
-
 lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_tensor *x,
                     const lq_exec *exec) {
     const lq_coder_arguments arguments = {.x = x,
@@ -113,5 +106,6 @@ lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_t
     lq_coder coder;
     const lq_status status = lq_begin_coder(&arguments, &coder);
     if (status) return status;
-    return coder.side.layout->record ? decode_records(&coder) : lq_decode_fields(&coder);
+    return coder.side.layout->record ? lq_code_records(&coder, decode_part)
+                                     : lq_decode_fields(&coder);
 }

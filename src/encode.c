@@ -97,13 +97,6 @@ static void tell(const lq_coder *c) {
     }
 }
 
-static lq_status encode_records(lq_coder *c) {
-    const int64_t records = c->rows * (c->columns / c->side.layout->record);
-    const int64_t tasks = lq_tasks_wanted(&c->call);
-    c->tasks = tasks < records ? tasks : records;
-    return c->tasks ? lq_each_task(c->call.exec, c->tasks, encode_part, c) : LQ_OK;
-}
-
 lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed *packed,
                     const lq_exec *exec) {
     const lq_coder_arguments arguments = {.x = x,
@@ -116,7 +109,8 @@ lq_status lq_encode(const lq_tensor *x, const lq_scheme *scheme, const lq_packed
     lq_coder coder;
     lq_status status = lq_begin_coder(&arguments, &coder);
     if (status) return status;
-    status = coder.side.layout->record ? encode_records(&coder) : lq_encode_fields(&coder);
+    status =
+        coder.side.layout->record ? lq_code_records(&coder, encode_part) : lq_encode_fields(&coder);
     if (!status) tell(&coder);
     return status;
 }

@@ -44,21 +44,20 @@ typedef struct piece {
 
 static byte_map map_between(const lq_plane *a, const lq_plane *b) {
     const int32_t moved = b->anchor - a->anchor;
-    const byte_map map = {
+    byte_map map = {
         .before = (unsigned char)((a->wraps ? -a->bias : -a->low) & 255),
         .inside = (unsigned char)(a->wraps ? a->levels - 1 : 255),
         .after = (unsigned char)((moved + (b->wraps ? b->bias : b->low)) & 255),
         .outside = (unsigned char)(b->wraps ? b->levels - 1 : 255),
+        .identity = true,
     };
-    byte_map result = map;
-    result.identity = true;
     for (int32_t v = 0; v < 256; ++v) {
         const int32_t u = ((v + map.before) & map.inside) + map.after;
         const bool occurs = !a->wraps || v < a->levels;
         /* Fields are cut to their bits where they are written. */
-        if (occurs && ((u ^ v) & map.outside) != 0) result.identity = false;
+        if (occurs && ((u ^ v) & map.outside) != 0) map.identity = false;
     }
-    return result;
+    return map;
 }
 
 static void map_row(const byte_map *map, const unsigned char *from, int64_t n, unsigned char *to) {
@@ -345,16 +344,11 @@ static void start_tile(const move *m, int64_t band, int64_t column, piece *p) {
     use_buffer(p);
 }
 
-/* Without a product that might overflow. */
-static int64_t first_band(const move *m, int64_t task) {
-    return m->bands / m->tasks * task + m->bands % m->tasks * task / m->tasks;
-}
-
 static void move_part(void *context, int64_t task) {
     const move *m = context;
     piece p;
-    const int64_t end = first_band(m, task + 1);
-    for (int64_t b = first_band(m, task); b < end; ++b) {
+    const int64_t end = lq_share(m->bands, task + 1, m->tasks);
+    for (int64_t b = lq_share(m->bands, task, m->tasks); b < end; ++b) {
         for (int64_t c = 0; c < m->columns; c += m->tile_columns) {
             start_tile(m, b, c, &p);
             move_tile(m, &p);
@@ -367,8 +361,8 @@ static void check_share(void *context, int64_t task) {
     move *m = context;
     finding f = {LQ_OK, -1};
     piece p;
-    const int64_t end = first_band(m, task + 1);
-    for (int64_t b = first_band(m, task); !f.status && b < end; ++b) {
+    const int64_t end = lq_share(m->bands, task + 1, m->tasks);
+    for (int64_t b = lq_share(m->bands, task, m->tasks); !f.status && b < end; ++b) {
         for (int64_t c = 0; c < m->columns; c += m->tile_columns) {
             start_tile(m, b, c, &p);
             check_tile(m, &p, &f);
@@ -480,11 +474,11 @@ static bool parts_may_fail(const move *m) {
 }
 
 static lq_status check(const lq_call *call, move *m, bool trusted, finding *found) {
+    const bool of_parts = parts_may_fail(m);
+    const bool of_codes = m->target->kind != LQ_PLANE_NONE && !all_fit(m->source, m->target);
     *found = (finding){LQ_OK, -1};
-    m->checks_codes =
-        !trusted && m->target->kind != LQ_PLANE_NONE && !all_fit(m->source, m->target);
-    if (!trusted && parts_may_fail(m)) m->checks_codes = true;
-    if (!m->checks_codes && !parts_may_fail(m)) return LQ_OK;
+    m->checks_codes = !trusted && (of_codes || of_parts);
+    if (!m->checks_codes && !of_parts) return LQ_OK;
     m->tasks = tasks_for(call, m);
     m->checks = true;
     const lq_status status = lq_each_task(call->exec, m->tasks, check_share, m);
@@ -503,22 +497,13 @@ static lq_status run(const lq_call *call, move *m) {
 
 /* ------------------------------------------------------------ wide zero points */
 
-static int64_t first_wide(const lq_plane *zeros, int64_t row, int64_t n) {
-    const lq_values *v = &zeros->values;
-    for (int64_t i = 0; i < n; ++i) {
-        const int32_t z =
-            lq_load_integer(v->type->type, v->data, v->at + row * v->row_step + i * v->step);
-        if (z < zeros->low || z - zeros->low >= zeros->levels) return i;
-    }
-    return -1;
-}
-
 /* Zero points of types wider than a byte, before their lowest bytes stand for them. */
 static void check_wide(const lq_side *from, finding *f) {
     const lq_plane *zeros = &from->zeros;
     if (zeros->kind != LQ_PLANE_TENSOR || zeros->values.type->bits <= 8) return;
+    const lq_limits limits = {zeros->low, zeros->low + zeros->levels - 1};
     for (int64_t r = 0; !f->status && r < from->rows; ++r) {
-        const int64_t bad = first_wide(zeros, r, from->blocks);
+        const int64_t bad = first_beyond(&zeros->values, r, from->blocks, &limits);
         if (bad >= 0) note(f, LQ_ERROR_CODE, r * from->blocks + bad);
     }
 }
