@@ -85,6 +85,16 @@ static int is_super(lq_layout layout) {
     return layout >= LQ_LAYOUT_GGML_Q2_K && layout <= LQ_LAYOUT_GGML_Q6_K;
 }
 
+/* The smallest error that any code has. */
+static double least_error(lq_limits codes, double scale, double minimum, double x) {
+    double least = INFINITY;
+    for (int code = codes.min; code <= codes.max; ++code) {
+        const double error = fabs(scale * code + minimum - x);
+        if (error < least) least = error;
+    }
+    return least;
+}
+
 static void test_codes_are_nearest(void **state) {
     (void)state;
     for (int which = 0; which < RECORD_LAYOUTS; ++which) {
@@ -99,9 +109,7 @@ static void test_codes_are_nearest(void **state) {
                 const double scale = record_scale(&e.info, &room, i / e.info.block);
                 const double minimum = record_minimum(&e.info, &room, i / e.info.block);
                 const double found = scale * record_code(&e.info, e.layout, room.codes[i]);
-                double best = INFINITY;
-                for (int code = e.row->codes.min; code <= e.row->codes.max; ++code)
-                    best = fmin(best, fabs(scale * code + minimum - (double)x[i]));
+                const double best = least_error(e.row->codes, scale, minimum, (double)x[i]);
                 /* The quotient is rounded three times. */
                 assert_true(fabs(found + minimum - (double)x[i]) <=
                             best + 0x1p-21 * (fabs((double)x[i]) + fabs(minimum) + fabs(scale)));
@@ -112,11 +120,11 @@ static void test_codes_are_nearest(void **state) {
 
 /* The ends that a block's codes span, or its value of largest magnitude. */
 static double wanted_scale(const struct encoder *e, const float *x, double minimum) {
-    double lo = 0, hi = (double)x[0], extreme = 0;
+    double hi = (double)x[0], extreme = 0;
     for (int i = 0; i < e->info.block; ++i) {
-        lo = fmin(lo, (double)x[i]);
-        hi = fmax(hi, (double)x[i]);
-        if (fabs((double)x[i]) > fabs(extreme)) extreme = (double)x[i];
+        const double v = (double)x[i];
+        if (v > hi) hi = v;
+        if (fabs(v) > fabs(extreme)) extreme = v;
     }
     if (!e->info.zero_type) return extreme / e->row->codes.min;
     return fmax(hi - minimum, 0) / e->row->codes.max;
@@ -166,15 +174,21 @@ static void check_scales(const struct encoder *e, const float *x, const struct r
     check_super(super * end, largest, abs(end));
 }
 
+/* The lowest value below 0, or 0. */
+static double depth_of(const float *x, int64_t n) {
+    double lowest = 0;
+    for (int64_t i = 0; i < n; ++i)
+        if ((double)x[i] < lowest) lowest = (double)x[i];
+    return lowest;
+}
+
 static void check_minimums(const struct encoder *e, const float *x,
                            const struct record_room *room) {
     const double super = (double)record_part(LQ_F16, room->super_zero, 0);
-    double deepest = 0;
-    for (int i = 0; i < SUPER; ++i) deepest = fmin(deepest, (double)x[i]);
+    const double deepest = depth_of(x, SUPER);
     check_super(super * e->row->zeros.max, -deepest, e->row->zeros.max);
     for (int b = 0; b < SUPER / e->info.block; ++b) {
-        double lo = 0;
-        for (int i = 0; i < e->info.block; ++i) lo = fmin(lo, (double)x[b * e->info.block + i]);
+        const double lo = depth_of(x + b * e->info.block, e->info.block);
         assert_true(fabs((double)record_minimum(&e->info, room, b) - lo) <= 0.54 * super);
     }
 }
