@@ -40,18 +40,15 @@ evidence() {
     grep -h '^level \|^levels:\|^[0-9]* threads' "$2/meson-logs/testlog.txt" | sed "s/^/$1: /" || true
 }
 
-# run_in NAME BUILD COMPILER TESTS MESON-OPTION...: a build of everything, and the tests with these
-# names, or all of them.
-run_in() {
+# counted NAME BUILD COMMAND...: a command that builds there, tests, and says how many tests passed.
+counted() {
     name=$1
-    directory=$root/build-ci/$2
-    compiler=$3
-    tests=$4
-    shift 4
+    directory=$2
+    shift 2
     say "Configuration: $name"
     begun=$(date +%s)
     output=$(mktemp)
-    CC=$compiler BUILD_DIR=$directory TESTS=$tests sh tests/run.sh "$@" >"$output" 2>&1 || true
+    "$@" >"$output" 2>&1 || true
     cat "$output"
     counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' "$output" | tail -n 1)
     skipped=$(sed -n 's/.* failed, \([0-9]* skipped\)$/\1/p' "$output" | tail -n 1)
@@ -63,18 +60,30 @@ run_in() {
     [ -z "$skipped" ] || note "$name: $skipped"
 }
 
+# run_in NAME BUILD COMPILER TESTS MESON-OPTION...: a build of everything, and the tests with these
+# names, or all of them.
+run_in() {
+    name=$1
+    directory=$2
+    compiler=$3
+    tests=$4
+    shift 4
+    counted "$name" "$directory" \
+        env CC="$compiler" BUILD_DIR="$directory" TESTS="$tests" sh tests/run.sh "$@"
+}
+
 # configuration NAME COMPILER TESTS MESON-OPTION...: warnings are errors.
 configuration() {
     build=$1
     shift
-    run_in "$build" "$build" "$@" -Dwerror=true
+    run_in "$build" "$root/build-ci/$build" "$@" -Dwerror=true
 }
 
-# at_level LEVEL BUILD COMPILER TESTS: tests of an earlier configuration again, on one level.
+# at_level LEVEL NAME BUILD COMPILER TESTS: tests of an earlier configuration again, on one level.
 at_level() {
     LIBQUANT_CPU=$1
     export LIBQUANT_CPU
-    run_in "$2 at level $1" "$2" "$3" "$4"
+    run_in "$2 at level $1" "$3" "$4" "$5"
     unset LIBQUANT_CPU
 }
 
@@ -112,12 +121,12 @@ have() {
 
 # The names of the tests of a build, for comparing.
 test_names() {
-    meson introspect --tests "$root/build-ci/$1" | tr ',' '\n' |
+    meson introspect --tests "$1" | tr ',' '\n' |
         sed -n 's/.*"name": "\([^"]*\)".*/\1/p' | sort
 }
 
 # same_tests BUILD BUILD NAME: neither has a test that the other lacks, but for NAME.
 same_tests() {
-    test_names "$1" | grep -vx "$3" >"$root/build-ci/$1.tests"
-    test_names "$2" | diff "$root/build-ci/$1.tests" - && [ -s "$root/build-ci/$1.tests" ]
+    test_names "$1" | grep -vx "$3" >"$1/tests.txt"
+    test_names "$2" | diff "$1/tests.txt" - && [ -s "$1/tests.txt" ]
 }
