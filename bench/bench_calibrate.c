@@ -1,55 +1,21 @@
 /*
- * bench_calibrate: what it takes a calibrator to observe values of several kinds, on every level of
- * this machine, as ns per element and as ratios to the search for minimum and maximum alone, to a
- * loop that only moves the same bytes (the traffic floor) and to the scalar level, all in one run;
- * and what it takes each method to find parameters.
+ * bench_calibrate: what it takes to find a range (min-max), and a calibrator to observe values of
+ * several kinds, with the ratio to the range alone; and what it takes each method to find parameters
+ * from what was observed.
  */
 #include "harness.h"
-#include "libquant.h"
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { CHANNELS = 4096, LEVELS = 4, CONTESTANTS = 1 + 2 * LEVELS };
+enum { CHANNELS = 4096, OBSERVED = 1 << 20 };
 
-static const lq_cpu levels[LEVELS] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
+/* --------------------------------------------------------------------- data */
 
 typedef enum { NORMAL, RELU, CONSTANT, MOSTLY_CONSTANT, RANDOM_SIGN, HEAVY_TAIL } kind;
 
-static const char *const kind_names[] = {"normal",         "relu",        "constant",
-                                         "15/16 constant", "random sign", "heavy tail"};
-
-typedef struct bench_row {
-    kind kind;
-    lq_type type;
-    enum { WHOLE, WHOLE_WITH_SUMS, FIRST_AXIS, LAST_AXIS } state;
-} bench_row;
-
-static const char *const state_names[] = {"k = 7", "k = 7, sums", "k = 2, first axis",
-                                          "k = 2, last axis"};
-
-static const bench_row rows[] = {
-    {NORMAL, LQ_F32, WHOLE},
-    {RELU, LQ_F32, WHOLE},
-    {CONSTANT, LQ_F32, WHOLE},
-    {MOSTLY_CONSTANT, LQ_F32, WHOLE},
-    {RANDOM_SIGN, LQ_F32, WHOLE},
-    {NORMAL, LQ_F32, WHOLE_WITH_SUMS},
-    {RELU, LQ_F32, WHOLE_WITH_SUMS},
-    {CONSTANT, LQ_F32, WHOLE_WITH_SUMS},
-    {MOSTLY_CONSTANT, LQ_F32, WHOLE_WITH_SUMS},
-    {RANDOM_SIGN, LQ_F32, WHOLE_WITH_SUMS},
-    {NORMAL, LQ_F16, WHOLE},
-    {NORMAL, LQ_BF16, WHOLE},
-    {NORMAL, LQ_F32, FIRST_AXIS},
-    {RELU, LQ_F32, FIRST_AXIS},
-    {NORMAL, LQ_F32, LAST_AXIS},
-    {RELU, LQ_F32, LAST_AXIS},
-};
-
-/* -------------------------------------------------------------------- data */
+static const char *const kind_names[] = {"normal",          "relu",        "constant",
+                                         "mostly-constant", "random-sign", "heavy-tail"};
 
 static uint64_t state;
 
@@ -82,199 +48,228 @@ static float random_value(kind k) {
     }
 }
 
-static void check(lq_status status) {
-    if (!status) return;
-    fprintf(stderr, "bench_calibrate: %s\n", lq_status_string(status));
-    exit(1);
-}
-
-/* `shape` with data of its own. */
-static lq_tensor make_values(kind k, lq_tensor shape, int64_t n) {
+static void fill(kind k, const lq_tensor *x, int64_t n) {
     float *wide = bench_allocate(n * 4);
-    const lq_tensor from = lq_vector(wide, LQ_F32, n);
+    const lq_tensor from = lq_vector(wide, LQ_F32, n), to = lq_vector(x->data, x->type, n);
     state = 12345;
     for (int64_t i = 0; i < n; ++i) wide[i] = random_value(k);
-    shape.data = bench_allocate(shape.size);
-    const lq_tensor to = lq_vector(shape.data, shape.type, n);
-    check(lq_convert(&from, &to, LQ_OVERFLOW_INFINITE, NULL));
+    bench_check(lq_convert(&from, &to, LQ_OVERFLOW_INFINITE, NULL));
     free(wide);
-    return shape;
 }
 
-static lq_calibrator *make_calibrator(const lq_calibrator_options *options) {
-    size_t size;
-    check(lq_calibrator_size(options, &size));
-    lq_calibrator *c = bench_allocate((int64_t)size);
-    check(lq_calibrator_init(c, size, options));
-    return c;
+/* --------------------------------------------------------------------- rows */
+
+/* lq_calibrate, and what calibrators keep. */
+typedef enum { RANGE, MIN_MAX, MOVING_AVERAGE, HISTOGRAM, HISTOGRAM_SUMS } keeper;
+
+static const char *const keeper_names[] = {"range", "min-max", "moving-average", "histogram",
+                                           "histogram-sums"};
+
+/* A channel is a row of the matrix, or a column of 4096. */
+typedef enum { TENSOR, ROWS, LANES, BLOCKS } granularity;
+
+static const char *const granularity_names[] = {"tensor", "rows", "lanes", "blocks32"};
+
+typedef struct observation {
+    keeper keeper;
+    lq_type type;
+    granularity granularity;
+    kind kind;
+} observation;
+
+static const observation observations[] = {
+    {RANGE, LQ_F32, TENSOR, NORMAL},
+    {RANGE, LQ_F16, TENSOR, NORMAL},
+    {RANGE, LQ_BF16, TENSOR, NORMAL},
+    {RANGE, LQ_F32, ROWS, NORMAL},
+    {RANGE, LQ_F32, LANES, NORMAL},
+    {RANGE, LQ_F32, BLOCKS, NORMAL},
+    {MIN_MAX, LQ_F32, TENSOR, NORMAL},
+    {MIN_MAX, LQ_F32, LANES, NORMAL},
+    {MOVING_AVERAGE, LQ_F32, TENSOR, NORMAL},
+    {HISTOGRAM, LQ_F32, TENSOR, NORMAL},
+    {HISTOGRAM, LQ_F32, TENSOR, RELU},
+    {HISTOGRAM, LQ_F32, TENSOR, CONSTANT},
+    {HISTOGRAM, LQ_F32, TENSOR, MOSTLY_CONSTANT},
+    {HISTOGRAM, LQ_F32, TENSOR, RANDOM_SIGN},
+    {HISTOGRAM, LQ_F16, TENSOR, NORMAL},
+    {HISTOGRAM, LQ_BF16, TENSOR, NORMAL},
+    {HISTOGRAM, LQ_F32, ROWS, NORMAL},
+    {HISTOGRAM, LQ_F32, ROWS, RELU},
+    {HISTOGRAM, LQ_F32, LANES, NORMAL},
+    {HISTOGRAM, LQ_F32, LANES, RELU},
+    {HISTOGRAM_SUMS, LQ_F32, TENSOR, NORMAL},
+    {HISTOGRAM_SUMS, LQ_F32, TENSOR, RELU},
+    {HISTOGRAM_SUMS, LQ_F32, TENSOR, CONSTANT},
+    {HISTOGRAM_SUMS, LQ_F32, TENSOR, MOSTLY_CONSTANT},
+    {HISTOGRAM_SUMS, LQ_F32, TENSOR, RANDOM_SIGN},
+};
+
+static const lq_method methods[] = {
+    LQ_METHOD_MIN_MAX, LQ_METHOD_PERCENTILE, LQ_METHOD_PERCENTILE_MAGNITUDE,
+    LQ_METHOD_ENTROPY, LQ_METHOD_MSE,        LQ_METHOD_MEAN_DEVIATION};
+
+static const struct {
+    lq_type codes;
+    lq_mapping mapping;
+} targets[] = {{LQ_S8, LQ_SYMMETRIC}, {LQ_S4, LQ_SYMMETRIC}, {LQ_U8, LQ_AFFINE}};
+
+static const struct {
+    kind kind;
+    keeper keeper;
+} sources[] = {{NORMAL, HISTOGRAM},
+               {HEAVY_TAIL, HISTOGRAM},
+               {NORMAL, HISTOGRAM_SUMS},
+               {HEAVY_TAIL, HISTOGRAM_SUMS}};
+
+enum {
+    OBSERVATIONS = sizeof observations / sizeof *observations,
+    METHODS = sizeof methods / sizeof *methods,
+    TARGETS = sizeof targets / sizeof *targets,
+    SOURCES = sizeof sources / sizeof *sources
+};
+
+/* Behind the observations come searches for parameters: a source, a method, a target each. */
+typedef struct search {
+    int source, method, target;
+} search;
+
+static search search_of(int row) {
+    const int i = row - OBSERVATIONS;
+    return (search){i / (METHODS * TARGETS), i / TARGETS % METHODS, i % TARGETS};
+}
+
+static void name_row(int row, char *name, size_t size) {
+    if (row < OBSERVATIONS) {
+        const observation *o = &observations[row];
+        snprintf(name, size, "%s/%s/%s/%s", keeper_names[o->keeper], lq_type_name(o->type),
+                 granularity_names[o->granularity], kind_names[o->kind]);
+        return;
+    }
+    const search s = search_of(row);
+    snprintf(name, size, "parameters/%s/%s/%s/%s", lq_type_name(targets[s.target].codes),
+             kind_names[sources[s.source].kind], keeper_names[sources[s.source].keeper],
+             lq_method_name(methods[s.method]));
+}
+
+static int64_t only(int row) {
+    return row < OBSERVATIONS ? 0 : 1;
 }
 
 /* --------------------------------------------------------------- observing */
 
 typedef struct job {
-    lq_cpu level;
-    lq_tensor x;
-    lq_calibrator *calibrator; /* NULL: minimum and maximum alone */
+    lq_tensor x, scale, zero;
+    lq_calibrator *calibrator; /* NULL: a range alone */
     lq_scheme scheme;
-    lq_tensor scale;
+    lq_calibration by;
 } job;
 
-static void prepare_job(void *context) {
+static void run_range(void *context) {
     const job *j = context;
-    check(lq_cpu_use(j->level));
+    bench_check(lq_calibrate(&j->x, &j->scheme, &j->scale, NULL, bench_exec()));
 }
 
-static void run_job(void *context) {
+static void run_observe(void *context) {
     const job *j = context;
-    check(j->calibrator ? lq_calibrator_observe(j->calibrator, &j->x, NULL)
-                        : lq_calibrate(&j->x, &j->scheme, &j->scale, NULL, NULL));
+    bench_check(lq_calibrator_observe(j->calibrator, &j->x, bench_exec()));
 }
 
-static job make_job(const bench_row *row, int64_t elements) {
-    const bool per_channel = row->state == FIRST_AXIS || row->state == LAST_AXIS;
-    const int32_t axis = row->state == LAST_AXIS;
+static lq_calibrator *make_calibrator(keeper k, granularity g) {
     lq_calibrator_options options =
-        per_channel ? lq_calibrate_per_channel(axis, CHANNELS) : lq_calibrate_per_tensor();
+        g == TENSOR ? lq_calibrate_per_tensor() : lq_calibrate_per_channel(g == LANES, CHANNELS);
+    size_t size;
+    if (k == MIN_MAX) options.statistic = LQ_STATISTIC_RANGE;
+    if (k == MOVING_AVERAGE) options.statistic = LQ_STATISTIC_MOVING_AVERAGE;
+    if (options.statistic != LQ_STATISTIC_HISTOGRAM) options.mantissa_bits = 0;
+    options.bin_sums = k == HISTOGRAM_SUMS;
+    bench_check(lq_calibrator_size(&options, &size));
+    lq_calibrator *c = bench_allocate((int64_t)size);
+    bench_check(lq_calibrator_init(c, size, &options));
+    return c;
+}
+
+static job make_job(const observation *o, int64_t elements) {
+    const lq_block blocks[] = {lq_per_tensor(), lq_per_channel(0), lq_per_channel(1),
+                               lq_per_block(-1, 32)};
     const int64_t others = elements / CHANNELS;
-    lq_tensor x = lq_vector(NULL, row->type, elements);
-    options.bin_sums = row->state == WHOLE_WITH_SUMS;
-    if (row->state == FIRST_AXIS) x = lq_matrix(NULL, row->type, CHANNELS, others);
-    if (row->state == LAST_AXIS) x = lq_matrix(NULL, row->type, others, CHANNELS);
-    job j = {
-        .x = make_values(row->kind, x, elements),
-        .calibrator = make_calibrator(&options),
-        .scheme = lq_symmetric(LQ_S8, per_channel ? lq_per_channel(axis) : lq_per_tensor()),
-        .scale = lq_vector(NULL, LQ_F32, per_channel ? CHANNELS : 1),
-    };
-    j.scale.data = bench_allocate(j.scale.size);
+    const bool rows = o->granularity == ROWS;
+    job j = {.scheme = lq_symmetric(LQ_S8, blocks[o->granularity])};
+    int64_t grid[LQ_MAX_RANK], count;
+    j.x = rows ? bench_matrix(o->type, CHANNELS, others) : bench_matrix(o->type, others, CHANNELS);
+    bench_check(lq_grid_shape(&j.x, &j.scheme, grid, &count));
+    j.scale = bench_vector(LQ_F32, count);
+    fill(o->kind, &j.x, elements);
+    if (o->keeper != RANGE) j.calibrator = make_calibrator(o->keeper, o->granularity);
     return j;
 }
 
-static void observe(const bench_row *row, int64_t elements, double seconds) {
-    job base = make_job(row, elements);
-    traffic t = bench_traffic(base.x.size);
-    contestant c[CONTESTANTS] = {{.name = "floor", .run = bench_move, .context = &t}};
-    job jobs[2 * LEVELS];
-    int n = 0;
-    for (int i = 0; i < LEVELS; ++i) {
-        if (!lq_cpu_available(levels[i])) continue;
-        for (int ranges = 0; ranges < 2; ++ranges, ++n) {
-            jobs[n] = base;
-            jobs[n].level = levels[i];
-            if (ranges) jobs[n].calibrator = NULL;
-            c[1 + n] = (contestant){.name = lq_cpu_name(levels[i]),
-                                    .prepare = prepare_job,
-                                    .run = run_job,
-                                    .context = &jobs[n]};
-        }
-    }
-    bench_contest(c, 1 + n, seconds);
-    for (int i = 1; i <= n; i += 2) {
-        const double count = (double)elements;
-        printf("%-15s %-5s %-17s %-7s %9lld %8.4f %8.4f %8.2f %8.2f %8.2f\n", kind_names[row->kind],
-               lq_type_name(row->type), state_names[row->state], c[i].name, (long long)elements,
-               c[i].minimum / count, c[i].median / count, c[i].minimum / c[i + 1].minimum,
-               c[i].minimum / c[0].minimum, c[i].minimum / c[1].minimum);
-    }
-    fflush(stdout);
-    free(t.from);
-    free(t.to);
-    free(base.x.data);
-    free(base.calibrator);
-    free(base.scale.data);
+static void free_job(const job *j) {
+    free(j->x.data);
+    free(j->scale.data);
+    free(j->zero.data);
+    free(j->calibrator);
 }
 
-/* ----------------------------------------------------------------- methods */
-
-typedef struct search {
-    lq_cpu level;
-    const lq_calibrator *calibrator;
-    lq_calibration method;
-    lq_scheme scheme;
-    lq_tensor scale, zero;
-} search;
-
-static void prepare_search(void *context) {
-    const search *s = context;
-    check(lq_cpu_use(s->level));
+static void observe(const observation *o, const char *name, int64_t elements) {
+    job j = make_job(o, elements);
+    bench_row r = bench_begin_row(name, elements, j.x.size);
+    const int ranges = bench_enter_levels(&r, NULL, run_range, &j);
+    if (o->keeper != RANGE) {
+        for (int i = ranges; i < r.n; ++i) r.contestants[i].hidden = true;
+        const int first = bench_enter_levels(&r, NULL, run_observe, &j);
+        bench_compare(&r, first, 0, ranges, true);
+    }
+    bench_end_row(&r);
+    free_job(&j);
 }
+
+/* --------------------------------------------------------------- searching */
 
 static void run_search(void *context) {
-    const search *s = context;
-    check(
-        lq_calibrator_parameters(s->calibrator, &s->method, &s->scheme, &s->scale, &s->zero, NULL));
+    const job *j = context;
+    bench_check(
+        lq_calibrator_parameters(j->calibrator, &j->by, &j->scheme, &j->scale, &j->zero, NULL));
 }
 
-static void find(const lq_calibrator *calibrator, kind k, bool sums, lq_method method,
-                 lq_scheme scheme, double seconds) {
-    float scale;
-    signed char zero;
-    const lq_type zero_type = scheme.code_type & 0x1000 ? LQ_S8 : LQ_U8;
-    search searches[LEVELS];
-    contestant c[LEVELS];
-    int n = 0;
-    for (int i = 0; i < LEVELS; ++i) {
-        if (!lq_cpu_available(levels[i])) continue;
-        searches[n] = (search){.level = levels[i],
-                               .calibrator = calibrator,
-                               .method = lq_calibration_by(method),
-                               .scheme = scheme,
-                               .scale = lq_vector(&scale, LQ_F32, 1),
-                               .zero = lq_vector(&zero, zero_type, 1)};
-        c[n] = (contestant){.name = lq_cpu_name(levels[i]),
-                            .prepare = prepare_search,
-                            .run = run_search,
-                            .context = &searches[n]};
-        ++n;
-    }
-    bench_contest(c, n, seconds);
-    for (int i = 0; i < n; ++i) {
-        printf("%-15s %-11s %-20s %-3s %-7s %8.3f %8.3f\n", kind_names[k],
-               state_names[sums ? WHOLE_WITH_SUMS : WHOLE], lq_method_name(method),
-               lq_type_name(scheme.code_type), c[i].name, c[i].minimum * 1e-6, c[i].median * 1e-6);
-    }
-    fflush(stdout);
+/* One search counts as one element. */
+static void find_parameters(search s, const char *name) {
+    const int64_t observed = bench_wanted.elements ? bench_wanted.elements : OBSERVED;
+    const observation o = {sources[s.source].keeper, LQ_F32, TENSOR, sources[s.source].kind};
+    const lq_type codes = targets[s.target].codes;
+    job j = make_job(&o, observed);
+    j.scheme = lq_scheme_of(targets[s.target].mapping, codes, lq_per_tensor());
+    j.zero = bench_vector(codes == LQ_U8 ? LQ_U8 : LQ_S8, 1);
+    j.by = lq_calibration_by(methods[s.method]);
+    run_observe(&j);
+    bench_row r = bench_begin_row(name, 1, 0);
+    bench_enter_levels(&r, NULL, run_search, &j);
+    bench_end_row(&r);
+    free_job(&j);
 }
 
-static void find_all(kind k, bool sums, double seconds) {
-    static const lq_method methods[] = {
-        LQ_METHOD_MIN_MAX, LQ_METHOD_PERCENTILE, LQ_METHOD_PERCENTILE_MAGNITUDE,
-        LQ_METHOD_ENTROPY, LQ_METHOD_MSE,        LQ_METHOD_MEAN_DEVIATION};
-    const lq_scheme schemes[] = {lq_symmetric(LQ_S8, lq_per_tensor()),
-                                 lq_symmetric(LQ_S4, lq_per_tensor()),
-                                 lq_affine(LQ_U8, lq_per_tensor())};
-    const bench_row row = {k, LQ_F32, sums ? WHOLE_WITH_SUMS : WHOLE};
-    job j = make_job(&row, 1 << 20);
-    check(lq_calibrator_observe(j.calibrator, &j.x, NULL));
-    for (size_t m = 0; m < sizeof methods / sizeof *methods; ++m) {
-        for (size_t s = 0; s < sizeof schemes / sizeof *schemes; ++s) {
-            find(j.calibrator, k, sums, methods[m], schemes[s], seconds);
-        }
+static void run(int row, const char *name, int64_t elements) {
+    if (row < OBSERVATIONS) {
+        observe(&observations[row], name, elements);
+    } else {
+        find_parameters(search_of(row), name);
     }
-    free(j.x.data);
-    free(j.calibrator);
-    free(j.scale.data);
 }
 
 int main(int argc, char **argv) {
-    static const int64_t sizes[] = {1 << 16, 1 << 20, 1 << 24};
-    const bench_options o =
-        bench_parse(argc, argv, "bench_calibrate", "TEXT in the kind of data", CHANNELS);
-    printf("%-15s %-5s %-17s %-7s %9s %8s %8s %8s %8s %8s\n", "data", "type", "histogram", "level",
-           "elements", "ns min", "median", "/ range", "/ floor", "/ scalar");
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
-        if (!strstr(kind_names[rows[r].kind], o.filter)) continue;
-        for (int s = 0; s < (o.elements ? 1 : 3); ++s) {
-            const int64_t elements = o.elements ? o.elements : sizes[s];
-            const bool of_one_size = rows[r].type != LQ_F32;
-            if (!of_one_size || o.elements || s == 1) observe(&rows[r], elements, o.seconds);
-        }
-    }
-    printf("\n%-15s %-11s %-20s %-3s %-7s %8s %8s\n", "data", "histogram", "method", "of", "level",
-           "ms min", "median");
-    for (int sums = 0; sums < 2; ++sums) {
-        if (strstr(kind_names[NORMAL], o.filter)) find_all(NORMAL, sums, o.seconds);
-        if (strstr(kind_names[HEAVY_TAIL], o.filter)) find_all(HEAVY_TAIL, sums, o.seconds);
-    }
-    return 0;
+    const bench_suite suite = {
+        .name = "bench_calibrate",
+        .purpose =
+            "Ranges of a tensor (range), and calibrators that observe it, with the ratio to\n"
+            "the range alone; rows and lanes are 4096 channels. \"parameters\" is a method's\n"
+            "search in what a calibrator has observed of 1 Mi values: ns for one search, with\n"
+            "no floor to speak of.",
+        .others = {"range"},
+        .unit = CHANNELS,
+        .rows = OBSERVATIONS + SOURCES * METHODS * TARGETS,
+        .name_row = name_row,
+        .only = only,
+        .run = run,
+    };
+    return bench_main(argc, argv, &suite);
 }

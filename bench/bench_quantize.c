@@ -1,199 +1,202 @@
 /*
- * bench_quantize: quantization and dequantization through the public calls, on every level of this
- * machine, as ns per element and as ratios to a loop that only moves the same bytes (the traffic
- * floor) and to the scalar level, all in one run. The rows of another system's rule have
- * libquant's own, which divides, in the same run: "own /" is what that takes, as a multiple.
+ * bench_quantize: quantization, dequantization, both in one (fake), and quantization with parameters
+ * chosen in the same pass (dynamic). The rows of another system's rule have libquant's own, which
+ * divides, in the same run: "/ own" is what they take against it.
  */
 #include "harness.h"
-#include "libquant.h"
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 typedef enum { QUANTIZE, DEQUANTIZE, DYNAMIC, FAKE } operation;
 
-typedef struct bench_row {
-    const char *name;
-    operation operation;
-    lq_type code_type;
-    lq_mapping mapping;
-    int32_t block; /* along the row of 4096; 0 for per tensor, -1 for per row */
-    lq_type scale_type;
-    lq_profile profile; /* whose rule; 0: libquant's own alone */
-} bench_row;
+static const char *const operation_names[] = {"quantize", "dequantize", "dynamic", "fake"};
 
-static const bench_row rows[] = {
-    {"f32 -> s8 per tensor", QUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32, 0},
-    {"f32 -> u8 affine per tensor", QUANTIZE, LQ_U8, LQ_AFFINE, 0, LQ_F32, 0},
-    {"f32 -> s8 per row", QUANTIZE, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32, 0},
-    {"f32 -> s8 per row, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, -1, LQ_F32, 0},
-    {"f32 -> s8 blocks of 32, dynamic", DYNAMIC, LQ_S8, LQ_SYMMETRIC, 32, LQ_F16, 0},
-    {"f32 -> s4 per tensor", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 0, LQ_F32, 0},
-    {"f32 -> s4 blocks of 32", QUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16, 0},
-    {"f32 -> s4 blocks of 32, dynamic", DYNAMIC, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16, 0},
-    {"s8 -> f32 per tensor", DEQUANTIZE, LQ_S8, LQ_SYMMETRIC, 0, LQ_F32, 0},
-    {"s4 -> f32 blocks of 32", DEQUANTIZE, LQ_S4, LQ_SYMMETRIC, 32, LQ_F16, 0},
-    {"f32 -> s8 per tensor, pytorch", QUANTIZE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_PYTORCH},
-    {"f32 -> s8 per tensor, xnnpack", QUANTIZE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_XNNPACK},
-    {"f32 -> s8 -> f32, pytorch", FAKE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_PYTORCH},
-    {"f32 -> s8 -> f32, xnnpack", FAKE, LQ_S8, LQ_AFFINE, 0, LQ_F32, LQ_PROFILE_XNNPACK},
+/* Of a matrix of rows of 4096; a channel is a row (rows) or a column (lanes). */
+enum { TENSOR = 1, ROWS = 2, LANES = 4, BLOCKS_32 = 8, BLOCKS_128 = 16, GRANULARITIES = 5 };
+
+enum { COLUMNS = 4096, ALL = TENSOR | ROWS | LANES | BLOCKS_32 | BLOCKS_128 };
+
+static const char *const granularity_names[] = {"tensor", "rows", "lanes", "blocks32", "blocks128"};
+
+/* A row for each of its granularities. */
+typedef struct job_group {
+    operation operation;
+    lq_type real, codes;
+    lq_mapping mapping;
+    unsigned granularities;
+    lq_profile profile; /* whose rule; 0: libquant's own */
+} job_group;
+
+static const job_group groups[] = {
+    {QUANTIZE, LQ_F32, LQ_S8, LQ_SYMMETRIC, ALL, 0},
+    {QUANTIZE, LQ_F32, LQ_S8, LQ_AFFINE, ALL, LQ_PROFILE_XNNPACK},
+    {QUANTIZE, LQ_F32, LQ_S8, LQ_AFFINE, TENSOR, LQ_PROFILE_PYTORCH},
+    {QUANTIZE, LQ_F32, LQ_U8, LQ_AFFINE, TENSOR | LANES, 0},
+    {QUANTIZE, LQ_F32, LQ_U8, LQ_AFFINE, TENSOR, LQ_PROFILE_XNNPACK},
+    {QUANTIZE, LQ_F32, LQ_S16, LQ_SYMMETRIC, TENSOR, 0},
+    {QUANTIZE, LQ_F32, LQ_S4, LQ_SYMMETRIC, ALL, 0},
+    {QUANTIZE, LQ_F32, LQ_U4, LQ_AFFINE, TENSOR | BLOCKS_32, 0},
+    {QUANTIZE, LQ_F32, LQ_E4M3, LQ_SYMMETRIC, TENSOR | ROWS | BLOCKS_128, 0},
+    {QUANTIZE, LQ_F16, LQ_S8, LQ_SYMMETRIC, TENSOR | LANES, 0},
+    {QUANTIZE, LQ_BF16, LQ_S8, LQ_SYMMETRIC, TENSOR | LANES, 0},
+    {QUANTIZE, LQ_BF16, LQ_S4, LQ_SYMMETRIC, BLOCKS_32, 0},
+    {DEQUANTIZE, LQ_F32, LQ_S8, LQ_SYMMETRIC, ALL, 0},
+    {DEQUANTIZE, LQ_F32, LQ_U8, LQ_AFFINE, TENSOR | LANES, 0},
+    {DEQUANTIZE, LQ_F32, LQ_S16, LQ_SYMMETRIC, TENSOR, 0},
+    {DEQUANTIZE, LQ_F32, LQ_S4, LQ_SYMMETRIC, ALL, 0},
+    {DEQUANTIZE, LQ_F32, LQ_U4, LQ_AFFINE, TENSOR | BLOCKS_32, 0},
+    {DEQUANTIZE, LQ_F32, LQ_E4M3, LQ_SYMMETRIC, TENSOR | ROWS | BLOCKS_128, 0},
+    {DEQUANTIZE, LQ_F16, LQ_S8, LQ_SYMMETRIC, TENSOR | BLOCKS_32, 0},
+    {DEQUANTIZE, LQ_BF16, LQ_S8, LQ_SYMMETRIC, TENSOR | BLOCKS_32, 0},
+    {DYNAMIC, LQ_F32, LQ_S8, LQ_SYMMETRIC, ALL, 0},
+    {DYNAMIC, LQ_F32, LQ_U8, LQ_AFFINE, TENSOR | ROWS, 0},
+    {DYNAMIC, LQ_F32, LQ_S4, LQ_SYMMETRIC, BLOCKS_32 | BLOCKS_128, 0},
+    {DYNAMIC, LQ_F32, LQ_U4, LQ_AFFINE, BLOCKS_32 | BLOCKS_128, 0},
+    {DYNAMIC, LQ_F32, LQ_E4M3, LQ_SYMMETRIC, ROWS | BLOCKS_128, 0},
+    {DYNAMIC, LQ_BF16, LQ_S8, LQ_SYMMETRIC, ROWS, 0},
+    {FAKE, LQ_F32, LQ_S8, LQ_SYMMETRIC, ALL, 0},
+    {FAKE, LQ_F32, LQ_S8, LQ_AFFINE, TENSOR, LQ_PROFILE_PYTORCH},
+    {FAKE, LQ_F32, LQ_S8, LQ_AFFINE, TENSOR, LQ_PROFILE_XNNPACK},
+    {FAKE, LQ_F32, LQ_S4, LQ_SYMMETRIC, BLOCKS_32, 0},
+    {FAKE, LQ_BF16, LQ_S8, LQ_SYMMETRIC, TENSOR, 0},
 };
 
-enum { COLUMNS = 4096 };
+enum { GROUPS = sizeof groups / sizeof *groups };
+
+/* The group of a row, or NULL behind the last one; and which granularity it is. */
+static const job_group *find(int row, int *granularity) {
+    for (int g = 0; g < GROUPS; ++g) {
+        for (int i = 0; i < GRANULARITIES; ++i) {
+            if (!(groups[g].granularities & 1u << i) || row--) continue;
+            *granularity = i;
+            return &groups[g];
+        }
+    }
+    return NULL;
+}
+
+static void name_row(int row, char *name, size_t size) {
+    int granularity;
+    const job_group *g = find(row, &granularity);
+    const char *real = lq_type_name(g->real), *codes = lq_type_name(g->codes);
+    char types[32];
+    if (g->operation == DEQUANTIZE) {
+        snprintf(types, sizeof types, "%s-%s", codes, real);
+    } else if (g->operation == FAKE) {
+        snprintf(types, sizeof types, "%s-%s-%s", real, codes, real);
+    } else {
+        snprintf(types, sizeof types, "%s-%s", real, codes);
+    }
+    snprintf(name, size, "%s/%s/%s/%s", operation_names[g->operation], types,
+             granularity_names[granularity],
+             g->profile   ? lq_profile_name(g->profile)
+             : g->mapping ? "own"
+                          : "own-affine");
+}
+
+/* --------------------------------------------------------------------- jobs */
 
 typedef struct job {
-    const bench_row *row;
-    lq_cpu level;
-    lq_tensor x, codes, scale, zero;
+    operation operation;
     lq_scheme scheme;
+    lq_tensor x, codes, scale, zero, y;
 } job;
-
-static void prepare_job(void *context) {
-    const job *j = context;
-    if (lq_cpu_use(j->level)) exit(1);
-}
 
 static void run_job(void *context) {
     const job *j = context;
-    lq_status status = LQ_OK;
-    switch (j->row->operation) {
+    const lq_tensor *zero = j->zero.data ? &j->zero : NULL;
+    const lq_exec *exec = bench_exec();
+    switch (j->operation) {
     case QUANTIZE:
-        status = lq_quantize(&j->x, &j->scheme, &j->scale, &j->zero, &j->codes, NULL);
+        bench_check(lq_quantize(&j->x, &j->scheme, &j->scale, zero, &j->codes, exec));
         break;
     case DEQUANTIZE:
-        status = lq_dequantize(&j->codes, &j->scheme, &j->scale, &j->zero, &j->x, NULL);
+        bench_check(lq_dequantize(&j->codes, &j->scheme, &j->scale, zero, &j->y, exec));
         break;
     case DYNAMIC:
-        status = lq_quantize_dynamic(&j->x, &j->scheme, &j->codes, &j->scale, &j->zero, NULL);
+        bench_check(lq_quantize_dynamic(&j->x, &j->scheme, &j->codes, &j->scale, zero, exec));
         break;
     case FAKE:
-        status = lq_fake_quantize(&j->x, &j->scheme, &j->scale, &j->zero, &j->codes, NULL);
+        bench_check(lq_fake_quantize(&j->x, &j->scheme, &j->scale, zero, &j->y, exec));
         break;
     }
-    if (status) {
-        fprintf(stderr, "bench_quantize: %s: %s\n", j->row->name, lq_status_string(status));
-        exit(1);
+}
+
+static lq_block block_of(int granularity) {
+    switch (1 << granularity) {
+    case ROWS: return lq_per_channel(0);
+    case LANES: return lq_per_channel(1);
+    case BLOCKS_32: return lq_per_block(-1, 32);
+    case BLOCKS_128: return lq_per_block(-1, 128);
+    default: return lq_per_tensor();
     }
 }
 
-static int64_t bits_of(const lq_tensor *t) {
-    return t->size * 8;
-}
-
-static lq_block block_of(const bench_row *row) {
-    if (row->block == 0) return lq_per_tensor();
-    return row->block < 0 ? lq_per_channel(0) : lq_per_block(-1, row->block);
-}
-
-static void fill(float *x, int64_t n) {
-    uint32_t state = 12345;
-    for (int64_t i = 0; i < n; ++i) {
-        float sum = 0;
-        for (int k = 0; k < 4; ++k) {
-            state = state * 1664525u + 1013904223u;
-            sum += (float)(state >> 8) * 0x1p-24f - 0.5f;
-        }
-        x[i] = sum;
+static job make_job(const job_group *g, int granularity, int64_t elements) {
+    const bool blocks = 1 << granularity >= BLOCKS_32;
+    const int64_t rows = elements / COLUMNS;
+    job j = {.operation = g->operation};
+    int64_t grid[LQ_MAX_RANK], count;
+    j.scheme = lq_scheme_of(g->mapping, g->codes, block_of(granularity));
+    j.x = bench_matrix(g->real, rows, COLUMNS);
+    j.codes = bench_matrix(g->codes, rows, COLUMNS);
+    bench_check(lq_grid_shape(&j.x, &j.scheme, grid, &count));
+    j.scale = bench_vector(blocks ? LQ_F16 : LQ_F32, count);
+    if (g->mapping == LQ_AFFINE) {
+        const bool is_signed = (g->codes & 0xf000) == (LQ_S8 & 0xf000);
+        j.zero = bench_vector(is_signed ? LQ_S8 : LQ_U8, count);
     }
-}
-
-static job make_job(const bench_row *row, float *x, int64_t elements) {
-    job j = {.row = row, .scheme = lq_scheme_of(row->mapping, row->code_type, block_of(row))};
-    int64_t grid[LQ_MAX_RANK];
-    int64_t blocks;
-    j.x = lq_matrix(x, LQ_F32, elements / COLUMNS, COLUMNS);
-    lq_status status = lq_grid_shape(&j.x, &j.scheme, grid, &blocks);
-    if (status) exit(1);
-    j.codes = lq_matrix(NULL, row->code_type, elements / COLUMNS, COLUMNS);
-    if (row->operation == FAKE) j.codes.size = 4 * elements;
-    j.codes.data = bench_allocate(j.codes.size);
-    j.scale = lq_vector(NULL, row->scale_type, blocks);
-    j.scale.data = bench_allocate(j.scale.size);
-    j.zero = lq_vector(NULL, row->code_type & 0x1000 ? LQ_S8 : LQ_U8, blocks);
-    j.zero.data = bench_allocate(j.zero.size);
-    status = lq_quantize_dynamic(&j.x, &j.scheme, &j.codes, &j.scale, &j.zero, NULL);
-    if (status) exit(1);
-    if (row->operation == FAKE) j.codes = lq_matrix(j.codes.data, LQ_F32, j.x.shape[0], COLUMNS);
+    bench_fill(&j.x);
+    /* Parameters and codes for those who only read them. */
+    bench_check(lq_quantize_dynamic(&j.x, &j.scheme, &j.codes, &j.scale,
+                                    j.zero.data ? &j.zero : NULL, NULL));
+    if (g->operation == DEQUANTIZE || g->operation == FAKE) {
+        j.y = bench_matrix(g->real, rows, COLUMNS);
+    }
     return j;
 }
 
-enum { LEVELS = 4, CONTESTANTS = 1 + 2 * LEVELS };
-
-static const lq_cpu levels[LEVELS] = {LQ_CPU_SCALAR, LQ_CPU_AVX2, LQ_CPU_AVX512, LQ_CPU_NEON};
-
-/* A job for each level of this machine. */
-static int enter(const job *base, const lq_scheme *scheme, job *jobs, contestant *c) {
-    int n = 0;
-    for (int i = 0; i < LEVELS; ++i) {
-        if (!lq_cpu_available(levels[i])) continue;
-        jobs[n] = *base;
-        jobs[n].level = levels[i];
-        jobs[n].scheme = *scheme;
-        c[n] = (contestant){.name = lq_cpu_name(levels[i]),
-                            .prepare = prepare_job,
-                            .run = run_job,
-                            .context = &jobs[n]};
-        ++n;
+static int64_t moved_by(const job *j) {
+    const int64_t parameters = j->scale.size + j->zero.size;
+    switch (j->operation) {
+    case FAKE: return j->x.size + j->y.size + parameters;
+    case DEQUANTIZE: return j->codes.size + j->y.size + parameters;
+    default: return j->x.size + j->codes.size + parameters;
     }
-    return n;
 }
 
-/* `own` is the same level by libquant's own rule; NULL where that did not run. */
-static void print_line(const char *name, const contestant *c, const contestant *first,
-                       const contestant *scalar, const contestant *own, int64_t elements,
-                       int64_t moved) {
-    const double count = (double)elements;
-    printf("%-32s %-7s %9lld %8.4f %8.4f %7.1f %8.2f %8.2f", name, c->name, (long long)elements,
-           c->minimum / count, c->median / count, (double)moved / c->minimum,
-           c->minimum / first->minimum, c->minimum / scalar->minimum);
-    if (own) printf(" %8.2f", own->minimum / c->minimum);
-    printf("\n");
-}
-
-static void bench(const bench_row *row, float *x, int64_t elements, double seconds) {
-    const job base = make_job(row, x, elements);
-    const int64_t moved = (bits_of(&base.x) + bits_of(&base.codes) + bits_of(&base.scale)) / 8;
-    traffic t = bench_traffic(moved);
-    contestant c[CONTESTANTS] = {{.name = "floor", .run = bench_move, .context = &t}};
-    job jobs[2][LEVELS];
-    const int own = enter(&base, &base.scheme, jobs[0], c + 1);
-    int theirs = 0;
-    if (row->profile) {
-        const lq_scheme scheme = lq_profile_scheme(row->profile, row->code_type, base.scheme.block);
-        theirs = enter(&base, &scheme, jobs[1], c + 1 + own);
+static void run(int row, const char *name, int64_t elements) {
+    int granularity;
+    const job_group *g = find(row, &granularity);
+    job own = make_job(g, granularity, elements), theirs = own;
+    bench_row r = bench_begin_row(name, elements, moved_by(&own));
+    const int first = bench_enter_levels(&r, NULL, run_job, &own);
+    if (g->profile) {
+        for (int i = first; i < r.n; ++i) r.contestants[i].hidden = true;
+        theirs.scheme = lq_profile_scheme(g->profile, g->codes, own.scheme.block);
+        const int place = bench_enter_levels(&r, NULL, run_job, &theirs);
+        bench_compare(&r, place, 0, first, true);
     }
-    bench_contest(c, 1 + own + theirs, seconds);
-    for (int i = 1; i <= own && !theirs; ++i) {
-        print_line(row->name, &c[i], c, &c[1], NULL, elements, moved);
-    }
-    for (int i = 1; i <= theirs; ++i) {
-        print_line("  (own rule)", &c[i], c, &c[1], NULL, elements, moved);
-        print_line(row->name, &c[own + i], c, &c[own + 1], &c[i], elements, moved);
-    }
-    fflush(stdout);
-    free(t.from);
-    free(t.to);
-    free(base.codes.data);
-    free(base.scale.data);
-    free(base.zero.data);
+    bench_end_row(&r);
+    free(own.x.data);
+    free(own.codes.data);
+    free(own.scale.data);
+    free(own.zero.data);
+    free(own.y.data);
 }
 
 int main(int argc, char **argv) {
-    static const int64_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 24};
-    const bench_options o =
-        bench_parse(argc, argv, "bench_quantize", "TEXT in the operation", COLUMNS);
-    const int64_t most = o.elements ? o.elements : sizes[3];
-    float *x = bench_allocate(most * 4);
-    fill(x, most);
-    printf("%-32s %-7s %9s %8s %8s %7s %8s %8s %8s\n", "operation", "level", "elements", "ns min",
-           "median", "GB/s", "/ floor", "/ scalar", "own /");
-    for (size_t r = 0; r < sizeof rows / sizeof *rows; ++r) {
-        if (!strstr(rows[r].name, o.filter)) continue;
-        for (int s = 0; s < 4; ++s) {
-            if (o.elements && s > 0) break;
-            bench(&rows[r], x, o.elements ? o.elements : sizes[s], o.seconds);
-        }
-    }
-    free(x);
-    return 0;
+    bench_suite suite = {
+        .name = "bench_quantize",
+        .purpose = "Real values to codes (quantize, dynamic: with parameters chosen in the same\n"
+                   "call), back (dequantize) and both (fake), of a matrix of rows of 4096. Scales\n"
+                   "of blocks are f16. \"own\" is libquant's own rule, which divides; other names\n"
+                   "are profiles, with the ratio to that.",
+        .others = {"own"},
+        .unit = COLUMNS,
+        .name_row = name_row,
+        .run = run,
+    };
+    for (int granularity; find(suite.rows, &granularity);) ++suite.rows;
+    return bench_main(argc, argv, &suite);
 }

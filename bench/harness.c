@@ -1,103 +1,186 @@
 #define _POSIX_C_SOURCE 200809L
 #include "harness.h"
+#include "options.h"
+#include "pool.h"
+#include "report.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
-enum { MOST = 16, ROUNDS = 31 };
+static const bench_suite *suite;
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
+/* ---------------------------------------------------------------- the floor */
 
-static double time_runs(const contestant *c, int64_t runs) {
-    const double begin = now();
-    for (int64_t i = 0; i < runs; ++i) c->run(c->context);
-    return (now() - begin) / (double)runs;
-}
+typedef struct traffic {
+    unsigned char *from, *to;
+    size_t bytes;
+} traffic;
 
-static int compare_doubles(const void *a, const void *b) {
-    const double x = *(const double *)a;
-    const double y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* And an untimed run: the one before may have left other data, or none, in the caches. */
-static void prepare(const contestant *c) {
-    if (c->prepare) c->prepare(c->context);
-    c->run(c->context);
-}
-
-void bench_contest(contestant *contestants, int n, double seconds) {
-    static double times[MOST][ROUNDS];
-    int64_t runs[MOST];
-    for (int c = 0; c < n; ++c) {
-        prepare(&contestants[c]);
-        const double once = time_runs(&contestants[c], 1) + 1;
-        const double share = seconds * 1e9 / n / ROUNDS;
-        runs[c] = 1 + (int64_t)(share / once);
-    }
-    for (int r = 0; r < ROUNDS; ++r) {
-        for (int c = 0; c < n; ++c) {
-            prepare(&contestants[c]);
-            times[c][r] = time_runs(&contestants[c], runs[c]);
-        }
-    }
-    for (int c = 0; c < n; ++c) {
-        qsort(times[c], ROUNDS, sizeof(double), compare_doubles);
-        contestants[c].minimum = times[c][0];
-        contestants[c].median = times[c][ROUNDS / 2];
-    }
-}
-
-void *bench_allocate(int64_t bytes) {
-    void *p = aligned_alloc(64, (size_t)(bytes + 63) / 64 * 64);
-    if (!p) {
-        fprintf(stderr, "no memory for %lld bytes\n", (long long)bytes);
-        exit(1);
-    }
-    memset(p, 1, (size_t)bytes);
-    return p;
-}
-
-traffic bench_traffic(int64_t moved) {
-    return (traffic){bench_allocate(moved / 2), bench_allocate(moved / 2), (size_t)moved / 2};
-}
-
-void bench_move(void *context) {
+static void move(void *context) {
     const traffic *t = context;
     memcpy(t->to, t->from, t->bytes);
     __asm__ volatile("" : : "r"(t->to) : "memory");
 }
 
-static void usage(const char *name, const char *rest, int64_t unit) {
-    fprintf(stderr,
-            "usage: %s [--filter=TEXT] [--elements=N] [--seconds=S]\n"
-            "  %s; N a multiple of %lld up to 2^28; S for each row\n",
-            name, rest, (long long)unit);
-    exit(2);
+/* --------------------------------------------------------------------- rows */
+
+bench_row bench_begin_row(const char *name, int64_t elements, int64_t moved) {
+    bench_row row = {.name = name, .elements = elements, .moved = moved};
+    traffic *t = malloc(sizeof *t);
+    if (!t) exit(1);
+    *t = (traffic){bench_allocate(moved / 2), bench_allocate(moved / 2), (size_t)moved / 2};
+    bench_enter(&row, "floor", move, t);
+    row.contestants[0].hidden = moved == 0;
+    return row;
 }
 
-bench_options bench_parse(int argc, char **argv, const char *name, const char *rest, int64_t unit) {
-    bench_options o = {.filter = "", .seconds = 0.4};
-    for (int i = 1; i < argc; ++i) {
-        char *end = "";
-        if (strncmp(argv[i], "--filter=", 9) == 0) {
-            o.filter = argv[i] + 9;
-        } else if (strncmp(argv[i], "--elements=", 11) == 0) {
-            o.elements = strtoll(argv[i] + 11, &end, 0);
-        } else if (strncmp(argv[i], "--seconds=", 10) == 0) {
-            o.seconds = strtod(argv[i] + 10, &end);
-        } else {
-            usage(name, rest, unit);
+int bench_enter(bench_row *row, const char *name, void (*run)(void *context), void *context) {
+    if (row->n == BENCH_MOST) {
+        fprintf(stderr, "%s: more than %d contestants\n", row->name, BENCH_MOST);
+        exit(1);
+    }
+    contestant *c = &row->contestants[row->n];
+    *c = (contestant){.run = run, .context = context};
+    snprintf(c->name, sizeof c->name, "%s", name);
+    return row->n++;
+}
+
+int bench_enter_levels(bench_row *row, const char *rule, void (*run)(void *context),
+                       void *context) {
+    const int scalar = row->n;
+    for (lq_cpu level = 0; lq_cpu_name(level); ++level) {
+        const bool wanted = !bench_wanted.one_level || level == bench_wanted.level;
+        if (!lq_cpu_available(level) || (level != LQ_CPU_SCALAR && !wanted)) continue;
+        char name[32];
+        snprintf(name, sizeof name, "%s%s%s", lq_cpu_name(level), rule ? " " : "",
+                 rule ? rule : "");
+        contestant *c = &row->contestants[bench_enter(row, name, run, context)];
+        c->ours = true;
+        c->level = level;
+        c->hidden = !wanted;
+        c->scalar = scalar;
+    }
+    return scalar;
+}
+
+void bench_compare(bench_row *row, int first, int other, int place, bool each) {
+    for (int i = first; i < row->n; ++i) {
+        row->contestants[i].against[other] = each ? place + i - first : place;
+    }
+}
+
+/* -------------------------------------------------------------------- table */
+
+static int name_width;
+
+static bool selected(int row, char *name, size_t size) {
+    suite->name_row(row, name, size);
+    return strstr(name, bench_wanted.filter) != NULL;
+}
+
+/* The sizes of a row, by index; 0 behind the last. */
+static int64_t size_of(int row, int index) {
+    static const int64_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 24, 0};
+    const int64_t only = suite->only ? suite->only(row) : 0;
+    if (only) return index ? 0 : only;
+    if (bench_wanted.elements) return index ? 0 : bench_wanted.elements;
+    return sizes[index];
+}
+
+static void print_heading(void) {
+    printf("%-*s %-14s %9s %9s %9s %7s %8s %8s", name_width, "row", "by", "elements", "ns/el min",
+           "median", "GB/s", "/ floor", "/ scalar");
+    for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) printf(" / %-6s", suite->others[o]);
+    printf("\n");
+}
+
+static void print_ratio(const bench_row *row, const contestant *c, int place, bool there) {
+    if (there) {
+        printf(" %8.3f", c->minimum / row->contestants[place].minimum);
+    } else {
+        printf(" %8s", "-");
+    }
+}
+
+static void print_line(const bench_row *row, const contestant *c) {
+    const double minimum = c->minimum / (double)row->elements;
+    const double median = c->median / (double)row->elements;
+    const int digits = minimum < 100 ? 4 : 0;
+    printf("%-*s %-14s %9lld %9.*f %9.*f %7.1f", name_width, row->name, c->name,
+           (long long)row->elements, digits, minimum, digits, median,
+           (double)row->moved / c->minimum);
+    print_ratio(row, c, 0, row->moved > 0);
+    print_ratio(row, c, c->scalar, c->scalar);
+    for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) {
+        print_ratio(row, c, c->against[o], c->against[o]);
+    }
+    printf("\n");
+}
+
+void bench_end_row(bench_row *row) {
+    traffic *t = row->contestants[0].context;
+    bench_contest(row->contestants, row->n, bench_wanted.seconds);
+    for (int i = 0; i < row->n; ++i) {
+        if (!row->contestants[i].hidden) print_line(row, &row->contestants[i]);
+    }
+    fflush(stdout);
+    report_row(suite, row);
+    free(t->from);
+    free(t->to);
+    free(t);
+}
+
+/* ------------------------------------------------------------------- suites */
+
+/* On one terminal the table itself shows how far we are. */
+static void show_progress(const char *name, int64_t elements, int done, int all) {
+    if (isatty(1) && isatty(2)) return;
+    fprintf(stderr, "[%d/%d] %s, %lld elements\n", done, all, name, (long long)elements);
+}
+
+/* Runs what was selected, or only counts it, or lists it. */
+static int go_through(int all, bool runs) {
+    char name[128];
+    int done = 0;
+    for (int row = 0; row < suite->rows; ++row) {
+        if (!selected(row, name, sizeof name)) continue;
+        const int width = (int)strlen(name);
+        name_width = width > name_width ? width : name_width;
+        for (int i = 0; size_of(row, i); ++i) {
+            ++done;
+            if (runs && bench_wanted.list) {
+                printf("%s/%lld\n", name, (long long)size_of(row, i));
+            } else if (runs) {
+                show_progress(name, size_of(row, i), done, all);
+                suite->run(row, name, size_of(row, i));
+            }
         }
-        if (*end) usage(name, rest, unit);
     }
-    if (o.elements < 0 || o.elements > 1 << 28 || o.elements % unit || !(o.seconds >= 0)) {
-        usage(name, rest, unit);
+    return done;
+}
+
+const lq_exec *bench_exec(void) {
+    return pool_exec(bench_wanted.threads);
+}
+
+int bench_main(int argc, char **argv, const bench_suite *of) {
+    suite = of;
+    options_parse(argc, argv, suite);
+    const int all = go_through(0, false);
+    if (!all) {
+        options_fault(suite, "no row's name contains '%s'; --list prints them",
+                      bench_wanted.filter);
     }
-    return o;
+    if (bench_wanted.list) return go_through(all, true) ? 0 : 1;
+    if (!report_open(argv[0])) {
+        options_fault(suite, "cannot write %s; give --json a file that can be", bench_wanted.json);
+    }
+    print_heading();
+    go_through(all, true);
+    if (!report_close()) {
+        fprintf(stderr, "%s: could not write all of %s\n", suite->name, bench_wanted.json);
+        return 1;
+    }
+    return 0;
 }

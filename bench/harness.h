@@ -1,44 +1,123 @@
 /*
- * Measuring contestants against each other in one run. Absolute times of shared machines mean
- * little, ratios of interleaved repetitions do: every round times each contestant once.
+ * What the benches share. A bench is a list of rows, each one job at several sizes; a row is a
+ * contest between those who do the job: the traffic floor, libquant on each level of the machine,
+ * and whomever else the bench enters. Absolute times of shared machines mean little, ratios of
+ * interleaved repetitions do: every round times each contestant once.
  */
 #ifndef HARNESS_H
 #define HARNESS_H
 
+#include "libquant.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* ----------------------------------------------------------------- contests */
+
+enum { BENCH_MOST = 24 /* contestants */, BENCH_OTHERS = 2 };
+
 typedef struct contestant {
-    const char *name;
+    char name[32];                  /* "avx512", or whose code it is */
     void (*prepare)(void *context); /* untimed, before each round; or NULL */
     void (*run)(void *context);
     void *context;
-    double minimum, median; /* ns for one run; filled in */
+    bool ours; /* runs on `level` of libquant */
+    lq_cpu level;
+    bool hidden;               /* takes part for a ratio alone */
+    int scalar;                /* place in the row of the scalar level at this job; 0: none */
+    int against[BENCH_OTHERS]; /* places to compare with under the suite's headings; 0: none */
+    /* Filled in: ns for one run, and how many runs were timed. */
+    double minimum, median, processor;
+    int64_t runs;
 } contestant;
 
-/* Each contestant first runs once untimed. Runs are repeated until a timing is long enough. */
+/*
+ * Times each contestant once a round, for `seconds` in all. A timing takes as many runs as fill
+ * 100 us, which the clock's own time is nothing of, and an untimed run comes before: the contestant
+ * before may have left other data in the caches, or none. 0 seconds: one run each.
+ */
 void bench_contest(contestant *contestants, int n, double seconds);
 
-/* Fresh memory on a cache line; ends the program where there is none. */
-void *bench_allocate(int64_t bytes);
+/* --------------------------------------------------------------------- rows */
 
-/* The floor under a job: a copy that reads and writes as many bytes, all told. */
-typedef struct traffic {
-    unsigned char *from, *to;
-    size_t bytes;
-} traffic;
+typedef struct bench_row {
+    const char *name; /* operation/types/granularity/rule */
+    int64_t elements;
+    int64_t moved; /* bytes read plus written */
+    int n;
+    contestant contestants[BENCH_MOST]; /* the floor is the first */
+} bench_row;
 
-traffic bench_traffic(int64_t moved);
-void bench_move(void *context);
+/*
+ * A row with its floor: the C library's memcpy of half of `moved`, which moves as many bytes. `moved`
+ * is 0 where a row is not about bytes.
+ */
+bench_row bench_begin_row(const char *name, int64_t elements, int64_t moved);
 
-/* What the benches take on the command line. */
+/* Enters one contestant and returns its place. */
+int bench_enter(bench_row *row, const char *name, void (*run)(void *context), void *context);
+
+/*
+ * Enters libquant's levels that are there and wanted, the scalar one first, which is measured in
+ * any case. `rule` is appended to their names; NULL where the row's name has it. Returns the place
+ * of the first.
+ */
+int bench_enter_levels(bench_row *row, const char *rule, void (*run)(void *context), void *context);
+
+/* Compares the contestants from `first` on with `place`, or, `each`, with one from there on each. */
+void bench_compare(bench_row *row, int first, int other, int place, bool each);
+
+/* Holds the contest, prints and writes its lines, and frees the floor. */
+void bench_end_row(bench_row *row);
+
+/* ------------------------------------------------------------------- suites */
+
+typedef struct bench_suite {
+    const char *name;                 /* of the binary */
+    const char *purpose;              /* what --help begins with */
+    const char *others[BENCH_OTHERS]; /* headings of ratios beside those to floor and scalar */
+    int64_t unit;                     /* elements are multiples of it */
+    int rows;
+    void (*name_row)(int row, char *name, size_t size);
+    int64_t (*only)(int row); /* the one size that a row has; 0, or no function: all of them */
+    void (*run)(int row, const char *name, int64_t elements);
+} bench_suite;
+
+/* A bench's main function. */
+int bench_main(int argc, char **argv, const bench_suite *suite);
+
 typedef struct bench_options {
-    const char *filter; /* part of a name; "" for all */
-    double seconds;     /* for each row */
-    int64_t elements;   /* instead of the usual sizes; 0 for those */
+    const char *filter; /* part of a row's name; "" for all */
+    bool one_level;
+    lq_cpu level;
+    int64_t elements; /* instead of the usual sizes; 0 for those */
+    int threads;
+    const char *json;
+    bool list;
+    double seconds; /* for each row at each size */
 } bench_options;
 
-/* `rest` says what a filter looks at. Elements are multiples of `unit`. Ends the program on a fault. */
-bench_options bench_parse(int argc, char **argv, const char *name, const char *rest, int64_t unit);
+extern bench_options bench_wanted;
+
+/* For every call that takes one: NULL, or the threads that were asked for. */
+const lq_exec *bench_exec(void);
+
+/* ---------------------------------------------------------- tensors and data */
+
+/*
+ * Fresh memory on a page, all of it written to; from 2 MiB on aligned to that, and the system is
+ * asked for large pages. Ends the program where there is none.
+ */
+void *bench_allocate(int64_t bytes);
+
+/* The same as a tensor. */
+lq_tensor bench_vector(lq_type type, int64_t n);
+lq_tensor bench_matrix(lq_type type, int64_t rows, int64_t columns);
+
+/* Values about 0 within (-2, 2), the same ones every time, in a contiguous tensor of real type. */
+void bench_fill(const lq_tensor *x);
+
+/* Ends the program with the sentence for a status other than LQ_OK. */
+void bench_check(lq_status status);
 
 #endif

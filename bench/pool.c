@@ -1,0 +1,81 @@
+#define _POSIX_C_SOURCE 200809L
+#include "pool.h"
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/*
+ * One job at a time. A worker joins a job while it is open and leaves when no task is left; the
+ * caller takes tasks as well, closes the job and waits for those inside. So a worker that the
+ * system has not woken in time is not waited for. Workers look for a new job for a while before they
+ * sleep, as the threads of an engine do between two calls.
+ */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+static atomic_uint jobs; /* so many were opened by now */
+static bool open;
+static atomic_int inside;
+static lq_task *task;
+static void *argument;
+static int64_t tasks;
+static _Atomic int64_t next;
+
+static void take_tasks(void) {
+    for (int64_t i = next++; i < tasks; i = next++) task(argument, i);
+}
+
+static void *work(void *unused) {
+    enum { LOOKS = 2000 };
+    unsigned seen = 0;
+    (void)unused;
+    for (;;) {
+        for (int i = 0; i < LOOKS && jobs == seen; ++i) sched_yield();
+        pthread_mutex_lock(&lock);
+        while (jobs == seen) pthread_cond_wait(&opened, &lock);
+        seen = jobs;
+        const bool joins = open;
+        if (joins) ++inside;
+        pthread_mutex_unlock(&lock);
+        if (!joins) continue;
+        take_tasks();
+        --inside;
+    }
+    return NULL;
+}
+
+static int32_t run_tasks(void *pool, lq_task *of, void *with, int64_t n) {
+    (void)pool;
+    pthread_mutex_lock(&lock);
+    task = of;
+    argument = with;
+    tasks = n;
+    next = 0;
+    open = true;
+    ++jobs;
+    pthread_cond_broadcast(&opened);
+    pthread_mutex_unlock(&lock);
+    take_tasks();
+    pthread_mutex_lock(&lock);
+    open = false;
+    pthread_mutex_unlock(&lock);
+    while (inside) sched_yield();
+    return 0;
+}
+
+const lq_exec *pool_exec(int threads) {
+    static int started = 1;
+    static lq_exec exec;
+    if (threads <= 1) return NULL;
+    for (; started < threads; ++started) {
+        pthread_t id;
+        if (pthread_create(&id, NULL, work, NULL) == 0) continue;
+        fprintf(stderr, "no thread beyond %d; try a smaller --threads\n", started);
+        exit(1);
+    }
+    lq_exec_init(&exec, sizeof exec);
+    exec.parallel_for = run_tasks;
+    return &exec;
+}
