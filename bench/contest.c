@@ -23,17 +23,18 @@ static double time_runs(const contestant *c, int64_t runs, double *processor) {
     return (end - begin) / (double)runs;
 }
 
-static void prepare(const contestant *c) {
+/* With an untimed run, or without. */
+static void prepare(const contestant *c, bool warm) {
     if (c->ours) bench_check(lq_cpu_use(c->level));
     if (c->prepare) c->prepare(c->context);
-    c->run(c->context);
+    if (warm) c->run(c->context);
 }
 
 /* Runs that fill a timing. */
 static int64_t count_runs(const contestant *c, double *once) {
     int64_t runs = 1;
     double processor;
-    prepare(c);
+    prepare(c, true);
     for (*once = time_runs(c, 1, &processor); *once * (double)runs < timing / 8; runs *= 4) {
         *once = time_runs(c, 4 * runs, &processor);
     }
@@ -64,7 +65,7 @@ void bench_contest(contestant *contestants, int n, double seconds) {
     for (int r = 0; r < rounds; ++r) {
         for (int c = 0; c < n; ++c) {
             double processor;
-            prepare(&contestants[c]);
+            prepare(&contestants[c], seconds > 0);
             times[c][r] = time_runs(&contestants[c], runs[c], &processor);
             if (r == 0 || processor < contestants[c].processor) {
                 contestants[c].processor = processor;
