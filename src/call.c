@@ -413,3 +413,10 @@ lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call
     if (bad >= 0) return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], bad);
     return LQ_OK;
 }
+
+bool lq_streams(const lq_call *call) {
+    const lq_tensor *codes = call->tensor[LQ_CODES];
+    const int64_t size = call->type[LQ_CODES]->bits / 8;
+    if (call->forward_only || call->sums || call->tensor[LQ_X]->data == codes->data) return false;
+    return size > 0 && (uint64_t)lq_elements(codes) * (uint64_t)size > lq_stream_above();
+}

@@ -92,6 +92,12 @@ void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factors, lq_
 const lq_element_rule *lq_codes_rule(const lq_call *call);
 const lq_element_rule *lq_reals_rule(const lq_call *call);
 
+/*
+ * Whether what the call writes as codes is more than stays in the caches; over x, which is in them,
+ * and where it is read again, nothing is gained.
+ */
+bool lq_streams(const lq_call *call);
+
 static inline uint32_t lq_sign_bit(const lq_type_info *code) {
     return code->min < 0 ? 1u << (code->bits - 1) : 0u;
 }

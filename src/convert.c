@@ -164,6 +164,7 @@ static lq_status convert_reals(lq_job *j) {
     const lq_kernels *k = j->call->kernels;
     const lq_type_info *from = j->call->type[LQ_X];
     j->map.runs = k->convert[from->index];
+    j->map.streams = lq_streams(j->call);
     j->map.counts = j->call->report ? &j->counts : NULL;
     j->map.count_runs = k->count_convert[from->index][j->map.code->index];
     return lq_map_plain(j);

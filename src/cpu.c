@@ -1,6 +1,6 @@
 /*
  * Which level of kernels runs. Everything about the processor is in this file: what it has, what
- * LIBQUANT_CPU says, and the one pointer to the table in use.
+ * LIBQUANT_CPU says, the one pointer to the table in use, and how much the caches hold.
  */
 #include "kernels.h"
 #include <stdatomic.h>
@@ -179,4 +179,55 @@ lq_status lq_cpu_use(lq_cpu cpu) {
     if (!kernels) return LQ_ERROR_CPU;
     atomic_store(&active, kernels);
     return LQ_OK;
+}
+
+/* ------------------------------------------------------------------ caches */
+
+#if LQ_ARCH == LQ_ARCH_X86
+/* The largest that the leaf describes: Intel has one for it, AMD another of the same form. */
+static size_t largest_cache(uint32_t leaf) {
+    enum { CACHES = 16, TYPE = 31 };
+    uint32_t a, b, c, d;
+    size_t largest = 0;
+    for (uint32_t i = 0; i < CACHES; ++i) {
+        if (!__get_cpuid_count(leaf, i, &a, &b, &c, &d) || !(a & TYPE)) break;
+        const size_t line = (b & 0xfff) + 1;
+        const size_t partitions = (b >> 12 & 0x3ff) + 1;
+        const size_t size = ((b >> 22) + 1) * partitions * line * ((size_t)c + 1);
+        if (size > largest) largest = size;
+    }
+    return largest;
+}
+
+static size_t last_cache(void) {
+    const size_t intel = largest_cache(4);
+    return intel ? intel : largest_cache(0x8000001du);
+}
+
+void lq_end_stores(void) {
+    __builtin_ia32_sfence();
+}
+#else
+/* What they gain has been measured nowhere else. */
+static size_t last_cache(void) {
+    return 0;
+}
+
+void lq_end_stores(void) {}
+#endif
+
+static _Atomic size_t stream_above; /* 0: not asked yet */
+
+size_t lq_stream_above(void) {
+    size_t bytes = atomic_load_explicit(&stream_above, memory_order_relaxed);
+    if (!bytes) {
+        bytes = last_cache();
+        if (!bytes) bytes = SIZE_MAX;
+        atomic_store_explicit(&stream_above, bytes, memory_order_relaxed);
+    }
+    return bytes;
+}
+
+void lq_set_stream_above(size_t bytes) {
+    atomic_store_explicit(&stream_above, bytes, memory_order_relaxed);
 }

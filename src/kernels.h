@@ -45,6 +45,11 @@ typedef struct lq_map_work {
     const lq_float_format *format;
     const lq_code_table *table;
     double limit; /* convert: magnitudes above it become it; infinite for none */
+    /*
+     * What is written may go past the caches: rows of it begin at a line of theirs (LQ_LINE) and are
+     * a multiple of one long. Whoever says so calls lq_end_stores before other threads may look.
+     */
+    bool streams;
     /* Fixed-point requantization, instead of scale: multipliers from 0, shifts in [-31, 30]. */
     const int32_t *multiplier;
     const int32_t *shift;
@@ -265,5 +270,20 @@ const lq_kernels *lq_kernels_active(void);
 
 /* The table of a level, or NULL where build or machine lack it. For tests and benches too. */
 const lq_kernels *lq_kernels_of(lq_cpu level);
+
+/* Bytes of a line of the caches. */
+enum { LQ_LINE = 64 };
+
+/*
+ * How many bytes an output may have and still be stored through the caches: what the last of them
+ * holds, or SIZE_MAX where that is unknown, or where stores past them are not known to gain.
+ */
+size_t lq_stream_above(void);
+
+/* Another number instead, or 0 for the same again. For tests. */
+void lq_set_stream_above(size_t bytes);
+
+/* Stores past the caches become visible in the order that other stores have anyway. */
+void lq_end_stores(void);
 
 #endif

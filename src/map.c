@@ -119,14 +119,56 @@ static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work
     (lanes ? m->lanes : m->runs)[width](work);
 }
 
-static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) {
+static void map_directly(const lq_map *m, const lq_piece *p, const segment *part, bool streams) {
     lq_map_work work = work_on(m, p, part);
     if (part->count == 0) return;
+    work.streams = streams;
     work.x = m->x + element_at(p, part, LQ_X) * m->x_size;
     work.x_step = p->row_step[LQ_X] * m->x_size;
     work.codes = m->codes + element_at(p, part, LQ_CODES) * m->code->bits / 8;
     work.codes_step = p->row_step[LQ_CODES] * m->code->bits / 8;
     run(m, p, m->code->index, &work);
+}
+
+static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) {
+    map_directly(m, p, part, false);
+}
+
+/* The first elements up to a multiple of `group`, `into` one of which a part begins; the last ones. */
+static void split(const segment *part, int64_t into, int64_t group, segment *head, segment *body,
+                  segment *tail) {
+    *head = *body = *tail = *part;
+    head->count = into ? group - into : 0;
+    if (head->count > part->count) head->count = part->count;
+    body->first += head->count;
+    body->count = (part->count - head->count) / group * group;
+    tail->first = body->first + body->count;
+    tail->count = part->first + part->count - tail->first;
+}
+
+/* Whole lines of the caches go past them; those that rows share, or have a part of, do not. */
+static void map_lines(const lq_map *m, const lq_piece *p, const segment *part) {
+    const int64_t size = m->code->bits / 8;
+    const uintptr_t to = (uintptr_t)m->codes + (uintptr_t)(element_at(p, part, LQ_CODES) * size);
+    segment head, body, tail;
+    split(part, (int64_t)(to % LQ_LINE) / size, LQ_LINE / size, &head, &body, &tail);
+    map_direct(m, p, &head);
+    map_directly(m, p, &body, to % (uintptr_t)size == 0);
+    map_direct(m, p, &tail);
+}
+
+static void map_streaming(const lq_map *m, const lq_piece *p, const segment *all) {
+    enum { LONG = 1024 };
+    const int64_t size = m->code->bits / 8;
+    if (!m->streams || all->count * size < LONG) {
+        map_direct(m, p, all);
+    } else if (all->rows == 1 || p->row_step[LQ_CODES] * size % LQ_LINE == 0) {
+        map_lines(m, p, all);
+    } else {
+        segment row = *all;
+        row.rows = 1;
+        for (; row.first_row < all->rows; ++row.first_row) map_lines(m, p, &row);
+    }
 }
 
 /* One row, in pieces; codes below 8 bits are handled as bytes. */
@@ -158,19 +200,11 @@ static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
 /* A row of contiguous codes below 8 bits that begins or ends inside a byte. */
 static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row) {
     const int64_t group = lq_codes_in_group(m->code);
-    const int64_t into = element_at(p, row, LQ_CODES) % group;
-    int64_t head = into ? group - into : 0;
-    if (head > row->count) head = row->count;
-    const int64_t body = (row->count - head) / group * group;
-    segment a = *row, b = *row, c = *row;
-    a.count = head;
-    b.first += head;
-    b.count = body;
-    c.first += head + body;
-    c.count -= head + body;
-    map_staged(m, p, a);
-    map_direct(m, p, &b);
-    map_staged(m, p, c);
+    segment head, body, tail;
+    split(row, element_at(p, row, LQ_CODES) % group, group, &head, &body, &tail);
+    map_staged(m, p, head);
+    map_direct(m, p, &body);
+    map_staged(m, p, tail);
 }
 
 /* ------------------------------------------------------- many short rows */
@@ -246,7 +280,7 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
     const bool whole_bytes = p->at[LQ_CODES] % group == 0 && p->count % group == 0 &&
                              (p->rows == 1 || p->row_step[LQ_CODES] % group == 0);
     if (contiguous && whole_bytes && !packed_only) {
-        map_direct(m, p, &all);
+        map_streaming(m, p, &all);
         return;
     }
     if (contiguous && p->rows > 1 && p->row_step[LQ_CODES] == p->count && p->count <= STREAM / 4) {

@@ -33,6 +33,7 @@ typedef struct lq_map {
     lq_map_fn *const *pack;  /* the way between codes of a width and bytes */
     lq_map_fn *const *unpack;
     bool to_codes; /* x is read and codes written, or the other way round */
+    bool streams;  /* long rows of codes go past the caches */
     unsigned char *x;
     unsigned char *codes;
     int x_size;               /* bytes of an element of x */

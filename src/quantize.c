@@ -144,6 +144,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     status = lq_check_parameters(&arguments, &call);
     if (status) return status;
     lq_start_job(&j, &call, LQ_TO_CODES);
+    j.map.streams = lq_streams(&call);
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
     lq_tell_counts(&j);
@@ -169,6 +170,7 @@ lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq
     if (!status) status = lq_check_parameters(&arguments, &call);
     if (status) return status;
     lq_start_job(&j, &call, LQ_TO_FAKES);
+    j.map.streams = lq_streams(&call);
     status = lq_map_all(&j);
     lq_tell_counts(&j);
     return status;
@@ -217,6 +219,7 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     lq_start_job(&j, &call, LQ_TO_CODES);
     /* Overwriting x from the front must wait until all of it has been seen. */
     j.quantizes = !call.forward_only;
+    j.map.streams = lq_streams(&call);
     status = lq_calibrate_all(&j);
     if (!status && call.forward_only) status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);

@@ -180,6 +180,7 @@ static void walk_part(void *context, int64_t task) {
     lq_copy_job(&job, w->job);
     part_of_plan(w->cut, task, &part);
     lq_each_batch(&part, w->visit, &job);
+    if (job.map.streams) lq_end_stores();
     w->counts[task] = job.counts;
     if (w->finish) w->finish(w->context, task, &job);
 }
@@ -188,6 +189,7 @@ lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_
                   void *context) {
     if (cut->count == 1) {
         lq_each_batch(cut->plan, visit, job);
+        if (job->map.streams) lq_end_stores();
         if (finish) finish(context, 0, job);
         return LQ_OK;
     }

@@ -39,6 +39,7 @@ typedef struct situation {
     bool is_signed;
     int64_t count, rows;
     int64_t gap; /* bytes between rows */
+    bool streams;
     int inputs;  /* which kind */
     float scale[256];
     int32_t zero[256];

@@ -1,8 +1,9 @@
 /*
  * Every kernel of the list on every level of this machine against the scalar one, byte for byte:
  * all lengths from 0 to 200, all alignments, runs and lanes, rows with gaps, in place, guard pages
- * on both sides and canaries around what is written. LQ_LENGTH_STEP=n, for slow machines, takes
- * every n-th length, not the same ones for each kernel.
+ * on both sides and canaries around what is written; and with stores past the caches, where they are
+ * allowed. LQ_LENGTH_STEP=n, for slow machines, takes every n-th length, not the same ones for each
+ * kernel.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -66,6 +67,7 @@ static void describe(const situation *s, const char *what) {
     printf(", level %s, seed %llu, %lld elements, inputs %d, %s\n", lq_cpu_name(s->level),
            (unsigned long long)seed, (long long)s->count, s->inputs,
            s->is_signed ? "signed" : "unsigned");
+    if (s->streams) printf("  past the caches\n");
     if (s->by_table) printf("  a table of %d\n", (int)s->table.count);
     if (s->format) {
         printf("  floats of %d bits, mantissa %d, bias %d%s\n", (int)s->format->bits,
@@ -146,6 +148,7 @@ static void run_map(const situation *s, const lq_kernels *table, unsigned char *
         .limit = s->limit,
         .x_step = x_row(s) + s->gap,
         .codes_step = codes_row(s) + s->gap,
+        .streams = s->streams,
     };
     w.x = reads_codes(s) ? out : in;
     w.codes = reads_codes(s) ? in : out;
@@ -442,6 +445,23 @@ static void check_short_rows(situation *s, const lq_kernels *table) {
     }
 }
 
+/* Rows of whole lines, at a line. */
+static void check_streams(situation *s, const lq_kernels *table) {
+    const int64_t group = LQ_LINE * 8 / codes_bits(s);
+    if (s->row->kind != FN_lq_map_fn || reads_codes(s) || codes_bits(s) < 8) return;
+    s->streams = true;
+    for (int i = 0; i < 8 * INPUT_KINDS; ++i) {
+        s->count = group * (1 + random_below((uint32_t)(256 / group)));
+        s->inputs = i / 8;
+        s->rows = 1 + random_below(ROWS);
+        s->is_signed = random_below(2);
+        s->gap = LQ_LINE * (int64_t)random_below(2);
+        choose_parameters(s);
+        compare(s, table, 0, 0, true);
+        compare(s, table, random_below(64), 0, false);
+    }
+}
+
 static void check_level(lq_cpu level) {
     const lq_kernels *table = lq_kernels_of(level);
     int instances = 0;
@@ -459,6 +479,7 @@ static void check_level(lq_cpu level) {
                 if (rows[i].shape == BY_REAL) s.width = LQ_WIDTH_8;
                 check_instance(&s, table);
                 check_short_rows(&s, table);
+                check_streams(&s, table);
                 ++instances;
             }
         }

@@ -215,6 +215,11 @@ LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
     }
 }
 
+/* C has no stores past the caches here that every compiler knows. */
+LQ_INLINE void tile_stream(lq_real real, unsigned char *x, int64_t i, tile t) {
+    tile_store(real, x, i, t);
+}
+
 LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n) {
     const int size = real == LQ_REAL_f32 ? 4 : 2;
     unsigned char buffer[TILE * 4];
@@ -341,6 +346,10 @@ LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c)
         const uint32_t fours = vgetq_lane_u32(vreinterpretq_u32_u8(join(pairs, 4)), 0);
         memcpy(q + i / 4, &fours, sizeof fours);
     }
+}
+
+LQ_INLINE void codes_stream(unsigned char *q, int64_t i, itile c) {
+    codes_store(LQ_WIDTH_8, q, i, c);
 }
 
 LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {

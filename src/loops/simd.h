@@ -17,11 +17,13 @@
  *   lookup_of, tile_lookup   16 floats, and those of them at indices in [0, 15]
  *   tile_load, tile_load_n   real elements, widened; _n takes fewer than TILE, the rest are 0
  *   tile_store, tile_store_n real elements, narrowed to nearest even
+ *   tile_stream              the same past the caches, to an address that is a multiple of LQ_LINE
  *   tile_load_doubles        doubles rounded to float: to odd for a second rounding, or nearest
  *   tile_store_doubles       widened, magnitudes above a limit made the limit, NaN quiet
  *   itile_load, itile_load_n int32 elements
  *   codes_load, codes_load_n codes of a width, as their bits in int32
  *   codes_store, codes_store_n the low bits of int32, as codes of a width
+ *   codes_stream             the same as bytes past the caches
  *   tile_divide              x / s
  *   tile_quotient            the same from an inverse, or NaN where that is not certain
  *   tile_any_nan, tile_nan_to_zero
@@ -177,6 +179,16 @@ LQ_INLINE void reals_to(lq_real real, unsigned char *x, int64_t i, tile t, int64
     }
 }
 
+/* Whole tiles past the caches, what is left over as ever. */
+LQ_INLINE void reals_streamed(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n,
+                              bool streams) {
+    if (streams && n >= TILE) {
+        tile_stream(real, x, i, t);
+    } else {
+        reals_to(real, x, i, t, n);
+    }
+}
+
 LQ_INLINE itile codes_at(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
     return n < TILE ? codes_load_n(width, q, i, n) : codes_load(width, q, i);
 }
@@ -186,6 +198,15 @@ LQ_INLINE void codes_to(lq_width width, unsigned char *q, int64_t i, itile c, in
         codes_store_n(width, q, i, c, n);
     } else {
         codes_store(width, q, i, c);
+    }
+}
+
+LQ_INLINE void codes_streamed(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n,
+                              bool streams) {
+    if (streams && n >= TILE) {
+        codes_stream(q, i, c);
+    } else {
+        codes_to(width, q, i, c, n);
     }
 }
 
@@ -226,22 +247,26 @@ LQ_INLINE itile codes_of_run(const lq_element_rule *rule, const tile_rule *p, ru
 }
 
 LQ_INLINE void quantize_run_by(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
-                               run_way way) {
+                               run_way way, bool streams) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *q = w->codes + r * w->codes_step;
     const tile_rule p = rule_of_run(w, r * w->param_step);
     for (int64_t i = 0; i < w->count; i += TILE) {
         const int64_t n = w->count - i;
-        codes_to(width, q, i, codes_of_run(w->rule, &p, way, reals_at(real, x, i, n)), n);
+        codes_streamed(width, q, i, codes_of_run(w->rule, &p, way, reals_at(real, x, i, n)), n,
+                       streams);
     }
 }
 
 /* Constants for the compiler. */
-LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, int64_t r) {
+LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
+                            bool streams) {
     switch (way_of_run(w, r * w->param_step)) {
-    case MULTIPLIED: quantize_run_by(w, real, width, r, MULTIPLIED); break;
-    case MULTIPLIED_AND_ADDED: quantize_run_by(w, real, width, r, MULTIPLIED_AND_ADDED); break;
-    default: quantize_run_by(w, real, width, r, BY_RULE); break;
+    case MULTIPLIED: quantize_run_by(w, real, width, r, MULTIPLIED, streams); break;
+    case MULTIPLIED_AND_ADDED:
+        quantize_run_by(w, real, width, r, MULTIPLIED_AND_ADDED, streams);
+        break;
+    default: quantize_run_by(w, real, width, r, BY_RULE, false); break;
     }
 }
 
@@ -273,23 +298,32 @@ LQ_INLINE int64_t quantize_short_rows(const lq_map_work *w, lq_real real, lq_wid
     }
 }
 
-LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
-    if (is_coded(w->format, w->table)) {
-        encode_rows(w, real, width, false);
-        return;
-    }
-    for (int64_t r = quantize_short_rows(w, real, width); r < w->rows; ++r) {
+LQ_INLINE void quantize_rows(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
+                             bool streams) {
+    for (; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
         if (w->rule) {
-            quantize_run(w, real, width, r);
+            quantize_run(w, real, width, r, streams);
             continue;
         }
         const plain_run p = plain_of_run(w, r * w->param_step);
         for (int64_t i = 0; i < w->count; i += TILE) {
             const int64_t n = w->count - i;
-            codes_to(width, q, i, plain_codes(&p, reals_at(real, x, i, n), p.zero), n);
+            codes_streamed(width, q, i, plain_codes(&p, reals_at(real, x, i, n), p.zero), n,
+                           streams);
         }
+    }
+}
+
+/* What streams has loops of its own; floats to bytes alone do, the commonest of large tensors. */
+LQ_INLINE void quantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
+    if (is_coded(w->format, w->table)) {
+        encode_rows(w, real, width, false);
+    } else if (real == LQ_REAL_f32 && width == LQ_WIDTH_8 && w->streams) {
+        quantize_rows(w, real, width, 0, true);
+    } else {
+        quantize_rows(w, real, width, quantize_short_rows(w, real, width), false);
     }
 }
 
@@ -425,7 +459,8 @@ LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width wid
 
 /* --------------------------------------------------------------- values to those of their codes */
 
-LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r, run_way way) {
+LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r, run_way way,
+                           bool streams) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *y = w->codes + r * w->codes_step;
     const tile_rule p = rule_of_run(w, r * w->param_step);
@@ -434,12 +469,12 @@ LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r, run_wa
     for (int64_t i = 0; i < w->count; i += TILE) {
         const int64_t n = w->count - i;
         const tile codes = tile_of(codes_of_run(w->rule, &p, way, reals_at(real, x, i, n)));
-        reals_to(real, y, i, values_by(w->rule, codes, back, center), n);
+        reals_streamed(real, y, i, values_by(w->rule, codes, back, center), n, streams);
     }
 }
 
 /* A zero point that would be added and subtracted again is neither. */
-LQ_INLINE void fake_run_of_steps(const lq_map_work *w, lq_real real, int64_t r) {
+LQ_INLINE void fake_run_of_steps(const lq_map_work *w, lq_real real, int64_t r, bool streams) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *y = w->codes + r * w->codes_step;
     const tile_rule p = rule_of_run(w, r * w->param_step);
@@ -448,41 +483,47 @@ LQ_INLINE void fake_run_of_steps(const lq_map_work *w, lq_real real, int64_t r) 
     for (int64_t i = 0; i < w->count; i += TILE) {
         const int64_t n = w->count - i;
         const itile steps = multiplied_codes(&p, false, reals_at(real, x, i, n), none);
-        reals_to(real, y, i, tile_multiply(tile_of(steps), back), n);
+        reals_streamed(real, y, i, tile_multiply(tile_of(steps), back), n, streams);
     }
 }
 
-LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r) {
+LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r, bool streams) {
     const int64_t at = r * w->param_step;
     const run_way way = way_of_run(w, at);
     if (way == MULTIPLIED && !w->rule->divide_back && w->center[at] == (float)w->zero[at]) {
-        fake_run_of_steps(w, real, r);
+        fake_run_of_steps(w, real, r, streams);
     } else if (way == MULTIPLIED_AND_ADDED) {
-        fake_run_by(w, real, r, MULTIPLIED_AND_ADDED);
+        fake_run_by(w, real, r, MULTIPLIED_AND_ADDED, streams);
     } else {
-        fake_run_by(w, real, r, BY_RULE);
+        fake_run_by(w, real, r, BY_RULE, false);
     }
 }
 
-LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
-    if (is_coded(w->format, w->table)) {
-        fake_rows(w, real, false);
-        return;
-    }
+LQ_INLINE void fake_runs_by(const lq_map_work *w, lq_real real, bool streams) {
     const itile none = itile_splat(0);
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *y = w->codes + r * w->codes_step;
         if (w->rule) {
-            fake_run(w, real, r);
+            fake_run(w, real, r, streams);
             continue;
         }
         const plain_run p = plain_of_run(w, r * w->param_step);
         for (int64_t i = 0; i < w->count; i += TILE) {
             const int64_t n = w->count - i;
             const tile steps = tile_of(plain_codes(&p, reals_at(real, x, i, n), none));
-            reals_to(real, y, i, tile_multiply(steps, p.scale), n);
+            reals_streamed(real, y, i, tile_multiply(steps, p.scale), n, streams);
         }
+    }
+}
+
+LQ_INLINE void fake_runs(const lq_map_work *w, lq_real real) {
+    if (is_coded(w->format, w->table)) {
+        fake_rows(w, real, false);
+    } else if (real == LQ_REAL_f32 && w->streams) {
+        fake_runs_by(w, real, true);
+    } else {
+        fake_runs_by(w, real, false);
     }
 }
 

@@ -11,11 +11,9 @@ LQ_INLINE tile convert_load(lq_real from, lq_real to, const unsigned char *x, in
 }
 
 LQ_INLINE void convert_store(lq_real to, unsigned char *y, int64_t i, tile v, double limit,
-                             int64_t n) {
-    if (to != LQ_REAL_f64 && n >= TILE) {
-        tile_store(to, y, i, v);
-    } else if (to != LQ_REAL_f64) {
-        tile_store_n(to, y, i, v, n);
+                             int64_t n, bool streams) {
+    if (to != LQ_REAL_f64) {
+        reals_streamed(to, y, i, v, n, streams);
     } else if (n >= TILE) {
         tile_store_doubles(y, i, v, limit);
     } else {
@@ -25,14 +23,10 @@ LQ_INLINE void convert_store(lq_real to, unsigned char *y, int64_t i, tile v, do
     }
 }
 
-LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
+LQ_INLINE void convert_rows(const lq_map_work *w, lq_real from, lq_real to, bool streams) {
     /* A float holds every limit but double's, which becomes an infinity. */
     const tile most = tile_splat((float)w->limit);
     const tile least = tile_splat((float)-w->limit);
-    if (from == LQ_REAL_f64 && to == LQ_REAL_f64) {
-        convert_doubles(w, from, to);
-        return;
-    }
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *y = w->codes + r * w->codes_step;
@@ -41,8 +35,19 @@ LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
             const tile v = convert_load(from, to, x, i, n);
             const tile t = tile_max(least, tile_min(most, v));
             /* Narrowing makes NaN quiet on its own, a copy does not. */
-            convert_store(to, y, i, to == LQ_REAL_f32 ? tile_quiet(t) : t, w->limit, n);
+            convert_store(to, y, i, to == LQ_REAL_f32 ? tile_quiet(t) : t, w->limit, n, streams);
         }
+    }
+}
+
+LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
+    const bool half = to == LQ_REAL_f16 || to == LQ_REAL_bf16;
+    if (from == LQ_REAL_f64 && to == LQ_REAL_f64) {
+        convert_doubles(w, from, to);
+    } else if (from == LQ_REAL_f32 && half && w->streams) {
+        convert_rows(w, from, to, true);
+    } else {
+        convert_rows(w, from, to, false);
     }
 }
 

@@ -231,6 +231,21 @@ LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
     }
 }
 
+LQ_INLINE void tile_stream(lq_real real, unsigned char *x, int64_t i, tile t) {
+    if (real == LQ_REAL_f32) {
+        EACH _mm256_stream_ps((float *)(void *)(x + (i + k * LANES) * 4), t.v[k]);
+        return;
+    }
+    for (int k = 0; k < 4; k += 2) {
+        const __m256i pair =
+            real == LQ_REAL_f16
+                ? _mm256_setr_m128i(_mm256_cvtps_ph(t.v[k], _MM_FROUND_TO_NEAREST_INT),
+                                    _mm256_cvtps_ph(t.v[k + 1], _MM_FROUND_TO_NEAREST_INT))
+                : gather_16(to_bf16(t.v[k]), to_bf16(t.v[k + 1]));
+        _mm256_stream_si256((__m256i *)(void *)(x + (i + k * LANES) * 2), pair);
+    }
+}
+
 LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, int64_t n) {
     if (real == LQ_REAL_f32) {
         EACH _mm256_maskstore_ps((float *)(void *)(x + (i + k * LANES) * 4), first_n(k, n), t.v[k]);
@@ -377,6 +392,10 @@ LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c)
     } else {
         _mm_storel_epi64((__m128i *)(void *)(q + i / 4), gather_2(gather_8(c)));
     }
+}
+
+LQ_INLINE void codes_stream(unsigned char *q, int64_t i, itile c) {
+    _mm256_stream_si256((__m256i *)(void *)(q + i), gather_8(c));
 }
 
 LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {

@@ -219,6 +219,20 @@ LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
     tile_store_n(real, x, i, t, TILE);
 }
 
+LQ_INLINE void tile_stream(lq_real real, unsigned char *x, int64_t i, tile t) {
+    EACH {
+        const int64_t at = i + k * LANES;
+        if (real == LQ_REAL_f32) {
+            _mm512_stream_ps((float *)(void *)(x + at * 4), t.v[k]);
+        } else {
+            const __m256i h = real == LQ_REAL_f16
+                                  ? _mm512_cvtps_ph(t.v[k], _MM_FROUND_TO_NEAREST_INT)
+                                  : to_bf16(t.v[k]);
+            _mm256_stream_si256((__m256i *)(void *)(x + at * 2), h);
+        }
+    }
+}
+
 LQ_INLINE itile itile_load_n(const int32_t *p, int64_t n) {
     itile t;
     EACH t.v[k] = _mm512_maskz_loadu_epi32(first_n(k, n), p + k * LANES);
@@ -350,6 +364,10 @@ LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile 
 
 LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
     codes_store_n(width, q, i, c, TILE);
+}
+
+LQ_INLINE void codes_stream(unsigned char *q, int64_t i, itile c) {
+    _mm512_stream_si512((__m512i *)(void *)(q + i), to_bytes(c));
 }
 
 LQ_INLINE tile tile_divide(tile x, tile s) {
