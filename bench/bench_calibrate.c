@@ -152,8 +152,9 @@ static void name_row(int row, char *name, size_t size) {
              lq_method_name(methods[s.method]));
 }
 
-static int64_t only(int row) {
-    return row < OBSERVATIONS ? 0 : 1;
+static int64_t size_of(int row, int index) {
+    if (row < OBSERVATIONS) return bench_size(index);
+    return index ? 0 : 1;
 }
 
 /* --------------------------------------------------------------- observing */
@@ -268,7 +269,7 @@ int main(int argc, char **argv) {
         .unit = CHANNELS,
         .rows = OBSERVATIONS + SOURCES * METHODS * TARGETS,
         .name_row = name_row,
-        .only = only,
+        .size = size_of,
         .run = run,
     };
     return bench_main(argc, argv, &suite);

@@ -1,7 +1,6 @@
 #define _POSIX_C_SOURCE 200809L
 #include "harness.h"
 #include "options.h"
-#include "pool.h"
 #include "report.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #endif
 
 static const bench_suite *suite;
+static lq_cpu best;
 
 /* ---------------------------------------------------------------- the floor */
 
@@ -77,6 +77,13 @@ int bench_enter(bench_row *row, const char *name, void (*run)(void *context), vo
     return row->n++;
 }
 
+int bench_enter_best(bench_row *row, const char *name, void (*run)(void *context), void *context) {
+    const int place = bench_enter(row, name, run, context);
+    row->contestants[place].ours = true;
+    row->contestants[place].level = bench_wanted.one_level ? bench_wanted.level : best;
+    return place;
+}
+
 int bench_enter_levels(bench_row *row, const char *rule, void (*run)(void *context),
                        void *context) {
     const int scalar = row->n;
@@ -110,27 +117,47 @@ static bool selected(int row, char *name, size_t size) {
     return strstr(name, bench_wanted.filter) != NULL;
 }
 
-/* The sizes of a row, by index; 0 behind the last. */
-static int64_t size_of(int row, int index) {
+int64_t bench_size(int index) {
     static const int64_t sizes[] = {1 << 12, 1 << 16, 1 << 20, 1 << 24, 0};
-    const int64_t only = suite->only ? suite->only(row) : 0;
-    if (only) return index ? 0 : only;
     if (bench_wanted.elements) return index ? 0 : bench_wanted.elements;
     return sizes[index];
 }
 
+static int64_t size_of(int row, int index) {
+    return suite->size ? suite->size(row, index) : bench_size(index);
+}
+
+/* That of the heading, and of a ratio and its mark. */
+static int other_width(int other) {
+    const int width = 2 + (int)strlen(suite->others[other]);
+    return width < 9 ? 9 : width;
+}
+
 static void print_heading(void) {
-    printf("%-*s %-14s %9s %9s %9s %7s %8s %8s", name_width, "row", "by", "elements", "ns/el min",
-           "median", "GB/s", "/ floor", "/ scalar");
-    for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) printf(" / %-6s", suite->others[o]);
+    printf("%-*s %-14s %9s %11s %9s %9s %7s %8s %8s", name_width, "row", "by", "elements",
+           "ns a call", "ns/el min", "median", "GB/s", "/ floor", "/ scalar");
+    for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) {
+        char heading[24];
+        snprintf(heading, sizeof heading, "/ %s", suite->others[o]);
+        printf(" %*s", other_width(o), heading);
+    }
     printf("\n");
 }
 
-static void print_ratio(const bench_row *row, const contestant *c, int place, bool there) {
-    if (there) {
-        printf(" %8.3f", c->minimum / row->contestants[place].minimum);
+static void print_ratio(const bench_row *row, const contestant *c, int place, int width) {
+    printf(" %*.3f", width, c->minimum / row->contestants[place].minimum);
+}
+
+static void print_other(const bench_row *row, const contestant *c, int other) {
+    const int place = c->against[other];
+    const double ratio = c->minimum / row->contestants[place].minimum;
+    if (!place) {
+        printf(" %*s", other_width(other), "-");
+    } else if (other == 0 && suite->marked > 0 && ratio >= suite->marked) {
+        print_ratio(row, c, place, other_width(other) - 1);
+        printf("!");
     } else {
-        printf(" %8s", "-");
+        print_ratio(row, c, place, other_width(other));
     }
 }
 
@@ -138,14 +165,20 @@ static void print_line(const bench_row *row, const contestant *c) {
     const double minimum = c->minimum / (double)row->elements;
     const double median = c->median / (double)row->elements;
     const int digits = minimum < 100 ? 4 : 0;
-    printf("%-*s %-14s %9lld %9.*f %9.*f %7.1f", name_width, row->name, c->name,
-           (long long)row->elements, digits, minimum, digits, median,
-           (double)row->moved / c->minimum);
-    print_ratio(row, c, 0, row->moved > 0);
-    print_ratio(row, c, c->scalar, c->scalar);
-    for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) {
-        print_ratio(row, c, c->against[o], c->against[o]);
+    printf("%-*s %-14s %9lld %11.0f %9.*f %9.*f", name_width, row->name, c->name,
+           (long long)row->elements, c->minimum, digits, minimum, digits, median);
+    if (row->moved) {
+        printf(" %7.1f", (double)row->moved / c->minimum);
+        print_ratio(row, c, 0, 8);
+    } else {
+        printf(" %7s %8s", "-", "-");
     }
+    if (c->scalar) {
+        print_ratio(row, c, c->scalar, 8);
+    } else {
+        printf(" %8s", "-");
+    }
+    for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) print_other(row, c, o);
     printf("\n");
 }
 
@@ -193,11 +226,12 @@ static int go_through(int all, bool runs) {
 }
 
 const lq_exec *bench_exec(void) {
-    return pool_exec(bench_wanted.threads);
+    return bench_exec_on(bench_wanted.threads);
 }
 
 int bench_main(int argc, char **argv, const bench_suite *of) {
     suite = of;
+    best = lq_cpu_level();
     options_parse(argc, argv, suite);
     const int all = go_through(0, false);
     if (!all) {

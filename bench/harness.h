@@ -59,6 +59,9 @@ bench_row bench_begin_row(const char *name, int64_t elements, int64_t moved);
 /* Enters one contestant and returns its place. */
 int bench_enter(bench_row *row, const char *name, void (*run)(void *context), void *context);
 
+/* The same on libquant's best level, or the one that is wanted. */
+int bench_enter_best(bench_row *row, const char *name, void (*run)(void *context), void *context);
+
 /*
  * Enters libquant's levels that are there and wanted, the scalar one first, which is measured in
  * any case. `rule` is appended to their names; NULL where the row's name has it. Returns the place
@@ -78,12 +81,16 @@ typedef struct bench_suite {
     const char *name;                 /* of the binary */
     const char *purpose;              /* what --help begins with */
     const char *others[BENCH_OTHERS]; /* headings of ratios beside those to floor and scalar */
-    int64_t unit;                     /* elements are multiples of it */
+    double marked; /* ratios under the first of them from here on are marked; 0: none */
+    int64_t unit;  /* elements are multiples of it */
     int rows;
     void (*name_row)(int row, char *name, size_t size);
-    int64_t (*only)(int row); /* the one size that a row has; 0, or no function: all of them */
+    int64_t (*size)(int row, int index); /* instead of bench_size; or NULL */
     void (*run)(int row, const char *name, int64_t elements);
 } bench_suite;
+
+/* The sizes of a row by index, 0 behind the last one: 4 Ki, 64 Ki, 1 Mi, 16 Mi, or what is wanted. */
+int64_t bench_size(int index);
 
 /* A bench's main function. */
 int bench_main(int argc, char **argv, const bench_suite *suite);
@@ -103,6 +110,9 @@ extern bench_options bench_wanted;
 
 /* For every call that takes one: NULL, or the threads that were asked for. */
 const lq_exec *bench_exec(void);
+
+/* NULL for one thread; else a pool of so many, the caller's among them. */
+const lq_exec *bench_exec_on(int threads);
 
 /* ---------------------------------------------------------- tensors and data */
 
