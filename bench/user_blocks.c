@@ -1,43 +1,18 @@
 #include "user_blocks.h"
+#include "user_half.h"
 #include <math.h>
 #include <string.h>
 
 enum { BLOCK = 32, HALF = 16 };
 
-/* Half precision in software, as code for any machine has it. */
-static uint16_t to_half(float f) {
-    uint32_t u, sign;
-    memcpy(&u, &f, sizeof u);
-    sign = u >> 16 & 0x8000u;
-    u &= 0x7fffffffu;
-    if (u >= 0x47800000u) return (uint16_t)(sign | (u > 0x7f800000u ? 0x7e00u : 0x7c00u));
-    if (u < 0x38800000u) return (uint16_t)(sign | (uint32_t)lrintf(fabsf(f) * 0x1p24f));
-    u += 0x0fffu + (u >> 13 & 1u);
-    return (uint16_t)(sign | (u - 0x38000000u) >> 13);
-}
-
-static float from_half(uint16_t h) {
-    const uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = h & 0x7fffu;
-    uint32_t u;
-    float f;
-    if (rest < 0x400u) {
-        f = (float)rest * 0x1p-24f;
-        return sign ? -f : f;
-    }
-    u = sign | (rest >= 0x7c00u ? 0x7f800000u | rest << 13 : (rest << 13) + 0x38000000u);
-    memcpy(&f, &u, sizeof f);
-    return f;
-}
-
 static void put_half(float f, unsigned char *to) {
     const uint16_t h = to_half(f);
-    memcpy(to, &h, sizeof h);
+    to[0] = (unsigned char)h;
+    to[1] = (unsigned char)(h >> 8);
 }
 
 static float get_half(const unsigned char *from) {
-    uint16_t h;
-    memcpy(&h, from, sizeof h);
-    return from_half(h);
+    return from_half((uint16_t)(from[0] | from[1] << 8));
 }
 
 void user_encode_q8_0(const float *x, int64_t n, unsigned char *to) {
