@@ -43,12 +43,11 @@ static void visit_rows(walk *w) {
     int64_t start[LQ_OPERANDS];
     memcpy(start, b->at, sizeof start);
     for (int64_t done = 0; done < row->count; done += b->blocks) {
+        if (done > 0) advance(b->at, row, b->blocks);
         const bool last = ragged && done == row->count - 1;
         b->blocks = last ? 1 : smaller(most, row->count - done - (ragged ? 1 : 0));
         b->rows = b->blocks;
         b->count = last ? vector->last_count : vector->count;
-        memcpy(b->at, start, sizeof start);
-        advance(b->at, row, done);
         w->visit(w->context, b);
     }
     memcpy(b->at, start, sizeof start);
@@ -61,9 +60,8 @@ static void visit_lanes(walk *w) {
     memcpy(start, b->at, sizeof start);
     b->rows = count_of(b->plan, b->index, b->plan->row);
     for (int64_t done = 0; done < vector->count; done += b->blocks) {
+        if (done > 0) advance(b->at, vector, b->blocks);
         b->blocks = b->count = smaller(LQ_BATCH, vector->count - done);
-        memcpy(b->at, start, sizeof start);
-        advance(b->at, vector, done);
         w->visit(w->context, b);
     }
     memcpy(b->at, start, sizeof start);
@@ -125,12 +123,17 @@ static void walk_inner(lq_batch *b, lq_piece *piece, int depth, lq_piece_fn *vis
 
 void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context) {
     const lq_plan *plan = batch->plan;
+    lq_piece piece;
     if (plan->empty) return;
-    lq_piece piece = {.batch = batch, .rows = batch->rows, .count = batch->count};
-    for (int o = 0; o <= LQ_OTHER; ++o) {
-        piece.at[o] = batch->at[o];
-        piece.row_step[o] = plan->row == LQ_NO_LOOP ? 0 : plan->loop[plan->row].step[o];
-        piece.step[o] = plan->loop[plan->vector].step[o];
+    piece.batch = batch;
+    piece.rows = batch->rows;
+    piece.count = batch->count;
+    memcpy(piece.at, batch->at, sizeof piece.at);
+    memcpy(piece.step, plan->loop[plan->vector].step, sizeof piece.step);
+    if (plan->row == LQ_NO_LOOP) {
+        memset(piece.row_step, 0, sizeof piece.row_step);
+    } else {
+        memcpy(piece.row_step, plan->loop[plan->row].step, sizeof piece.row_step);
     }
     walk_inner(batch, &piece, 0, visit, context);
 }

@@ -5,14 +5,17 @@
 
 lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
                        const lq_tensor *zero_point, const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, NULL, scale, zero_point},
+    static const lq_signature signature = {
         .position = {1, 0, 3, 4},
         .output = {false, false, true, true},
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 5,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, NULL, scale, zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;

@@ -111,7 +111,7 @@ static inline int64_t lq_bin_of(const lq_calibrator *c, uint32_t bits) {
 
 /* The bytes that the block takes. */
 static inline lq_span lq_calibrator_span(const lq_calibrator *c) {
-    const lq_span span = {(uintptr_t)c, (uintptr_t)c + (uintptr_t)c->size};
+    const lq_span span = {.begin = (uintptr_t)c, .end = (uintptr_t)c + (uintptr_t)c->size};
     return span;
 }
 

@@ -85,30 +85,36 @@ static lq_status grid_strides(const lq_call *call, int64_t blocks, bool broadcas
     return LQ_OK;
 }
 
+static lq_status refuse_operand(const lq_arguments *a, const lq_call *call, lq_status status,
+                                int operand) {
+    return lq_refuse(call, status, a->signature->position[operand], -1);
+}
+
 /* Whether a tensor's type is one its place may have. */
 static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand operand,
                       const lq_type_info *type) {
-    if (operand == LQ_CODES && a->codes_are_reals) return type == call->type[LQ_X];
+    if (operand == LQ_CODES && a->signature->codes_are_reals) return type == call->type[LQ_X];
     /* Between accumulators and codes nothing is real but the multipliers. */
-    if (operand == LQ_ZERO && a->x_is_s32 && type->kind == LQ_KIND_REAL) return false;
+    if (operand == LQ_ZERO && a->signature->x_is_s32 && type->kind == LQ_KIND_REAL) return false;
     switch (operand) {
-    case LQ_X: return type->kind == (a->x_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
+    case LQ_X: return type->kind == (a->signature->x_is_s32 ? LQ_KIND_WIDE : LQ_KIND_REAL);
     case LQ_SCALE:
-        if (a->scale_is_s32) return type->kind == LQ_KIND_WIDE;
-        if (a->x_is_s32) return type->kind == LQ_KIND_REAL;
-        return lq_scale_fits(type, &call->rule, a->output[LQ_SCALE]);
+        if (a->signature->scale_is_s32) return type->kind == LQ_KIND_WIDE;
+        if (a->signature->x_is_s32) return type->kind == LQ_KIND_REAL;
+        return lq_scale_fits(type, &call->rule, a->signature->output[LQ_SCALE]);
     case LQ_CODES: return type == call->rule.code;
     case LQ_OTHER: return type == call->type[LQ_X];
     case LQ_SCALE_OUT:
     case LQ_ZERO_OUT: return type->type == LQ_F32;
     case LQ_SHIFT: return type->kind != LQ_KIND_REAL && type->min <= LQ_LEAST_SHIFT;
-    default: return lq_zero_fits(type, &call->rule, a->output[LQ_ZERO]);
+    default: return lq_zero_fits(type, &call->rule, a->signature->output[LQ_ZERO]);
     }
 }
 
 /* Most calls have the first four, and need not ask for the others. */
 static int operands_of(const lq_arguments *a) {
-    return a->position[LQ_OTHER] || a->position[LQ_SHIFT] ? LQ_OPERANDS : LQ_OTHER;
+    return a->signature->position[LQ_OTHER] || a->signature->position[LQ_SHIFT] ? LQ_OPERANDS
+                                                                                : LQ_OTHER;
 }
 
 static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span) {
@@ -118,20 +124,20 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         const lq_tensor *t = a->tensor[o];
         call->tensor[o] = t;
         call->type[o] = NULL;
-        if (!a->position[o]) continue;
+        if (!a->signature->position[o]) continue;
         if (!t) {
             /* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
             const bool needed = o != LQ_ZERO || call->rule.element.minimum ||
-                                (a->output[o] && call->rule.mapping == LQ_AFFINE);
-            if (needed && !a->optional[o])
-                return lq_refuse(call, LQ_ERROR_NULL, a->position[o], -1);
+                                (a->signature->output[o] && call->rule.mapping == LQ_AFFINE);
+            if (needed && !a->signature->optional[o])
+                return refuse_operand(a, call, LQ_ERROR_NULL, o);
             continue;
         }
-        lq_status status = lq_check_tensor(t, a->output[o], &span[o]);
-        if (status) return lq_refuse(call, status, a->position[o], -1);
+        lq_status status = lq_check_tensor(t, a->signature->output[o], &span[o]);
+        if (status) return refuse_operand(a, call, status, o);
         call->type[o] = lq_type_find(t->type);
         if (!type_fits(a, call, (lq_operand)o, call->type[o])) {
-            return lq_refuse(call, LQ_ERROR_TYPE, a->position[o], -1);
+            return refuse_operand(a, call, LQ_ERROR_TYPE, o);
         }
     }
     return LQ_OK;
@@ -150,18 +156,18 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
  * Which pairs may share memory, and how: x and codes (or what is read beside x) in place, parameters
  * and codes as records.
  */
-static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
+static lq_status judge_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
     const int operands = operands_of(a);
     for (int i = 0; i < operands; ++i) {
         if (!call->type[i]) continue;
         for (int k = i + 1; k < operands; ++k) {
             lq_status status = LQ_OK;
             if (!call->type[k]) continue;
-            if (!a->output[i] && !a->output[k]) continue;
+            if (!a->signature->output[i] && !a->signature->output[k]) continue;
             if (!lq_spans_meet(span[i], span[k])) continue;
             if (lq_of_elements(i) && lq_of_elements(k)) {
-                const int in = a->output[i] ? k : i;
-                const int out = a->output[i] ? i : k;
+                const int in = a->signature->output[i] ? k : i;
+                const int out = a->signature->output[i] ? i : k;
                 bool forward_only;
                 status = lq_check_overlap(a->tensor[in], span[in], a->tensor[out], span[out],
                                           &forward_only);
@@ -169,7 +175,18 @@ static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_s
             } else if (i == LQ_X || !lq_interleaved(a->tensor[i], a->tensor[k])) {
                 status = LQ_ERROR_OVERLAP;
             }
-            if (status) return lq_refuse(call, status, a->position[a->output[k] ? k : i], -1);
+            if (status) return refuse_operand(a, call, status, a->signature->output[k] ? k : i);
+        }
+    }
+    return LQ_OK;
+}
+
+static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
+    const int operands = operands_of(a);
+    for (int i = 0; i < operands; ++i) {
+        if (!a->signature->output[i]) continue;
+        for (int k = 0; k < operands; ++k) {
+            if (k != i && lq_spans_meet(span[i], span[k])) return judge_overlaps(a, call, span);
         }
     }
     return LQ_OK;
@@ -192,23 +209,30 @@ lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
     return status ? lq_refuse(call, status, 2, -1) : LQ_OK;
 }
 
-/* Of the strides, only those of the axes there are will be looked at. */
-static void begin_geometry(lq_geometry *g, const lq_call *call, const lq_tensor *x) {
+/* Without strides: those of the axes and operands there are must be filled in. */
+static void begin_geometry(lq_geometry *g, const lq_call *call, const lq_tensor *x, int operands) {
     g->rank = x->rank;
     g->shape = x->shape;
     g->extent = call->extent;
     g->grid = call->grid;
-    g->row_major = false;
-    for (int o = 0; o < LQ_OPERANDS; ++o) {
-        g->origin[o] = 0;
-        for (int i = 0; i < x->rank; ++i) g->stride[o][i] = 0;
+    g->operands = operands;
+    g->run = 0;
+    memset(g->origin, 0, sizeof g->origin);
+}
+
+/* None where there is no tensor. */
+static void set_strides(lq_geometry *g, int operand, const lq_tensor *t) {
+    if (t) {
+        memcpy(g->stride[operand], t->stride, sizeof g->stride[operand]);
+    } else {
+        memset(g->stride[operand], 0, sizeof g->stride[operand]);
     }
 }
 
 void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
     const lq_tensor *t[] = {x, codes};
     lq_geometry *g = &call->geometry;
-    begin_geometry(g, call, x);
+    begin_geometry(g, call, x, LQ_CODES + 1);
     call->tensor[LQ_X] = x;
     call->tensor[LQ_CODES] = codes;
     g->leading = LQ_CODES;
@@ -216,44 +240,59 @@ void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes
         call->extent[i] = x->shape[i] > 0 ? x->shape[i] : 1;
         call->grid[i] = 1;
     }
-    for (int o = LQ_X; o <= LQ_CODES && lq_elements(x) > 0; ++o) {
-        g->origin[o] = t[o]->offset;
-        memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
+    /* Nobody has checked the strides of a tensor without elements. */
+    const int64_t elements = lq_elements(x);
+    const bool empty = elements == 0;
+    if (lq_is_contiguous(x) && lq_is_contiguous(codes)) g->run = elements;
+    for (int o = LQ_X; o <= LQ_CODES; ++o) {
+        if (!empty) g->origin[o] = t[o]->offset;
+        set_strides(g, o, empty ? NULL : t[o]);
     }
 }
 
-static lq_status check_shapes(const lq_arguments *a, lq_call *call) {
+/* Whether elements follow each other without gaps in all tensors of x's shape. */
+static bool all_dense(const lq_call *call, const lq_span *span) {
+    bool dense = true;
+    for (int o = LQ_X; o <= LQ_OTHER; ++o) {
+        if (lq_of_elements(o)) dense &= !call->type[o] || span[o].dense;
+    }
+    return dense;
+}
+
+static lq_status check_shapes(const lq_arguments *a, lq_call *call, const lq_span *span) {
     const lq_tensor *const *t = a->tensor;
     const int leading = t[LQ_X] ? LQ_X : LQ_CODES;
     lq_geometry *g = &call->geometry;
     int64_t blocks;
     if (t[LQ_X] && t[LQ_CODES] && !lq_same_shape(t[LQ_X], t[LQ_CODES])) {
-        return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_CODES], -1);
+        return refuse_operand(a, call, LQ_ERROR_SHAPE, LQ_CODES);
     }
     if (call->type[LQ_OTHER] && !lq_same_shape(t[LQ_X], t[LQ_OTHER])) {
-        return lq_refuse(call, LQ_ERROR_SHAPE, a->position[LQ_OTHER], -1);
+        return refuse_operand(a, call, LQ_ERROR_SHAPE, LQ_OTHER);
     }
     lq_status status =
         lq_check_block(t[leading], &a->scheme->block, call->extent, call->grid, &blocks);
-    if (status) return lq_refuse(call, status, a->scheme_position, -1);
-    begin_geometry(g, call, t[leading]);
-    g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
-    const bool empty = lq_elements(t[leading]) == 0;
+    if (status) return lq_refuse(call, status, a->signature->scheme_position, -1);
     const int operands = operands_of(a);
+    begin_geometry(g, call, t[leading], operands);
+    g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
+    const int64_t elements = lq_elements(t[leading]);
+    const bool empty = elements == 0;
+    if (blocks == 1 && all_dense(call, span)) g->run = elements;
     for (int o = 0; o < operands; ++o) {
         /* Nobody has checked the strides of a tensor without elements. */
-        if (!call->type[o] || (empty && lq_of_elements(o))) continue;
-        g->origin[o] = t[o]->offset;
-        if (lq_of_elements(o)) {
-            memcpy(g->stride[o], t[o]->stride, sizeof g->stride[o]);
+        const bool absent = !call->type[o] || (empty && lq_of_elements(o));
+        if (!absent) g->origin[o] = t[o]->offset;
+        if (absent || lq_of_elements(o)) {
+            set_strides(g, o, absent ? NULL : t[o]);
             continue;
         }
-        status = grid_strides(call, blocks, a->broadcast, t[o], g->stride[o]);
-        if (status) return lq_refuse(call, status, a->position[o], -1);
+        status = grid_strides(call, blocks, a->signature->broadcast, t[o], g->stride[o]);
+        if (status) return refuse_operand(a, call, status, o);
     }
     if (!call->sums) return LQ_OK;
     status = grid_strides(call, blocks, false, call->sums, call->sums_stride);
-    return status ? lq_refuse(call, status, a->exec_position, -1) : LQ_OK;
+    return status ? lq_refuse(call, status, a->signature->exec_position, -1) : LQ_OK;
 }
 
 /* The sums of codes are one more output; they may lie between codes, as parameters may. */
@@ -267,39 +306,40 @@ static lq_status check_sums(const lq_arguments *a, lq_call *call, const lq_span 
         if (!call->type[o] || !lq_spans_meet(sums, span[o])) continue;
         if (o == LQ_X || !lq_interleaved(a->tensor[o], call->sums)) status = LQ_ERROR_OVERLAP;
     }
-    return status ? lq_refuse(call, status, a->exec_position, -1) : LQ_OK;
+    return status ? lq_refuse(call, status, a->signature->exec_position, -1) : LQ_OK;
 }
 
 lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
-    lq_span span[LQ_OPERANDS] = {{0, 0}};
-    lq_status status = begin(call, arguments->exec, arguments->exec_position);
-    if (!status && (!arguments->output[LQ_CODES] || arguments->codes_are_reals)) {
-        status = refuse_sums(call, arguments->exec_position);
+    lq_span span[LQ_OPERANDS] = {{.begin = 0}};
+    lq_status status = begin(call, arguments->exec, arguments->signature->exec_position);
+    if (!status &&
+        (!arguments->signature->output[LQ_CODES] || arguments->signature->codes_are_reals)) {
+        status = refuse_sums(call, arguments->signature->exec_position);
     }
     if (status) return status;
     status = lq_check_scheme(arguments->scheme, &call->rule);
-    if (!status && arguments->integer_codes && !lq_has_integer_codes(&call->rule)) {
+    if (!status && arguments->signature->integer_codes && !lq_has_integer_codes(&call->rule)) {
         status = LQ_ERROR_TYPE;
     }
     if (!status && call->rule.table) lq_make_code_table(&call->rule, &call->table);
-    if (status) return lq_refuse(call, status, arguments->scheme_position, -1);
+    if (status) return lq_refuse(call, status, arguments->signature->scheme_position, -1);
     status = check_views(arguments, call, span);
     if (!status) status = check_sums(arguments, call, span);
     if (status) return status;
-    status = check_shapes(arguments, call);
+    status = check_shapes(arguments, call, span);
     if (status) return status;
     return check_overlaps(arguments, call, span);
 }
 
-int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
+/* Of a view of rank 2 or more. */
+static int64_t first_bad_row(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
     int64_t index[LQ_MAX_RANK] = {0};
     int64_t at = t->offset;
     const int64_t all = lq_elements(t);
     const int last = t->rank - 1;
-    const int64_t n = t->rank ? t->shape[last] : 1;
-    const int64_t step = t->rank ? t->stride[last] : 0;
+    const int64_t n = t->shape[last];
     for (int64_t done = 0; done < all; done += n) {
-        const int64_t found = bad(context, t, at, step, n);
+        const int64_t found = bad(context, t, at, t->stride[last], n);
         if (found >= 0) return done + found;
         for (int axis = last - 1; axis >= 0; --axis) {
             if (t->shape[axis] == 1) continue;
@@ -310,6 +350,12 @@ int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
         }
     }
     return -1;
+}
+
+int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
+    if (t->rank > 1) return first_bad_row(t, bad, context);
+    if (t->rank == 0) return bad(context, t, t->offset, 0, 1);
+    return bad(context, t, t->offset, t->stride[0], t->shape[0]);
 }
 
 static int32_t smaller(int32_t a, int32_t b) {
@@ -329,25 +375,40 @@ static int64_t bad_real_zero(const void *context, const lq_tensor *t, int64_t at
     return -1;
 }
 
+static bool is_scale(const lq_rule *rule, float stored) {
+    const float s = lq_scale_of(rule, stored);
+    const float v = rule->mapping == LQ_SYMMETRIC_FULL_RANGE && s < 0 ? -s : s;
+    return (v > 0 || (rule->zero_scales && v == 0)) && v <= FLT_MAX;
+}
+
+/* So many are looked at one by one. */
+enum { FEW = 8 };
+
 /* Sums of comparisons rather than early exits, so that the common case vectorizes. */
+static bool all_scales(const lq_rule *rule, const float *stored, int64_t n) {
+    const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
+    const bool zeros = rule->zero_scales;
+    int good = 0;
+    for (int64_t k = 0; k < n; ++k) {
+        const float s = lq_scale_of(rule, stored[k]);
+        const float v = negatives && s < 0 ? -s : s;
+        good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);
+    }
+    return good == n;
+}
+
 static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                          int64_t n) {
     const lq_rule *rule = context;
-    const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
-    const bool zeros = rule->zero_scales;
     float s[LQ_BATCH];
-    for (int64_t i = 0; i < n; i += LQ_BATCH) {
-        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
-        int good = 0;
-        lq_load_reals(t->type, t->data, at + i * step, step, m, s);
-        for (int64_t k = 0; rule->scale_factor != 1 && k < m; ++k) s[k] = lq_scale_of(rule, s[k]);
-        for (int64_t k = 0; k < m; ++k) {
-            const float v = negatives && s[k] < 0 ? -s[k] : s[k];
-            good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);
+    for (int64_t i = 0, m; i < n; i += m) {
+        m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
+        if (m > FEW) {
+            lq_load_reals(t->type, t->data, at + i * step, step, m, s);
+            if (all_scales(rule, s, m)) continue;
         }
-        for (int64_t k = 0; good < m && k < m; ++k) {
-            const float v = negatives && s[k] < 0 ? -s[k] : s[k];
-            if (!((v > 0 || (zeros && v == 0)) && v <= FLT_MAX)) return i + k;
+        for (int64_t k = i; k < i + m; ++k) {
+            if (!is_scale(rule, lq_load_real(t->type, t->data, at + k * step))) return k;
         }
     }
     return -1;
@@ -360,7 +421,7 @@ static int64_t outside(const lq_tensor *t, int64_t at, int64_t step, int64_t n, 
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         int good = 0;
         lq_load_integers(t->type, t->data, at + i * step, step, m, v);
-        for (int64_t k = 0; k < m; ++k) good += (v[k] >= low) & (v[k] <= high);
+        for (int64_t k = 0; m > FEW && k < m; ++k) good += (v[k] >= low) & (v[k] <= high);
         for (int64_t k = 0; good < m && k < m; ++k) {
             if (v[k] < low || v[k] > high) return i + k;
         }
@@ -392,10 +453,12 @@ static lq_status check_scales(const lq_arguments *arguments, const lq_call *call
     const bool fixed_point = call->type[LQ_SHIFT] != NULL;
     int64_t bad =
         lq_first_bad(call->tensor[LQ_SCALE], fixed_point ? bad_multiplier : bad_scale, &call->rule);
-    if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SCALE], bad);
+    if (bad >= 0)
+        return lq_refuse(call, LQ_ERROR_SCALE, arguments->signature->position[LQ_SCALE], bad);
     if (!fixed_point) return LQ_OK;
     bad = lq_first_bad(call->tensor[LQ_SHIFT], bad_shift, NULL);
-    if (bad >= 0) return lq_refuse(call, LQ_ERROR_SCALE, arguments->position[LQ_SHIFT], bad);
+    if (bad >= 0)
+        return lq_refuse(call, LQ_ERROR_SCALE, arguments->signature->position[LQ_SHIFT], bad);
     return LQ_OK;
 }
 
@@ -403,14 +466,15 @@ lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call
     const lq_type_info *zero = call->type[LQ_ZERO];
     /* An affine scheme without zero points has 0, which its range may lack. */
     if (!zero && (call->rule.zero < call->rule.qmin || call->rule.zero > call->rule.qmax)) {
-        return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], -1);
+        return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->signature->position[LQ_ZERO], -1);
     }
     if (call->trusted) return LQ_OK;
     const lq_status status = check_scales(arguments, call);
     if (status || !zero) return status;
     const int64_t bad = lq_first_bad(
         call->tensor[LQ_ZERO], zero->kind == LQ_KIND_REAL ? bad_real_zero : bad_zero, &call->rule);
-    if (bad >= 0) return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->position[LQ_ZERO], bad);
+    if (bad >= 0)
+        return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->signature->position[LQ_ZERO], bad);
     return LQ_OK;
 }
 

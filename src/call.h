@@ -8,9 +8,8 @@
 #include "scheme.h"
 #include "tensor.h"
 
-/* The arguments of an operation, as its caller gave them. */
-typedef struct lq_arguments {
-    const lq_tensor *tensor[LQ_OPERANDS];
+/* What an operation takes, and where in its call. */
+typedef struct lq_signature {
     int position[LQ_OPERANDS]; /* in the call, from 1; 0 where the call has no such argument */
     bool output[LQ_OPERANDS];
     bool optional[LQ_OPERANDS]; /* beside zero points that are read */
@@ -19,10 +18,16 @@ typedef struct lq_arguments {
     bool scale_is_s32;          /* multipliers of fixed-point requantization, or sums */
     bool integer_codes;         /* it has nothing to say about floats and tables */
     bool broadcast;             /* a parameter of one element is that of every block */
-    const lq_scheme *scheme;
     int scheme_position;
-    const lq_exec *exec;
     int exec_position;
+} lq_signature;
+
+/* The arguments of an operation, as its caller gave them. */
+typedef struct lq_arguments {
+    const lq_signature *signature;
+    const lq_tensor *tensor[LQ_OPERANDS];
+    const lq_scheme *scheme;
+    const lq_exec *exec;
 } lq_arguments;
 
 /* A call with sound arguments. */

@@ -173,13 +173,16 @@ lq_status lq_error_init(lq_error *error, size_t struct_size) {
 lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_scheme *scheme,
                            const lq_tensor *scale, const lq_tensor *zero_point, lq_error *error,
                            const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, y, scale, zero_point},
+    static const lq_signature signature = {
         .position = {1, 2, 4, 5},
-        .scheme = scheme,
         .scheme_position = 3,
-        .exec = exec,
         .exec_position = 7,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, y, scale, zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_plan plan;
@@ -197,8 +200,7 @@ lq_status lq_measure_error(const lq_tensor *x, const lq_tensor *y, const lq_sche
     m.section = m.total = (lq_error_sums){.max = 0};
     m.call = &call;
     m.y_type = scheme ? NULL : call.type[LQ_CODES];
-    call.geometry.row_major = true;
-    lq_make_plan(&call.geometry, LQ_ORDER_STRICT, &plan);
+    lq_make_plan(&call.geometry, LQ_ORDER_ELEMENTS, &plan);
     if (!plan.empty) lq_each_batch(&plan, measure_batch, &m);
     finish(&m, error);
     if (call.report) {

@@ -301,10 +301,8 @@ static void set_slices(const lq_call *call, lq_gradient *gradient) {
 
 static lq_status run_all(lq_job *j) {
     const lq_gradient *gradient = j->gradient;
-    lq_geometry geometry = j->call->geometry;
     lq_plan plan;
-    geometry.row_major = gradient->sums;
-    lq_make_plan(&geometry, gradient->sums ? LQ_ORDER_BLOCKS : LQ_ORDER_MEMORY, &plan);
+    lq_make_plan(&j->call->geometry, gradient->sums ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_MEMORY, &plan);
     if (!gradient->sums) {
         const lq_cut cut = lq_cut_for_elements(j->call, NULL, &plan);
         return lq_walk(j, &cut, run_batch, NULL, NULL);
@@ -336,16 +334,19 @@ lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *scheme, con
                                 const lq_tensor *grad_x, const lq_tensor *grad_scale,
                                 const lq_tensor *grad_zero_point, float grad_factor,
                                 const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, grad_x, scale, zero_point, grad_y, grad_scale, grad_zero_point},
+    static const lq_signature signature = {
         .position = {1, 6, 3, 4, 5, 7, 8},
         .output = {false, true, false, false, false, true, true},
         .optional = {false, true, false, false, false, true, true},
         .codes_are_reals = true,
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 10,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, grad_x, scale, zero_point, grad_y, grad_scale, grad_zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;

@@ -85,32 +85,32 @@ static int64_t element_at(const lq_piece *p, const segment *part, lq_operand o) 
     return p->at[o] + part->first_row * p->row_step[o] + part->first * p->step[o];
 }
 
-static lq_map_work work_on(const lq_map *m, const lq_piece *p, const segment *part) {
+/* Not all of it at once, which would be made elsewhere first and copied. */
+static void set_work(const lq_map *m, const lq_piece *p, const segment *part, lq_map_work *work) {
+    const lq_parameters *of = m->parameters;
+    *work = (lq_map_work){.limit = 0};
+    work->count = part->count;
+    work->rows = part->rows;
+    work->param_step = p->batch->plan->spread == LQ_SPREAD_ROWS;
+    work->qmin = m->qmin;
+    work->qmax = m->qmax;
+    work->sign = lq_sign_bit(m->code);
+    work->rule = m->rule;
+    work->format = m->format;
+    work->table = m->table;
+    work->limit = m->limit;
+    if (!of) return;
     const int64_t block = lq_block_at(p, part->first_row, part->first);
-    lq_map_work work = {
-        .count = part->count,
-        .rows = part->rows,
-        .param_step = p->batch->plan->spread == LQ_SPREAD_ROWS,
-        .qmin = m->qmin,
-        .qmax = m->qmax,
-        .sign = lq_sign_bit(m->code),
-        .rule = m->rule,
-        .format = m->format,
-        .table = m->table,
-        .limit = m->limit,
-    };
-    if (!m->parameters) return work;
-    work.scale = m->parameters->scale + block;
-    work.zero = m->parameters->zero + block;
+    work->scale = of->scale + block;
+    work->zero = of->zero + block;
     if (m->fixed_point) {
-        work.multiplier = m->parameters->multiplier + block;
-        work.shift = m->parameters->shift + block;
-        return work;
+        work->multiplier = of->multiplier + block;
+        work->shift = of->shift + block;
+        return;
     }
-    work.offset = m->parameters->offset + block;
-    work.center = m->parameters->center + block;
-    work.back = m->parameters->back + block;
-    return work;
+    work->offset = of->offset + block;
+    work->center = of->center + block;
+    work->back = of->back + block;
 }
 
 static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work *work) {
@@ -120,8 +120,9 @@ static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work
 }
 
 static void map_directly(const lq_map *m, const lq_piece *p, const segment *part, bool streams) {
-    lq_map_work work = work_on(m, p, part);
+    lq_map_work work;
     if (part->count == 0) return;
+    set_work(m, p, part, &work);
     work.streams = streams;
     work.x = m->x + element_at(p, part, LQ_X) * m->x_size;
     work.x_step = p->row_step[LQ_X] * m->x_size;
@@ -182,7 +183,8 @@ static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
         const int64_t x_at = element_at(p, &rest, LQ_X);
         const int64_t codes_at = element_at(p, &rest, LQ_CODES);
         rest.count = n;
-        lq_map_work work = work_on(m, p, &rest);
+        lq_map_work work;
+        set_work(m, p, &rest, &work);
         work.x = x;
         work.codes = codes;
         if (m->to_codes) {
@@ -244,7 +246,8 @@ static void map_stream(const lq_map *m, const lq_piece *p) {
         const int64_t rows = p->rows - r < most ? p->rows - r : most;
         const segment part = {.first_row = r, .rows = rows, .count = p->count};
         const int64_t codes_at = element_at(p, &part, LQ_CODES);
-        lq_map_work work = work_on(m, p, &part);
+        lq_map_work work;
+        set_work(m, p, &part, &work);
         work.x = m->x + element_at(p, &part, LQ_X) * m->x_size;
         work.x_step = p->row_step[LQ_X] * m->x_size;
         work.codes = bytes;
@@ -263,7 +266,8 @@ static void map_as_bytes(const lq_map *m, const lq_piece *p, segment rest) {
         const int64_t n = end - rest.first < STREAM ? end - rest.first : STREAM;
         const int64_t codes_at = element_at(p, &rest, LQ_CODES);
         rest.count = n;
-        lq_map_work work = work_on(m, p, &rest);
+        lq_map_work work;
+        set_work(m, p, &rest, &work);
         work.x = m->x + element_at(p, &rest, LQ_X) * m->x_size;
         work.codes = bytes;
         if (!m->to_codes) move_stream(m, bytes, codes_at, n);
@@ -277,8 +281,9 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
     const bool contiguous = p->count == 1 || (p->step[LQ_X] == 1 && p->step[LQ_CODES] == 1);
     const int64_t group = lq_codes_in_group(m->code);
     const bool packed_only = m->code->bits == 6;
-    const bool whole_bytes = p->at[LQ_CODES] % group == 0 && p->count % group == 0 &&
-                             (p->rows == 1 || p->row_step[LQ_CODES] % group == 0);
+    /* A power of 2: without divisions. */
+    const int64_t within = p->at[LQ_CODES] | p->count | (p->rows > 1 ? p->row_step[LQ_CODES] : 0);
+    const bool whole_bytes = (within & (group - 1)) == 0;
     if (contiguous && whole_bytes && !packed_only) {
         map_streaming(m, p, &all);
         return;

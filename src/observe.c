@@ -116,6 +116,9 @@ static lq_status check_batch(lq_call *call, const lq_calibrator *c, const lq_ten
     if (status) return status;
     if (blocks != c->channels) return LQ_ERROR_SHAPE;
     call->geometry.leading = LQ_X;
+    call->geometry.run = 0;
+    call->geometry.operands = LQ_SCALE + 1;
+    memset(call->geometry.stride[LQ_SCALE], 0, sizeof call->geometry.stride[LQ_SCALE]);
     if (c->per_channel) {
         const int axis = c->axis < 0 ? c->axis + x->rank : c->axis;
         call->geometry.stride[LQ_SCALE][axis] = 1;

@@ -3,27 +3,35 @@
 
 static lq_loop *push(lq_plan *plan, int64_t count, bool cell) {
     lq_loop *loop = &plan->loop[plan->loops++];
-    *loop = (lq_loop){.count = count, .cell = cell, .ragged_by = LQ_NO_LOOP};
+    loop->count = loop->last_count = count;
+    loop->cell = cell;
+    loop->ragged_by = LQ_NO_LOOP;
+    memset(loop->step, 0, sizeof loop->step);
     return loop;
+}
+
+/* From block to block, or within one. */
+static void set_steps(lq_loop *loop, const lq_geometry *g, int axis, int64_t extent) {
+    for (int o = 0; o < g->operands; ++o) {
+        const int64_t stride = g->stride[o][axis];
+        if (lq_of_elements(o)) {
+            loop->step[o] = loop->cell ? stride * extent : stride;
+        } else if (loop->cell) {
+            loop->step[o] = stride;
+        }
+    }
 }
 
 static void push_axis(lq_plan *plan, const lq_geometry *g, int axis) {
     const int64_t dim = g->shape[axis];
     const int64_t extent = g->extent[axis];
     const int64_t blocks = g->grid[axis];
-    const int64_t last = dim - (blocks - 1) * extent;
-    if (blocks > 1) {
-        lq_loop *cells = push(plan, blocks, true);
-        for (int o = 0; o < LQ_OPERANDS; ++o) {
-            cells->step[o] = g->stride[o][axis] * (lq_of_elements(o) ? extent : 1);
-        }
-    }
+    if (blocks > 1) set_steps(push(plan, blocks, true), g, axis, extent);
     /* Without elements nothing lies within a block, however long its other axes. */
     if (extent > 1 && !plan->empty) {
+        const int64_t last = dim - (blocks - 1) * extent;
         lq_loop *within = push(plan, extent, false);
-        within->step[LQ_X] = g->stride[LQ_X][axis];
-        within->step[LQ_CODES] = g->stride[LQ_CODES][axis];
-        within->step[LQ_OTHER] = g->stride[LQ_OTHER][axis];
+        set_steps(within, g, axis, 1);
         if (blocks > 1 && last != extent) {
             within->ragged_by = plan->loops - 2;
             within->last_count = last;
@@ -36,13 +44,13 @@ static int64_t magnitude(int64_t v) {
 }
 
 /* Axes with large strides outermost. Axes of one element are left out: their strides say nothing. */
-static int order_axes(const lq_geometry *g, int *axes) {
+static int order_axes(const lq_geometry *g, bool by_index, int *axes) {
     int n = 0;
     for (int axis = 0; axis < g->rank; ++axis) {
         if (g->shape[axis] == 1) continue;
         int at = n++;
         const int64_t *stride = g->stride[g->leading];
-        for (; !g->row_major && at > 0; --at) {
+        for (; !by_index && at > 0; --at) {
             if (magnitude(stride[axes[at - 1]]) >= magnitude(stride[axis])) break;
             axes[at] = axes[at - 1];
         }
@@ -62,11 +70,10 @@ static bool can_merge(const lq_plan *plan, int outer) {
     const lq_loop *a = &plan->loop[outer];
     const lq_loop *b = &plan->loop[outer + 1];
     if (a->cell != b->cell || b->ragged_by != LQ_NO_LOOP) return false;
-    if (is_ragged_by(plan, outer) || is_ragged_by(plan, outer + 1)) return false;
     for (int o = 0; o < LQ_OPERANDS; ++o) {
         if (a->step[o] != b->step[o] * b->count) return false;
     }
-    return true;
+    return !is_ragged_by(plan, outer) && !is_ragged_by(plan, outer + 1);
 }
 
 static void merge(lq_plan *plan, int outer) {
@@ -119,29 +126,43 @@ static void walk_blocks(lq_plan *plan) {
     if (plan->inner_loops > 0) plan->row = plan->inner[--plan->inner_loops];
 }
 
+/* However many axes there are, and whatever the order. */
+static void plan_run(int64_t run, lq_plan *plan) {
+    lq_loop *one = push(plan, run, false);
+    one->step[LQ_X] = one->step[LQ_CODES] = one->step[LQ_OTHER] = 1;
+    plan->spread = LQ_SPREAD_ONE;
+    plan->row = LQ_NO_LOOP;
+    plan->vector = 0;
+}
+
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     int axes[LQ_MAX_RANK];
     plan->loops = plan->outer_loops = plan->inner_loops = 0;
     plan->empty = plan->no_cell = false;
     memcpy(plan->origin, geometry->origin, sizeof plan->origin);
+    if (geometry->run > 0) {
+        plan_run(geometry->run, plan);
+        return;
+    }
     for (int i = 0; i < geometry->rank; ++i) {
         plan->empty = plan->empty || geometry->shape[i] == 0;
         plan->no_cell = plan->no_cell || geometry->grid[i] == 0;
     }
     if (plan->no_cell) return;
-    const int n = order_axes(geometry, axes);
+    const bool by_index = order == LQ_ORDER_ELEMENTS || order == LQ_ORDER_ROW_MAJOR;
+    const int n = order_axes(geometry, by_index, axes);
     for (int i = 0; i < n; ++i) push_axis(plan, geometry, axes[i]);
     if (plan->loops == 0) {
-        lq_loop *one = push(plan, 1, false);
-        one->step[LQ_X] = one->step[LQ_CODES] = one->step[LQ_OTHER] = 1;
+        plan_run(1, plan);
+        return;
     }
     for (int i = plan->loops - 2; i >= 0; --i) {
         if (can_merge(plan, i)) merge(plan, i);
     }
     plan->vector = plan->loops - 1;
-    if (order == LQ_ORDER_BLOCKS && !all_cells_but_last(plan)) {
+    if (order >= LQ_ORDER_BLOCKS && !all_cells_but_last(plan)) {
         walk_blocks(plan);
     } else {
-        walk_memory(plan, order == LQ_ORDER_STRICT);
+        walk_memory(plan, order == LQ_ORDER_STRICT || order == LQ_ORDER_ELEMENTS);
     }
 }

@@ -52,9 +52,11 @@ typedef enum {
 
 /* In which order a plan is walked. */
 typedef enum {
-    LQ_ORDER_MEMORY, /* as the elements lie; a block may come up more than once */
-    LQ_ORDER_STRICT, /* the same, and row-major to the element: for work in place and sums */
-    LQ_ORDER_BLOCKS  /* block after block */
+    LQ_ORDER_MEMORY,   /* as the elements lie; a block may come up more than once */
+    LQ_ORDER_STRICT,   /* the same, one row after the other: for work in place */
+    LQ_ORDER_ELEMENTS, /* the same by index, whatever the strides: for sums */
+    LQ_ORDER_BLOCKS,   /* block after block */
+    LQ_ORDER_ROW_MAJOR /* the same, and the elements of each by index */
 } lq_order;
 
 typedef struct lq_plan {
@@ -77,10 +79,11 @@ typedef struct lq_geometry {
     const int64_t *shape;
     const int64_t *extent; /* of a block */
     const int64_t *grid;
+    int operands; /* the first of LQ_OPERANDS, the only ones with strides */
     int64_t stride[LQ_OPERANDS][LQ_MAX_RANK];
     int64_t origin[LQ_OPERANDS];
+    int64_t run;        /* the elements of x where they are one block without gaps; else 0 */
     lq_operand leading; /* its strides decide which axis goes innermost where order is free */
-    bool row_major;     /* order is not free */
 } lq_geometry;
 
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan);

@@ -149,7 +149,7 @@ static lq_status check_matrices(lq_call *call, const lq_tensor *acc, const lq_te
                                 lq_span *x_span) {
     const lq_tensor *t[] = {acc, x};
     const int position[] = {1, X_POSITION};
-    lq_span span[2] = {{0, 0}, {0, 0}};
+    lq_span span[2] = {{.begin = 0}};
     for (int i = 0; i < 2; ++i) {
         lq_status status = t[i] ? lq_check_tensor(t[i], i == 1, &span[i]) : LQ_ERROR_NULL;
         if (!status && t[i]->rank != 2) status = LQ_ERROR_RANK;
@@ -252,7 +252,7 @@ lq_status lq_product_init(lq_product *given, size_t struct_size) {
 lq_status lq_dequantize_accumulators(const lq_tensor *acc, const lq_product *given,
                                      const lq_tensor *x, const lq_exec *exec) {
     lq_call call;
-    lq_span x_span = {0, 0};
+    lq_span x_span = {.begin = 0};
     lq_status status = lq_begin(&call, exec, EXEC_POSITION);
     if (status) return status;
     status = given ? lq_check_struct(given, given->struct_size, sizeof *given) : LQ_ERROR_NULL;

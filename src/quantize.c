@@ -2,43 +2,6 @@
 #include "job.h"
 #include "tasks.h"
 
-void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
-    const lq_kernels *k = call->kernels;
-    const bool fakes = purpose == LQ_TO_FAKES;
-    const bool to_codes = purpose != LQ_TO_REALS;
-    const int real = call->type[LQ_X]->index;
-    j->call = call;
-    j->counts = (lq_counts){.nan = 0};
-    j->quantizes = j->chosen = false;
-    j->gradient = NULL;
-    j->calibrator = NULL;
-    j->purpose = purpose;
-    j->map = (lq_map){
-        .runs = fakes      ? k->fake_runs
-                : to_codes ? k->quantize_runs[real]
-                           : k->dequantize_runs[real],
-        .lanes = fakes      ? k->fake_lanes
-                 : to_codes ? k->quantize_lanes[real]
-                            : k->dequantize_lanes[real],
-        .pack = k->pack,
-        .unpack = k->unpack,
-        .to_codes = to_codes,
-        .x = call->tensor[LQ_X]->data,
-        .x_size = call->type[LQ_X]->bits / 8,
-        .code = fakes ? call->type[LQ_X] : call->rule.code,
-        .qmin = call->rule.code_min,
-        .qmax = call->rule.code_max,
-        .rule = purpose == LQ_TO_REALS ? lq_reals_rule(call) : lq_codes_rule(call),
-        .format = call->rule.format,
-        .table = call->rule.table ? &call->table : NULL,
-        .parameters = &j->parameters,
-        .counts = to_codes && call->report ? &j->counts : NULL,
-        .count_runs = k->count_runs[real],
-        .count_lanes = k->count_lanes[real],
-    };
-    if (call->type[LQ_CODES]) j->map.codes = call->tensor[LQ_CODES]->data;
-}
-
 void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->call = call;
     j->counts = (lq_counts){.nan = 0};
@@ -46,7 +9,47 @@ void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->purpose = LQ_TO_CODES;
     j->gradient = NULL;
     j->calibrator = NULL;
-    j->map = (lq_map){.pack = call->kernels->pack, .unpack = call->kernels->unpack};
+    j->map = (lq_map){.limit = 0};
+    j->map.pack = call->kernels->pack;
+    j->map.unpack = call->kernels->unpack;
+}
+
+static void set_kernels(lq_map *m, const lq_kernels *k, lq_purpose purpose, int real) {
+    switch (purpose) {
+    case LQ_TO_CODES:
+        m->runs = k->quantize_runs[real];
+        m->lanes = k->quantize_lanes[real];
+        break;
+    case LQ_TO_REALS:
+        m->runs = k->dequantize_runs[real];
+        m->lanes = k->dequantize_lanes[real];
+        break;
+    case LQ_TO_FAKES:
+        m->runs = k->fake_runs;
+        m->lanes = k->fake_lanes;
+        break;
+    }
+    m->count_runs = k->count_runs[real];
+    m->count_lanes = k->count_lanes[real];
+}
+
+void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
+    lq_map *m = &j->map;
+    lq_start_plain_job(j, call);
+    j->purpose = purpose;
+    set_kernels(m, call->kernels, purpose, call->type[LQ_X]->index);
+    m->to_codes = purpose != LQ_TO_REALS;
+    m->x = call->tensor[LQ_X]->data;
+    m->x_size = call->type[LQ_X]->bits / 8;
+    if (call->type[LQ_CODES]) m->codes = call->tensor[LQ_CODES]->data;
+    m->code = purpose == LQ_TO_FAKES ? call->type[LQ_X] : call->rule.code;
+    m->qmin = call->rule.code_min;
+    m->qmax = call->rule.code_max;
+    m->rule = purpose == LQ_TO_REALS ? lq_reals_rule(call) : lq_codes_rule(call);
+    m->format = call->rule.format;
+    m->table = call->rule.table ? &call->table : NULL;
+    m->parameters = &j->parameters;
+    m->counts = m->to_codes && call->report ? &j->counts : NULL;
 }
 
 void lq_copy_job(lq_job *copy, const lq_job *job) {
@@ -128,14 +131,17 @@ static void clear_tail(const lq_call *call, lq_operand operand) {
 
 lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
                       const lq_tensor *zero_point, const lq_tensor *codes, const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, codes, scale, zero_point},
+    static const lq_signature signature = {
         .position = {1, 5, 3, 4},
         .output = {false, true, false, false},
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 6,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, codes, scale, zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;
@@ -154,15 +160,18 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
 
 lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
                            const lq_tensor *zero_point, const lq_tensor *y, const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, y, scale, zero_point},
+    static const lq_signature signature = {
         .position = {1, 5, 3, 4},
         .output = {false, true, false, false},
         .codes_are_reals = true,
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 6,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, y, scale, zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;
@@ -178,14 +187,17 @@ lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq
 
 lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const lq_tensor *scale,
                         const lq_tensor *zero_point, const lq_tensor *x, const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, codes, scale, zero_point},
+    static const lq_signature signature = {
         .position = {5, 1, 3, 4},
         .output = {true, false, false, false},
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 6,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, codes, scale, zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;
@@ -200,14 +212,17 @@ lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const l
 lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *codes,
                               const lq_tensor *scale, const lq_tensor *zero_point,
                               const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {x, codes, scale, zero_point},
+    static const lq_signature signature = {
         .position = {1, 3, 4, 5},
         .output = {false, true, true, true},
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 6,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {x, codes, scale, zero_point},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;

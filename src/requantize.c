@@ -73,22 +73,24 @@ static lq_status check_rule(const lq_exec *exec, lq_requantization rule, const l
     return begun ? begun : lq_refuse(&call, status, status == LQ_ERROR_ENUM ? 3 : 5, -1);
 }
 
+#define SIGNATURE(...)                                                                             \
+    {                                                                                              \
+        .output = {false, true, false, false}, .x_is_s32 = true, .integer_codes = true,            \
+        .broadcast = true, .scheme_position = 2, .exec_position = 8, __VA_ARGS__                   \
+    }
+
+static const lq_signature by_scales = SIGNATURE(.position = {1, 7, 4, 6});
+static const lq_signature by_shifts =
+    SIGNATURE(.position = {1, 7, 4, 6, [LQ_SHIFT] = 5}, .scale_is_s32 = true);
+
 lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme, lq_requantization rule,
                         const lq_tensor *multiplier, const lq_tensor *shift,
                         const lq_tensor *zero_point, const lq_tensor *codes, const lq_exec *exec) {
-    const bool fixed_point = is_fixed_point(rule);
     const lq_arguments arguments = {
+        .signature = is_fixed_point(rule) ? &by_shifts : &by_scales,
         .tensor = {acc, codes, multiplier, zero_point, [LQ_SHIFT] = shift},
-        .position = {1, 7, 4, 6, [LQ_SHIFT] = fixed_point ? 5 : 0},
-        .output = {false, true, false, false},
-        .x_is_s32 = true,
-        .scale_is_s32 = fixed_point,
-        .integer_codes = true,
-        .broadcast = true,
         .scheme = scheme,
-        .scheme_position = 2,
         .exec = exec,
-        .exec_position = 8,
     };
     lq_call call;
     lq_job j;
@@ -174,7 +176,7 @@ static float bias_scale(float input_scale, const lq_tensor *weight_scale, int64_
 
 static lq_status check_bias(lq_call *call, const lq_tensor *bias, float input_scale,
                             const lq_tensor *weight_scale, const lq_tensor *codes) {
-    lq_span spans[3] = {{0, 0}};
+    lq_span spans[3] = {{.begin = 0}};
     lq_status status = check_vector(call, bias, false, LQ_KIND_REAL, BIAS_POSITION, &spans[0]);
     if (!status) {
         status = check_vector(call, weight_scale, false, LQ_KIND_REAL, WEIGHT_POSITION, &spans[1]);

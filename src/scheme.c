@@ -114,23 +114,9 @@ static void set_element_rule(const lq_scheme *s, lq_real precision, lq_rule *rul
 
 /* After the mapping, which may have narrowed the range. */
 static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
-    if (!has_switches(s)) {
-        *rule = (lq_rule){.mapping = rule->mapping,
-                          .code = rule->code,
-                          .qmin = rule->qmin,
-                          .qmax = rule->qmax,
-                          .code_min = rule->qmin,
-                          .code_max = rule->qmax,
-                          .zero = rule->zero,
-                          .middle = rule->middle,
-                          .steps = rule->steps,
-                          .plain = lq_has_integer_codes(rule),
-                          .format = rule->format,
-                          .table = rule->table,
-                          .largest = rule->largest,
-                          .scale_factor = 1};
-        return LQ_OK;
-    }
+    apply_clamp(s, rule);
+    rule->plain = lq_has_integer_codes(rule);
+    if (!has_switches(s)) return LQ_OK;
     const lq_type_info *precision = lq_type_find(s->precision ? s->precision : LQ_F32);
     if (s->reserved) return LQ_ERROR_STRUCT;
     if (!known_switches(s) || !switches_agree(s, rule)) return LQ_ERROR_ENUM;
@@ -138,7 +124,6 @@ static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
     if (!(s->scale_floor >= 0 && s->scale_floor <= FLT_MAX)) return LQ_ERROR_SCALE;
     if (!(s->scale_factor >= 0 && s->scale_factor <= FLT_MAX)) return LQ_ERROR_SCALE;
     if (s->scale_factor > 0 && s->quotient == LQ_QUOTIENT_MULTIPLIER) return LQ_ERROR_SCALE;
-    apply_clamp(s, rule);
     set_element_rule(s, (lq_real)precision->index, rule);
     rule->quotient = s->quotient;
     rule->zero_place = lq_has_integer_codes(rule) ? s->zero_place : LQ_ZERO_OUTSIDE;
@@ -237,17 +222,15 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     if (!scheme) return LQ_ERROR_NULL;
     lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
     if (status) return status;
+    *rule = (lq_rule){.scale_factor = 1};
+    rule->mapping = scheme->mapping;
     rule->code = lq_type_find(scheme->code_type);
     if (!rule->code) return LQ_ERROR_TYPE;
-    rule->mapping = scheme->mapping;
-    rule->format = NULL;
-    rule->table = NULL;
     if (rule->code->kind == LQ_KIND_FLOAT || scheme->table) {
         status = apply_values(scheme, rule);
         return status ? status : apply_switches(scheme, rule);
     }
     if (rule->code->kind != LQ_KIND_CODE) return LQ_ERROR_TYPE;
-    rule->largest = 0;
     rule->qmin = scheme->qmin;
     rule->qmax = scheme->qmax;
     if (rule->qmin == 0 && rule->qmax == 0) {
@@ -305,6 +288,16 @@ static lq_status raw_extents(int32_t rank, const lq_block *block, int64_t *exten
     return LQ_OK;
 }
 
+/* How many blocks an axis has; and the extent that a block really has there. */
+static int64_t blocks_along(int64_t dim, int64_t *extent) {
+    const bool whole = *extent == 0;
+    if (whole || *extent >= dim) {
+        *extent = dim > 0 ? dim : 1;
+        return whole || dim > 0;
+    }
+    return *extent == 1 ? dim : (dim - 1) / *extent + 1;
+}
+
 lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *extent, int64_t *grid,
                          int64_t *count) {
     int64_t product = 1;
@@ -312,11 +305,8 @@ lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *ext
     lq_status status = raw_extents(x->rank, block, extent);
     if (status) return status;
     for (int i = 0; i < x->rank; ++i) {
-        const int64_t dim = x->shape[i];
-        const bool whole = extent[i] == 0;
-        if (whole || extent[i] > dim) extent[i] = dim > 0 ? dim : 1;
-        grid[i] = whole ? 1 : dim / extent[i] + (dim % extent[i] != 0);
-        empty = empty || grid[i] == 0;
+        grid[i] = blocks_along(x->shape[i], &extent[i]);
+        empty |= grid[i] == 0;
     }
     for (int i = 0; i < x->rank && !empty; ++i) {
         if (__builtin_mul_overflow(product, grid[i], &product)) return LQ_ERROR_OVERFLOW;

@@ -101,7 +101,7 @@ lq_status lq_calibrator_serialize(const lq_calibrator *calibrator, void *bytes, 
     const size_t needed = w.used + CHECKSUM_BYTES;
     if (bytes) {
         const lq_span from = lq_calibrator_span(c);
-        const lq_span to = {(uintptr_t)bytes, (uintptr_t)bytes + needed};
+        const lq_span to = {.begin = (uintptr_t)bytes, .end = (uintptr_t)bytes + needed};
         if (size < needed) return LQ_ERROR_SIZE;
         if (lq_spans_meet(from, to)) return LQ_ERROR_OVERLAP;
         w = (writer){.bytes = bytes, .size = size};
@@ -339,8 +339,9 @@ lq_status lq_calibrator_deserialize(lq_calibrator *calibrator, size_t calibrator
     if (r.failed || r.used != r.size || take(&end, 8) != checksum(bytes, r.size)) {
         return LQ_ERROR_DATA;
     }
-    const lq_span from = {(uintptr_t)bytes, (uintptr_t)bytes + size};
-    const lq_span to = {(uintptr_t)calibrator, (uintptr_t)calibrator + (uintptr_t)layout.size};
+    const lq_span from = {.begin = (uintptr_t)bytes, .end = (uintptr_t)bytes + size};
+    const lq_span to = {.begin = (uintptr_t)calibrator,
+                        .end = (uintptr_t)calibrator + (uintptr_t)layout.size};
     if (to.begin % 8) return LQ_ERROR_ALIGNMENT;
     if (calibrator_size < layout.size) return LQ_ERROR_SIZE;
     if (lq_spans_meet(from, to)) return LQ_ERROR_OVERLAP;

@@ -124,6 +124,7 @@ lq_status lq_sum_all(lq_job *j) {
     if (!j->call->sums) return LQ_OK;
     lq_geometry geometry = j->call->geometry;
     geometry.leading = LQ_CODES;
+    geometry.run = 0;
     geometry.origin[LQ_X] = 0;
     memset(geometry.stride[LQ_X], 0, sizeof geometry.stride[LQ_X]);
     geometry.origin[LQ_SCALE] = j->call->sums->offset;
@@ -141,16 +142,19 @@ lq_status lq_sum_all(lq_job *j) {
 
 lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq_tensor *sums,
                        const lq_exec *exec) {
-    const lq_arguments arguments = {
-        .tensor = {NULL, codes, sums, NULL},
+    static const lq_signature signature = {
         .position = {0, 1, 3, 0},
         .output = {false, false, true, false},
         .scale_is_s32 = true,
         .integer_codes = true,
-        .scheme = scheme,
         .scheme_position = 2,
-        .exec = exec,
         .exec_position = 4,
+    };
+    const lq_arguments arguments = {
+        .signature = &signature,
+        .tensor = {NULL, codes, sums, NULL},
+        .scheme = scheme,
+        .exec = exec,
     };
     lq_call call;
     lq_job j;

@@ -37,12 +37,10 @@ lq_status lq_check_struct(const void *object, size_t size, size_t known) {
 }
 
 int64_t lq_elements(const lq_tensor *t) {
-    int64_t n = 1;
-    for (int i = 0; i < t->rank; ++i) {
-        if (t->shape[i] == 0) return 0;
-    }
-    for (int i = 0; i < t->rank; ++i) n *= t->shape[i];
-    return n;
+    /* Beside a dimension of 0 the others may overflow. */
+    uint64_t n = 1;
+    for (int i = 0; i < t->rank; ++i) n *= (uint64_t)t->shape[i];
+    return (int64_t)n;
 }
 
 /* The lowest and highest element index, counted from data. */
@@ -78,42 +76,58 @@ static bool elements_apart(const lq_tensor *t) {
     return true;
 }
 
-static lq_status check_shape(const lq_tensor *t, bool *empty) {
-    int64_t elements = 1;
-    *empty = false;
-    for (int i = 0; i < t->rank; ++i) {
-        if (t->shape[i] < 0) return LQ_ERROR_SHAPE;
-        if (t->shape[i] == 0) *empty = true;
+/* What one look at every axis tells about a view. */
+typedef struct summary {
+    int64_t least; /* dimension; 1 where there is none below it */
+    int64_t elements;
+    bool overflows;
+    bool dense; /* the strides are those of a contiguous tensor */
+} summary;
+
+static summary summarize(const lq_tensor *t) {
+    summary s = {.least = 1, .elements = 1, .dense = true};
+    for (int i = t->rank - 1; i >= 0; --i) {
+        const int64_t dim = t->shape[i];
+        if (dim == 1) continue;
+        if (dim < s.least) s.least = dim;
+        if (t->stride[i] != s.elements) s.dense = false;
+        if (!multiply(s.elements, dim, &s.elements)) s.overflows = true;
     }
-    if (t->size < 0) return LQ_ERROR_OVERFLOW;
-    for (int i = 0; i < t->rank && !*empty; ++i) {
-        if (!multiply(elements, t->shape[i], &elements)) return LQ_ERROR_OVERFLOW;
-    }
-    return LQ_OK;
+    return s;
+}
+
+/* Which elements a view that is not empty touches, counted from data. */
+static lq_status find_ends(const lq_tensor *t, const summary *s, int64_t *low, int64_t *high) {
+    if (!s->dense) return reach(t, low, high);
+    *low = t->offset;
+    return add(t->offset, s->elements - 1, high) ? LQ_OK : LQ_ERROR_OVERFLOW;
 }
 
 lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span) {
-    bool empty;
     int64_t low, high;
     if (!lq_type_find(t->type)) return LQ_ERROR_TYPE;
     if (t->rank < 0 || t->rank > LQ_MAX_RANK) return LQ_ERROR_RANK;
-    lq_status status = check_shape(t, &empty);
-    if (status) return status;
+    const summary s = summarize(t);
+    if (s.least < 0) return LQ_ERROR_SHAPE;
+    if (t->size < 0 || (s.overflows && s.least > 0)) return LQ_ERROR_OVERFLOW;
     span->begin = span->end = 0;
-    if (empty) return LQ_OK;
+    span->dense = s.dense;
+    if (s.least == 0) return LQ_OK;
     if (!t->data) return LQ_ERROR_NULL;
-    status = reach(t, &low, &high);
+    const lq_status status = find_ends(t, &s, &low, &high);
     if (status) return status;
     if (low < 0) return LQ_ERROR_SIZE;
     /* Room for the widest type, so that no stride times its dimension overflows later. */
     if (high > INT64_MAX / 64 - 1) return LQ_ERROR_OVERFLOW;
-    const int64_t bits = (high + 1) * element_bits(t);
-    if ((bits - 1) / 8 >= t->size) return LQ_ERROR_SIZE;
+    const uint64_t width = (uint64_t)element_bits(t);
+    const uint64_t bits = ((uint64_t)high + 1) * width;
+    const uint64_t end = (bits + 7) / 8;
+    if (end > (uint64_t)t->size) return LQ_ERROR_SIZE;
     uintptr_t base = (uintptr_t)t->data;
     if ((uint64_t)t->size > UINTPTR_MAX - base) return LQ_ERROR_SIZE;
-    if (output && !elements_apart(t)) return LQ_ERROR_STRIDE;
-    span->begin = base + (uintptr_t)(low * element_bits(t) / 8);
-    span->end = base + (uintptr_t)((bits + 7) / 8);
+    if (output && !s.dense && !elements_apart(t)) return LQ_ERROR_STRIDE;
+    span->begin = base + (uintptr_t)((uint64_t)low * width / 8);
+    span->end = base + (uintptr_t)end;
     return LQ_OK;
 }
 
@@ -269,7 +283,7 @@ bool lq_interleaved(const lq_tensor *first, const lq_tensor *second) {
 }
 
 void lq_clear_tail(const lq_tensor *t) {
-    if (lq_elements(t) == 0 || !lq_is_contiguous(t)) return;
+    if (element_bits(t) % 8 == 0 || lq_elements(t) == 0 || !lq_is_contiguous(t)) return;
     const int64_t end = (t->offset + lq_elements(t)) * element_bits(t);
     if (end % 8 == 0) return;
     unsigned char *last = (unsigned char *)t->data + end / 8;

@@ -7,6 +7,7 @@
 /* The bytes from a view's first element in memory to its last; empty where there are none. */
 typedef struct lq_span {
     uintptr_t begin, end;
+    bool dense; /* the view is row-major and without gaps */
 } lq_span;
 
 /* An output must also give every element memory of its own. */

@@ -12,39 +12,34 @@ static const float e2m1_values[] = {0.0f,  0.5f,  1.0f,  1.5f,  2.0f,  3.0f,  4.
                                     -0.0f, -0.5f, -1.0f, -1.5f, -2.0f, -3.0f, -4.0f, -6.0f};
 static const lq_float_format e2m1 = {4, 1, 1, 0x1p3f, 0x07, 0x07, 0, false, e2m1_values};
 
+#define ROW(constant, ...) [LQ_TYPE_SLOT(LQ_##constant)] = {LQ_##constant, __VA_ARGS__}
+
 /* The list of number types: one row each. */
-static const lq_type_info types[] = {
-    {LQ_F32, "f32", LQ_KIND_REAL, LQ_REAL_f32, 32, 0, 0, NULL},
-    {LQ_F16, "f16", LQ_KIND_REAL, LQ_REAL_f16, 16, 0, 0, NULL},
-    {LQ_BF16, "bf16", LQ_KIND_REAL, LQ_REAL_bf16, 16, 0, 0, NULL},
-    {LQ_S8, "s8", LQ_KIND_CODE, LQ_WIDTH_8, 8, INT8_MIN, INT8_MAX, NULL},
-    {LQ_U8, "u8", LQ_KIND_CODE, LQ_WIDTH_8, 8, 0, UINT8_MAX, NULL},
-    {LQ_S4, "s4", LQ_KIND_CODE, LQ_WIDTH_4, 4, -8, 7, NULL},
-    {LQ_U4, "u4", LQ_KIND_CODE, LQ_WIDTH_4, 4, 0, 15, NULL},
-    {LQ_S2, "s2", LQ_KIND_CODE, LQ_WIDTH_2, 2, -2, 1, NULL},
-    {LQ_U2, "u2", LQ_KIND_CODE, LQ_WIDTH_2, 2, 0, 3, NULL},
-    {LQ_S16, "s16", LQ_KIND_CODE, LQ_WIDTH_16, 16, INT16_MIN, INT16_MAX, NULL},
-    {LQ_U16, "u16", LQ_KIND_CODE, LQ_WIDTH_16, 16, 0, UINT16_MAX, NULL},
-    {LQ_S32, "s32", LQ_KIND_WIDE, -1, 32, INT32_MIN, INT32_MAX, NULL},
-    {LQ_F64, "f64", LQ_KIND_DOUBLE, LQ_REAL_f64, 64, 0, 0, NULL},
-    {LQ_E4M3, "e4m3", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e4m3},
-    {LQ_E5M2, "e5m2", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e5m2},
-    {LQ_E4M3FNUZ, "e4m3fnuz", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e4m3fnuz},
-    {LQ_E5M2FNUZ, "e5m2fnuz", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e5m2fnuz},
-    {LQ_E2M3, "e2m3", LQ_KIND_FLOAT, LQ_WIDTH_6, 6, 0, 0, &e2m3},
-    {LQ_E3M2, "e3m2", LQ_KIND_FLOAT, LQ_WIDTH_6, 6, 0, 0, &e3m2},
-    {LQ_E2M1, "e2m1", LQ_KIND_FLOAT, LQ_WIDTH_4, 4, 0, 0, &e2m1},
-    {LQ_E8M0, "e8m0", LQ_KIND_EXPONENT, LQ_WIDTH_8, 8, 0, 0, NULL},
+const lq_type_info lq_types[LQ_TYPE_SLOTS] = {
+    ROW(F32, "f32", LQ_KIND_REAL, LQ_REAL_f32, 32, 0, 0, NULL),
+    ROW(F16, "f16", LQ_KIND_REAL, LQ_REAL_f16, 16, 0, 0, NULL),
+    ROW(BF16, "bf16", LQ_KIND_REAL, LQ_REAL_bf16, 16, 0, 0, NULL),
+    ROW(S8, "s8", LQ_KIND_CODE, LQ_WIDTH_8, 8, INT8_MIN, INT8_MAX, NULL),
+    ROW(U8, "u8", LQ_KIND_CODE, LQ_WIDTH_8, 8, 0, UINT8_MAX, NULL),
+    ROW(S4, "s4", LQ_KIND_CODE, LQ_WIDTH_4, 4, -8, 7, NULL),
+    ROW(U4, "u4", LQ_KIND_CODE, LQ_WIDTH_4, 4, 0, 15, NULL),
+    ROW(S2, "s2", LQ_KIND_CODE, LQ_WIDTH_2, 2, -2, 1, NULL),
+    ROW(U2, "u2", LQ_KIND_CODE, LQ_WIDTH_2, 2, 0, 3, NULL),
+    ROW(S16, "s16", LQ_KIND_CODE, LQ_WIDTH_16, 16, INT16_MIN, INT16_MAX, NULL),
+    ROW(U16, "u16", LQ_KIND_CODE, LQ_WIDTH_16, 16, 0, UINT16_MAX, NULL),
+    ROW(S32, "s32", LQ_KIND_WIDE, -1, 32, INT32_MIN, INT32_MAX, NULL),
+    ROW(F64, "f64", LQ_KIND_DOUBLE, LQ_REAL_f64, 64, 0, 0, NULL),
+    ROW(E4M3, "e4m3", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e4m3),
+    ROW(E5M2, "e5m2", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e5m2),
+    ROW(E4M3FNUZ, "e4m3fnuz", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e4m3fnuz),
+    ROW(E5M2FNUZ, "e5m2fnuz", LQ_KIND_FLOAT, LQ_WIDTH_8, 8, 0, 0, &e5m2fnuz),
+    ROW(E2M3, "e2m3", LQ_KIND_FLOAT, LQ_WIDTH_6, 6, 0, 0, &e2m3),
+    ROW(E3M2, "e3m2", LQ_KIND_FLOAT, LQ_WIDTH_6, 6, 0, 0, &e3m2),
+    ROW(E2M1, "e2m1", LQ_KIND_FLOAT, LQ_WIDTH_4, 4, 0, 0, &e2m1),
+    ROW(E8M0, "e8m0", LQ_KIND_EXPONENT, LQ_WIDTH_8, 8, 0, 0, NULL),
 };
 
-enum { TYPES = sizeof types / sizeof *types };
-
-const lq_type_info *lq_type_find(lq_type type) {
-    for (int i = 0; i < TYPES; ++i) {
-        if (types[i].type == type) return &types[i];
-    }
-    return NULL;
-}
+#undef ROW
 
 const char *lq_type_name(lq_type type) {
     const lq_type_info *info = lq_type_find(type);
@@ -52,8 +47,9 @@ const char *lq_type_name(lq_type type) {
 }
 
 lq_type lq_type_from_name(const char *name) {
-    for (int i = 0; name && i < TYPES; ++i) {
-        if (strcmp(types[i].name, name) == 0) return types[i].type;
+    for (int i = 0; name && i < LQ_TYPE_SLOTS; ++i) {
+        const lq_type_info *row = &lq_types[i];
+        if (row->name && strcmp(row->name, name) == 0) return row->type;
     }
     return 0;
 }
@@ -96,6 +92,10 @@ float lq_load_real(lq_type type, const void *data, int64_t index) {
 /* The type is decided outside the loops, which then vectorize. */
 void lq_load_reals(lq_type type, const void *data, int64_t at, int64_t step, int64_t n, float *to) {
     const unsigned char *bytes = data;
+    if (n == 1) {
+        *to = lq_load_real(type, data, at);
+        return;
+    }
     switch (type) {
     case LQ_F32:
         for (int64_t i = 0; i < n; ++i) to[i] = load_f32(data, at + i * step);

@@ -68,8 +68,19 @@ static inline void lq_store_code(unsigned char *codes, int64_t at, uint32_t bits
     if (into + bits > 8) p[1] = (unsigned char)((p[1] & ~(mask >> 8)) | both >> 8);
 }
 
+/*
+ * Every call looks up several types, so the list is a table without collisions: the compiler would
+ * refuse two rows in one slot. 0 is no type, and its slot another's.
+ */
+enum { LQ_TYPE_SLOTS = 64 };
+#define LQ_TYPE_SLOT(type) ((uint32_t)(type)*181u >> 8 & (LQ_TYPE_SLOTS - 1u))
+extern const lq_type_info lq_types[LQ_TYPE_SLOTS];
+
 /* NULL for an unknown type. */
-const lq_type_info *lq_type_find(lq_type type);
+static inline const lq_type_info *lq_type_find(lq_type type) {
+    const lq_type_info *row = &lq_types[LQ_TYPE_SLOT(type)];
+    return row->type == type ? row : NULL;
+}
 
 /* Element `index` counted from `data`. Real types and floats of up to 8 bits. */
 float lq_load_real(lq_type type, const void *data, int64_t index);
