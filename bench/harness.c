@@ -233,6 +233,7 @@ int bench_main(int argc, char **argv, const bench_suite *of) {
     suite = of;
     best = lq_cpu_level();
     options_parse(argc, argv, suite);
+    if (!bench_wanted.list && bench_wanted.seconds > 0) bench_fix_addresses(argv);
     const int all = go_through(0, false);
     if (!all) {
         options_fault(suite, "no row's name contains '%s'; --list prints them",

@@ -117,8 +117,15 @@ const lq_exec *bench_exec_on(int threads);
 /* ---------------------------------------------------------- tensors and data */
 
 /*
- * Fresh memory on a page, all of it written to; from 2 MiB on aligned to that, and the system is
- * asked for large pages. Ends the program where there is none.
+ * Where memory lies decides some percent, so that must not be chance: on Linux, starts the program
+ * again without randomized addresses, once; goes on where that is not allowed.
+ */
+void bench_fix_addresses(char **argv);
+
+/*
+ * Fresh memory, all of it written to, on 2 MiB of its own, for which the system is asked for large
+ * pages: within them bytes that follow each other do so in the caches. Ends the program where there
+ * is none.
  */
 void *bench_allocate(int64_t bytes);
 

@@ -1,13 +1,29 @@
-#define _DEFAULT_SOURCE
+#define _GNU_SOURCE
 #include "harness.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#ifdef __linux__
+#include <sys/personality.h>
+#include <unistd.h>
+#endif
+
+void bench_fix_addresses(char **argv) {
+#ifdef __linux__
+    const int now = personality(0xffffffff);
+    if (now < 0 || now & ADDR_NO_RANDOMIZE || getenv("BENCH_ADDRESSES_FIXED")) return;
+    if (setenv("BENCH_ADDRESSES_FIXED", "1", 1)) return;
+    if (personality((unsigned long)now | ADDR_NO_RANDOMIZE) < 0) return;
+    execv("/proc/self/exe", argv);
+#else
+    (void)argv;
+#endif
+}
 
 void *bench_allocate(int64_t bytes) {
     const int64_t page = 4096, large_page = 1 << 21;
-    const int64_t unit = bytes < large_page ? page : large_page;
+    const int64_t unit = bench_wanted.seconds > 0 ? large_page : page;
     const size_t size = (size_t)((bytes + unit - 1) / unit * unit);
     void *p = aligned_alloc((size_t)unit, size ? size : (size_t)unit);
     if (!p) {
@@ -17,7 +33,7 @@ void *bench_allocate(int64_t bytes) {
 #ifdef MADV_HUGEPAGE
     if (unit == large_page) madvise(p, size, MADV_HUGEPAGE);
 #endif
-    memset(p, 1, size);
+    memset(p, 1, (size_t)bytes);
     return p;
 }
 
