@@ -117,10 +117,7 @@ static const struct {
 static const struct {
     kind kind;
     keeper keeper;
-} sources[] = {{NORMAL, HISTOGRAM},
-               {HEAVY_TAIL, HISTOGRAM},
-               {NORMAL, HISTOGRAM_SUMS},
-               {HEAVY_TAIL, HISTOGRAM_SUMS}};
+} sources[] = {{NORMAL, HISTOGRAM}, {HEAVY_TAIL, HISTOGRAM_SUMS}};
 
 enum {
     OBSERVATIONS = sizeof observations / sizeof *observations,
