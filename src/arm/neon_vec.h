@@ -373,10 +373,11 @@ LQ_INLINE tile tile_quotient(tile x, tile s, tile inverse) {
     return t;
 }
 
+/* A NaN is also the greater one of two, and of a vector. */
 LQ_INLINE bool tile_any_nan(tile t) {
-    const uint32x4_t a = vandq_u32(vceqq_f32(t.v[0], t.v[0]), vceqq_f32(t.v[1], t.v[1]));
-    const uint32x4_t b = vandq_u32(vceqq_f32(t.v[2], t.v[2]), vceqq_f32(t.v[3], t.v[3]));
-    return vminvq_u32(vandq_u32(a, b)) == 0;
+    const float32x4_t a = vmaxq_f32(vmaxq_f32(t.v[0], t.v[1]), vmaxq_f32(t.v[2], t.v[3]));
+    const float greatest = vmaxvq_f32(a);
+    return __builtin_expect(greatest != greatest, 0);
 }
 
 LQ_INLINE tile tile_nan_to_zero(tile t) {
@@ -431,6 +432,16 @@ LQ_INLINE tile tile_min(tile x, tile lo) {
 LQ_INLINE tile tile_max(tile x, tile hi) {
     EACH x.v[k] = vbslq_f32(vcgtq_f32(x.v[k], hi.v[k]), x.v[k], hi.v[k]);
     return x;
+}
+
+LQ_INLINE tile tile_lesser(tile a, tile b) {
+    EACH a.v[k] = vminq_f32(a.v[k], b.v[k]);
+    return a;
+}
+
+LQ_INLINE tile tile_greater(tile a, tile b) {
+    EACH a.v[k] = vmaxq_f32(a.v[k], b.v[k]);
+    return a;
 }
 
 /* x - x is 0, or NaN for an infinity. */

@@ -32,6 +32,7 @@
  *   tile_codes               clamp to [qmin - zero, qmax - zero], round to even, add zero
  *   tile_values              ((bits ^ sign) - zero) * scale
  *   tile_min, tile_max       of x and an accumulator that x's NaN leaves alone
+ *   tile_lesser, tile_greater of numbers; of a NaN and a number either
  *   tile_drop_nonfinite      infinities become NaN
  *   tile_quiet               signaling NaNs become quiet, their other bits kept
  *   tile_first_n             the first n of a, then b
@@ -72,7 +73,7 @@ LQ_INLINE itile codes_by(const lq_element_rule *rule, const tile_rule *p, tile v
     v = rule->multiply ? tile_multiply(v, p->scale) : tile_divide(v, p->scale);
     v = tile_add(tile_narrow(rule->precision, v), p->offset);
     v = tile_nan_to(v, p->nan);
-    v = tile_min(tile_max(v, p->lo), p->hi);
+    v = tile_lesser(tile_greater(v, p->lo), p->hi);
     return itile_add(tile_round(rule->rounding, v), p->zero);
 }
 

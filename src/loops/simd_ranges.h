@@ -1,5 +1,11 @@
 /* The part of simd.h that finds the ranges of values. */
 
+/* Without a filter NaN may be passed over, or come out. */
+LQ_INLINE void widen(tile v, bool filter, tile *lo, tile *hi) {
+    *lo = filter ? tile_min(v, *lo) : tile_lesser(v, *lo);
+    *hi = filter ? tile_max(v, *hi) : tile_greater(v, *hi);
+}
+
 LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bool filter,
                          float *out_lo, float *out_hi) {
     const tile top = tile_splat(lq_from_bits(0x7f800000u));
@@ -10,8 +16,7 @@ LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bo
     for (; i + TILE <= count; i += TILE) {
         tile v = tile_load(real, x, i);
         if (filter) v = tile_drop_nonfinite(v);
-        lo = tile_min(v, lo);
-        hi = tile_max(v, hi);
+        widen(v, filter, &lo, &hi);
     }
     if (i < count) {
         tile v = tile_load_n(real, x, i, count - i);
@@ -31,7 +36,7 @@ LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
         float *out_lo = w->lo + r * w->range_step;
         float *out_hi = w->hi + r * w->range_step;
         range_row(w->x + r * w->x_step, w->count, real, false, &lo, &hi);
-        /* Infinite: there is an infinity in the row, or nothing finite. */
+        /* There is an infinity or NaN in the row, or nothing finite. */
         if (!lq_is_finite(lo) || !lq_is_finite(hi)) {
             range_row(w->x + r * w->x_step, w->count, real, true, &lo, &hi);
         }

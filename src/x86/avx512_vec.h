@@ -455,6 +455,14 @@ LQ_INLINE tile tile_max(tile x, tile hi) {
     return x;
 }
 
+LQ_INLINE tile tile_lesser(tile a, tile b) {
+    return tile_min(a, b);
+}
+
+LQ_INLINE tile tile_greater(tile a, tile b) {
+    return tile_max(a, b);
+}
+
 /* x - x is 0, or NaN for an infinity. */
 LQ_INLINE tile tile_drop_nonfinite(tile x) {
     EACH x.v[k] = _mm512_add_ps(x.v[k], _mm512_sub_ps(x.v[k], x.v[k]));
