@@ -1,6 +1,7 @@
 #include "call.h"
 #include "choose.h"
 #include "fixed_point.h"
+#include <math.h>
 #include <string.h>
 
 lq_status lq_report_init(lq_report *report, size_t struct_size) {
@@ -391,7 +392,7 @@ static bool all_scales(const lq_rule *rule, const float *stored, int64_t n) {
     int good = 0;
     for (int64_t k = 0; k < n; ++k) {
         const float s = lq_scale_of(rule, stored[k]);
-        const float v = negatives && s < 0 ? -s : s;
+        const float v = negatives ? fabsf(s) : s; /* s < 0 ? -s : s does not vectorize in gcc 12 */
         good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);
     }
     return good == n;
