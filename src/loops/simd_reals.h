@@ -23,7 +23,14 @@ LQ_INLINE void convert_store(lq_real to, unsigned char *y, int64_t i, tile v, do
     }
 }
 
-LQ_INLINE void convert_rows(const lq_map_work *w, lq_real from, lq_real to, bool streams) {
+/* Narrowing makes NaN quiet on its own, and so does widening f16 or double. A copy does not. */
+LQ_INLINE tile convert_nan(lq_real from, lq_real to, tile t) {
+    const bool copies = to == LQ_REAL_f32 && (from == LQ_REAL_f32 || from == LQ_REAL_bf16);
+    return copies && tile_any_nan(t) ? tile_quiet(t) : t;
+}
+
+LQ_INLINE void convert_rows(const lq_map_work *w, lq_real from, lq_real to, bool limited,
+                            bool streams) {
     /* A float holds every limit but double's, which becomes an infinity. */
     const tile most = tile_splat((float)w->limit);
     const tile least = tile_splat((float)-w->limit);
@@ -32,22 +39,26 @@ LQ_INLINE void convert_rows(const lq_map_work *w, lq_real from, lq_real to, bool
         unsigned char *y = w->codes + r * w->codes_step;
         for (int64_t i = 0; i < w->count; i += TILE) {
             const int64_t n = w->count - i;
-            const tile v = convert_load(from, to, x, i, n);
-            const tile t = tile_max(least, tile_min(most, v));
-            /* Narrowing makes NaN quiet on its own, a copy does not. */
-            convert_store(to, y, i, to == LQ_REAL_f32 ? tile_quiet(t) : t, w->limit, n, streams);
+            tile t = convert_load(from, to, x, i, n);
+            if (limited) t = tile_max(least, tile_min(most, t));
+            convert_store(to, y, i, convert_nan(from, to, t), w->limit, n, streams);
         }
     }
 }
 
+/* Constants for the compiler: what most conversions do without costs as much as all else. */
 LQ_INLINE void convert(const lq_map_work *w, lq_real from, lq_real to) {
-    const bool half = to == LQ_REAL_f16 || to == LQ_REAL_bf16;
+    const bool narrows = from == LQ_REAL_f32 && (to == LQ_REAL_f16 || to == LQ_REAL_bf16);
+    const bool widens = to == LQ_REAL_f32 && (from == LQ_REAL_f16 || from == LQ_REAL_bf16);
+    const bool limited = w->limit < (double)lq_from_bits(0x7f800000u);
     if (from == LQ_REAL_f64 && to == LQ_REAL_f64) {
         convert_doubles(w, from, to);
-    } else if (from == LQ_REAL_f32 && half && w->streams) {
-        convert_rows(w, from, to, true);
+    } else if (narrows && w->streams) {
+        convert_rows(w, from, to, true, true);
+    } else if ((narrows || widens) && !limited) {
+        convert_rows(w, from, to, false, false);
     } else {
-        convert_rows(w, from, to, false);
+        convert_rows(w, from, to, true, false);
     }
 }
 
