@@ -88,7 +88,11 @@ lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *
     if (tasks == 1 || packed_zeros) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     const int loop = longest_loop(plan, tasks, true);
     if (loop == LQ_NO_LOOP) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
-    const int64_t unit = unit_for_codes(plan, loop, codes_in_group(map));
+    int64_t unit = unit_for_codes(plan, loop, codes_in_group(map));
+    /* Lanes by whole vectors: narrower ones are slow, and in every row tasks would share lines. */
+    if (loop == plan->vector && unit && plan->loop[loop].count >= 2 * VECTOR_UNIT) {
+        unit = VECTOR_UNIT;
+    }
     return cut_loop(plan, loop, tasks, unit);
 }
 
@@ -193,7 +197,13 @@ lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_
         if (finish) finish(context, 0, job);
         return LQ_OK;
     }
-    walk_state w = {.job = job, .cut = cut, .visit = visit, .finish = finish, .context = context};
+    /* Not the counts, which are many and which every task sets. */
+    walk_state w;
+    w.job = job;
+    w.cut = cut;
+    w.visit = visit;
+    w.finish = finish;
+    w.context = context;
     const lq_status status = lq_each_task(job->call->exec, cut->count, walk_part, &w);
     if (status) return status;
     for (int64_t task = 0; task < cut->count; ++task) {
