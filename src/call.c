@@ -125,6 +125,7 @@ static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span
         const lq_tensor *t = a->tensor[o];
         call->tensor[o] = t;
         call->type[o] = NULL;
+        span[o].begin = span[o].end = 0;
         if (!a->signature->position[o]) continue;
         if (!t) {
             /* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
@@ -311,7 +312,7 @@ static lq_status check_sums(const lq_arguments *a, lq_call *call, const lq_span 
 }
 
 lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
-    lq_span span[LQ_OPERANDS] = {{.begin = 0}};
+    lq_span span[LQ_OPERANDS];
     lq_status status = begin(call, arguments->exec, arguments->signature->exec_position);
     if (!status &&
         (!arguments->signature->output[LQ_CODES] || arguments->signature->codes_are_reals)) {

@@ -39,12 +39,13 @@ typedef struct lq_call {
     const lq_tensor *tensor[LQ_OPERANDS];
     const lq_type_info *type[LQ_OPERANDS];
     lq_rule rule;
-    lq_code_table table; /* where the rule has one */
+    lq_code_table table;   /* where the rule has one */
+    bool forward_only;     /* the output overwrites the input from the front */
+    const lq_tensor *sums; /* of the codes that the call writes, or NULL */
+    /* From here on what shapes come to. */
     int64_t extent[LQ_MAX_RANK];
     int64_t grid[LQ_MAX_RANK];
     lq_geometry geometry;
-    bool forward_only;                /* the output overwrites the input from the front */
-    const lq_tensor *sums;            /* of the codes that the call writes, or NULL */
     int64_t sums_stride[LQ_MAX_RANK]; /* on the grid */
 } lq_call;
 

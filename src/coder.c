@@ -1,5 +1,6 @@
 #include "coder.h"
 #include "choose.h"
+#include <stddef.h>
 #include <string.h>
 
 /* -------------------------------------------------------------------- arguments */
@@ -81,15 +82,12 @@ static lq_status check_scheme(const lq_coder_arguments *a, lq_coder *c) {
     lq_scheme own_scheme;
     lq_rule own;
     lq_status status = LQ_OK;
+    c->own_rule = layout->record && !a->scheme;
     if (layout->record) {
-        status = lq_layout_scheme(layout->layout, &own_scheme, sizeof own_scheme);
-        if (!status) status = lq_check_scheme(&own_scheme, &own);
-        if (status) return status;
-        c->own_rule = !a->scheme;
-        *rule = own;
-        if (c->own_rule) return LQ_OK;
+        status = lq_row_scheme(layout, &own_scheme, sizeof own_scheme);
+        if (!status) status = lq_check_scheme(&own_scheme, c->own_rule ? rule : &own);
+        if (status || c->own_rule) return status;
     }
-    c->own_rule = false;
     status = lq_check_scheme(a->scheme, rule);
     if (status) return status;
     if (layout->record ? !fits_records(layout, &own, rule) : !fits_fields(c, rule)) {
@@ -128,9 +126,12 @@ static void find_biases(lq_coder *c) {
 /* Rows of records without gaps between them are one row. */
 static void join_rows(lq_coder *c) {
     const lq_layout_row *l = c->side.layout;
-    if (!l->record || c->rows <= 1 || c->x_row != c->columns * c->x_column) return;
-    if (c->side.row_step != c->columns / l->record * l->record_bytes) return;
+    if (!l->record) return;
+    c->in_row = c->columns / l->record;
+    if (c->rows <= 1 || c->x_row != c->columns * c->x_column) return;
+    if (c->side.row_step != c->in_row * l->record_bytes) return;
     c->columns *= c->rows;
+    c->in_row *= c->rows;
     c->rows = 1;
 }
 
@@ -173,14 +174,20 @@ void lq_plan_blocks(const lq_coder *c, lq_plan *plan) {
     plan->vector = 1;
 }
 
-lq_batch lq_batch_of_blocks(const lq_coder *c, const lq_plan *plan, int64_t row, int64_t first,
-                            int64_t blocks) {
+void lq_batch_of_blocks(const lq_coder *c, const lq_plan *plan, int64_t row, int64_t first,
+                        int64_t blocks, lq_batch *b) {
     const int64_t column = first * c->block;
-    lq_batch b = {.plan = plan, .blocks = blocks, .rows = blocks, .count = c->block};
-    if (b.count > c->columns - column) b.count = c->columns - column;
-    b.at[LQ_X] = c->call.tensor[LQ_X]->offset + row * c->x_row + column * c->x_column;
-    memcpy(b.step, plan->loop[0].step, sizeof b.step);
-    return b;
+    const int64_t rest = c->columns - column;
+    b->plan = plan;
+    b->blocks = b->rows = blocks;
+    b->count = c->block < rest ? c->block : rest;
+    memset(b->at, 0, sizeof b->at);
+    b->at[LQ_X] = c->call.tensor[LQ_X]->offset + row * c->x_row + column * c->x_column;
+    memcpy(b->step, plan->loop[0].step, sizeof b->step);
+}
+
+void lq_copy_coder_call(const lq_coder *c, lq_call *call) {
+    memcpy(call, &c->call, offsetof(lq_call, extent));
 }
 
 /* Zero where every one is finite. */
@@ -218,20 +225,22 @@ lq_record_parts lq_parts_of_buffers(const lq_layout_row *l, lq_record_buffers *b
 }
 
 void lq_each_records(const lq_coder *c, int64_t task, lq_records_fn *visit, void *context) {
-    const int64_t in_row = c->columns / c->side.layout->record;
-    const int64_t all = c->rows * in_row;
+    const int64_t all = c->rows * c->in_row;
     const int64_t most = LQ_CODER_PIECE / c->side.layout->record;
     const int64_t end = lq_share(all, task + 1, c->tasks);
-    for (int64_t i = lq_share(all, task, c->tasks), n; i < end; i += n) {
-        const int64_t first = i % in_row;
-        n = in_row - first < end - i ? in_row - first : end - i;
+    int64_t i = lq_share(all, task, c->tasks);
+    int64_t row = i > 0 ? i / c->in_row : 0;
+    for (int64_t n; i < end; i += n) {
+        const int64_t first = i - row * c->in_row;
+        n = c->in_row - first < end - i ? c->in_row - first : end - i;
         if (n > most) n = most;
-        visit(context, i / in_row, first, n);
+        visit(context, row, first, n);
+        if (first + n == c->in_row) ++row;
     }
 }
 
 lq_status lq_code_records(lq_coder *c, lq_task *part) {
-    const int64_t records = c->rows * (c->columns / c->side.layout->record);
+    const int64_t records = c->rows * c->in_row;
     const int64_t tasks = lq_tasks_wanted(&c->call);
     c->tasks = tasks < records ? tasks : records;
     return c->tasks ? lq_each_task(c->call.exec, c->tasks, part, c) : LQ_OK;

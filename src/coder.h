@@ -20,6 +20,7 @@ typedef struct lq_coder {
     bool own_rule;            /* no scheme was given */
     bool encodes;
     int64_t rows, columns;   /* of records, rows without gaps between them are one */
+    int64_t in_row;          /* records */
     int64_t block;           /* elements */
     int64_t x_row, x_column; /* elements from one to the next */
     /* Layouts of codes: a field holds (code + bias) modulo its range, or a zero point and a bias. */
@@ -47,8 +48,11 @@ void lq_plan_blocks(const lq_coder *coder, lq_plan *plan);
  * `blocks` blocks from one of a row on; x where it stands, all else from element 0 of what a piece has
  * of it. The last block of a row may have fewer elements; then it is alone.
  */
-lq_batch lq_batch_of_blocks(const lq_coder *coder, const lq_plan *plan, int64_t row, int64_t first,
-                            int64_t blocks);
+void lq_batch_of_blocks(const lq_coder *coder, const lq_plan *plan, int64_t row, int64_t first,
+                        int64_t blocks, lq_batch *batch);
+
+/* The call with operands of a task's own; without a geometry, which nothing here has. */
+void lq_copy_coder_call(const lq_coder *coder, lq_call *call);
 
 /* The buffers of a piece of records. */
 typedef struct lq_record_buffers {

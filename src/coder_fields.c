@@ -25,7 +25,7 @@ typedef struct worker {
 static void start(worker *w, lq_coder *c, lq_purpose purpose) {
     const lq_values *scale = &c->side.part[LQ_PART_SCALE];
     w->coder = c;
-    w->call = c->call;
+    lq_copy_coder_call(c, &w->call);
     w->scale = lq_vector(scale->data, scale->type->type, 1);
     w->call.tensor[LQ_SCALE] = &w->scale;
     w->call.type[LQ_SCALE] = scale->type;
@@ -51,7 +51,8 @@ static void start(worker *w, lq_coder *c, lq_purpose purpose) {
 /* The blocks of a run, their parameters where they belong. */
 static lq_batch batch_of(const worker *w, const lq_run *run) {
     const lq_values *scale = &w->coder->side.part[LQ_PART_SCALE];
-    lq_batch b = lq_batch_of_blocks(w->coder, &w->plan, run->row, run->first, run->blocks);
+    lq_batch b;
+    lq_batch_of_blocks(w->coder, &w->plan, run->row, run->first, run->blocks, &b);
     b.at[LQ_SCALE] = scale->at + run->row * scale->row_step + run->first * scale->step;
     b.step[LQ_SCALE] = scale->step;
     return b;

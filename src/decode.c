@@ -18,7 +18,7 @@ static void start(decoder *d, const lq_coder *c) {
     const lq_layout_row *l = c->side.layout;
     const bool floats = l->super_scale_type || l->scale_value;
     d->coder = c;
-    d->call = c->call;
+    lq_copy_coder_call(c, &d->call);
     d->scale = floats ? lq_vector(d->scales, LQ_F32, LQ_CODER_BLOCKS)
                       : lq_vector(d->buffers.scale, l->scale_type, LQ_CODER_BLOCKS);
     d->call.tensor[LQ_SCALE] = &d->scale;
@@ -79,7 +79,8 @@ static void decode_part_of_row(void *context, int64_t row, int64_t first, int64_
     const lq_layout_row *l = c->side.layout;
     const int64_t in_record = l->record / c->block;
     const unsigned char *from = c->side.bytes + row * c->side.row_step + first * l->record_bytes;
-    lq_batch batch = lq_batch_of_blocks(c, &d->plan, row, first * in_record, records * in_record);
+    lq_batch batch;
+    lq_batch_of_blocks(c, &d->plan, row, first * in_record, records * in_record, &batch);
     l->unpack(from, records, &d->parts);
     read_scales(d, records);
     multiply_levels(d, records);

@@ -16,7 +16,7 @@ typedef struct encoder {
 static void start(encoder *e, const lq_coder *c) {
     const lq_layout_row *l = c->side.layout;
     e->coder = c;
-    e->call = c->call;
+    lq_copy_coder_call(c, &e->call);
     e->call.type[LQ_SCALE] = lq_type_find(l->scale_type);
     e->call.type[LQ_ZERO] = lq_type_find(l->zero_type);
     e->scale = lq_vector(e->buffers.scale, l->scale_type, LQ_CODER_BLOCKS);
@@ -38,7 +38,8 @@ static void encode_by_scheme(void *context, int64_t row, int64_t first, int64_t 
     encoder *e = context;
     const lq_coder *c = e->coder;
     const int64_t in_record = c->side.layout->record / c->block;
-    lq_batch batch = lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record);
+    lq_batch batch;
+    lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record, &batch);
     lq_calibrate_blocks(&e->job, &batch);
     c->side.layout->pack(&e->parts, records, record_at(c, row, first));
 }
@@ -57,7 +58,8 @@ static void encode_by_layout(void *context, int64_t row, int64_t first, int64_t 
     const lq_coder *c = e->coder;
     const int64_t in_record = c->side.layout->record / c->block;
     float x[LQ_CODER_PIECE];
-    lq_batch batch = lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record);
+    lq_batch batch;
+    lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record, &batch);
     e->job.map.codes = (unsigned char *)x;
     lq_map_blocks(&e->job, &batch);
     c->side.layout->encode(x, records, &e->parts);

@@ -339,11 +339,7 @@ lq_status lq_layout_describe(lq_layout layout, lq_layout_info *info, size_t stru
     return LQ_OK;
 }
 
-lq_status lq_layout_scheme(lq_layout layout, lq_scheme *scheme, size_t struct_size) {
-    const lq_layout_row *row = lq_layout_find(layout);
-    if (!scheme) return LQ_ERROR_NULL;
-    if (!row) return LQ_ERROR_ENUM;
-    if (!row->record) return LQ_ERROR_LAYOUT;
+lq_status lq_row_scheme(const lq_layout_row *row, lq_scheme *scheme, size_t struct_size) {
     const lq_block block = lq_per_block(-1, row->block);
     const lq_type type = row->scheme_type ? row->scheme_type : row->code_type;
     const lq_status status = lq_scheme_profile(scheme, struct_size, row->profile, type, &block);
@@ -352,4 +348,11 @@ lq_status lq_layout_scheme(lq_layout layout, lq_scheme *scheme, size_t struct_si
         scheme->qmax = row->codes.max;
     }
     return status;
+}
+
+lq_status lq_layout_scheme(lq_layout layout, lq_scheme *scheme, size_t struct_size) {
+    const lq_layout_row *row = lq_layout_find(layout);
+    if (!scheme) return LQ_ERROR_NULL;
+    if (!row) return LQ_ERROR_ENUM;
+    return row->record ? lq_row_scheme(row, scheme, struct_size) : LQ_ERROR_LAYOUT;
 }

@@ -32,12 +32,13 @@ static lq_status measure_records(const lq_packed *p, lq_side *s) {
     const bool floats = lq_type_find(layout->code_type)->kind == LQ_KIND_FLOAT;
     if (p->bits && p->bits != layout->bits) return LQ_ERROR_LAYOUT;
     if (p->block && p->block != layout->block) return LQ_ERROR_LAYOUT;
-    if (p->columns % layout->record || p->code_type) return LQ_ERROR_LAYOUT;
+    const int64_t records = p->columns / layout->record;
+    if (records * layout->record != p->columns || p->code_type) return LQ_ERROR_LAYOUT;
     if (p->scale || p->zero_bytes) return LQ_ERROR_LAYOUT;
     s->bits = layout->bits;
     s->block = layout->block;
-    s->blocks = p->columns / s->block;
-    s->row_step = p->columns / layout->record * layout->record_bytes;
+    s->blocks = records * (layout->record / layout->block);
+    s->row_step = records * layout->record_bytes;
     s->meaning = meaning_of_records(layout);
     s->code_type = floats ? layout->code_type : 0;
     const int32_t low = layout->codes.min;

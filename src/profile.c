@@ -315,11 +315,10 @@ static const profile profiles[] = {
 
 enum { PROFILES = sizeof profiles / sizeof *profiles };
 
+/* They stand in the order of their numbers. */
 static const profile *find(lq_profile wanted) {
-    for (int i = 0; i < PROFILES; ++i) {
-        if (profiles[i].profile == wanted) return &profiles[i];
-    }
-    return NULL;
+    const bool known = wanted >= 0 && wanted < PROFILES && profiles[wanted].profile == wanted;
+    return known ? &profiles[wanted] : NULL;
 }
 
 const char *lq_profile_name(lq_profile wanted) {

@@ -42,6 +42,7 @@ lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_
 
 /* Where a task's part of `all` begins; without a product that might overflow. */
 static inline int64_t lq_share(int64_t all, int64_t task, int64_t tasks) {
+    if (tasks == 1) return task ? all : 0;
     return all / tasks * task + all % tasks * task / tasks;
 }
 
