@@ -5,6 +5,7 @@
 #include "choose.h"
 #include "float_format.h"
 #include "job.h"
+#include <math.h>
 
 /* One by one. */
 static void choose_each(lq_job *j, const lq_batch *batch) {
@@ -33,11 +34,24 @@ static void choose_each(lq_job *j, const lq_batch *batch) {
 
 /* ------------------------------------------------------------------ all at once */
 
+/*
+ * Whether the quotient may be rounded to float32 on the way. A double is wide enough to hide that
+ * from float32 itself; so is what is left below float16, of quotients by these integers; and by a
+ * power of two what is ordinary is not rounded at all.
+ */
+static bool may_round_twice(const lq_rule *r, lq_type type) {
+    const double steps = r->steps < 0 ? -r->steps : r->steps;
+    if ((double)(float)steps != steps) return false;
+    const bool whole = steps == 127 || steps == 7 || steps == 255 || steps == 15 || steps == 8;
+    return r->mapping != LQ_AFFINE && (type == LQ_F32 || (type == LQ_F16 && whole));
+}
+
 static bool to_real(const lq_rule *r, lq_type type, lq_choose_work *w) {
     if (r->scale_rounding != LQ_SCALE_NEAREST || r->scale_factor != 1.0f) return false;
     const bool one = r->degenerate == LQ_DEGENERATE_ONE && r->scale_floor == 0;
     const bool zero = r->degenerate == LQ_DEGENERATE_ZERO;
     if (!one && !zero && r->degenerate != LQ_DEGENERATE_ZERO_MIDDLE) return false;
+    w->in_float = w->in_float || may_round_twice(r, type);
     switch (type) {
     case LQ_F32: w->as = LQ_SCALES_F32; return true;
     case LQ_F16: w->as = LQ_SCALES_F16; return true;
@@ -89,6 +103,25 @@ static bool describe(const lq_rule *r, lq_type type, lq_choose_work *w) {
     return to_real(r, type, w) || (absmax && (to_exponent(r, type, w) || to_ue4m3(r, type, w)));
 }
 
+/* Contiguous ones by the kernel that converts. */
+static void store_reals(const lq_job *j, lq_operand operand, const lq_batch *batch,
+                        const float *from) {
+    const lq_tensor *t = j->call->tensor[operand];
+    const lq_type_info *type = lq_type_find(t->type);
+    if (type->kind != LQ_KIND_REAL || batch->step[operand] != 1) {
+        lq_store_reals(t->type, t->data, batch->at[operand], batch->step[operand], batch->blocks,
+                       from);
+        return;
+    }
+    const lq_map_work work = {.x = (unsigned char *)from,
+                              .codes =
+                                  (unsigned char *)t->data + batch->at[operand] * (type->bits / 8),
+                              .count = batch->blocks,
+                              .rows = 1,
+                              .limit = HUGE_VAL};
+    j->call->kernels->convert[LQ_REAL_f32][type->index](&work);
+}
+
 /* Minimums, as they are stored too; codes know them from before or from after that. */
 static void store_minimums(lq_job *j, const lq_batch *batch) {
     const lq_tensor *z = j->call->tensor[LQ_ZERO];
@@ -99,8 +132,7 @@ static void store_minimums(lq_job *j, const lq_batch *batch) {
         const float v = p->center[b] < largest ? p->center[b] : largest;
         stored[b] = v > -largest ? v : -largest;
     }
-    lq_store_reals(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
-                   stored);
+    store_reals(j, LQ_ZERO, batch, stored);
     if (j->call->rule.codes_from != LQ_FROM_STORED) return;
     lq_load_reals(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
                   p->center);
@@ -122,8 +154,7 @@ static bool choose_all(lq_job *j, const lq_batch *batch) {
     if (batch->blocks < FEW || (j->call->type[LQ_ZERO] && !minimums)) return false;
     if (!describe(&j->call->rule, s->type, &work)) return false;
     j->call->kernels->choose_scales(&work);
-    lq_store_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
-                   stored);
+    store_reals(j, LQ_SCALE, batch, stored);
     for (int64_t b = 0; b < batch->blocks; ++b) p->zero[b] = j->call->rule.zero;
     if (minimums) store_minimums(j, batch);
     return true;

@@ -174,6 +174,10 @@ void lq_plan_blocks(const lq_coder *c, lq_plan *plan) {
     plan->vector = 1;
 }
 
+void lq_plan_codes_in_records(const lq_coder *c, lq_plan *plan) {
+    plan->loop[0].step[LQ_CODES] = c->side.layout->record_bytes;
+}
+
 void lq_batch_of_blocks(const lq_coder *c, const lq_plan *plan, int64_t row, int64_t first,
                         int64_t blocks, lq_batch *b) {
     const int64_t column = first * c->block;

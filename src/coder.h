@@ -43,6 +43,8 @@ lq_status lq_begin_coder(const lq_coder_arguments *arguments, lq_coder *coder);
 
 /* A plan of one loop over blocks and one within them. */
 void lq_plan_blocks(const lq_coder *coder, lq_plan *plan);
+/* Then codes are where the layout's records have them (codes_at). */
+void lq_plan_codes_in_records(const lq_coder *coder, lq_plan *plan);
 
 /*
  * `blocks` blocks from one of a row on; x where it stands, all else from element 0 of what a piece has

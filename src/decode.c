@@ -34,6 +34,10 @@ static void start(decoder *d, const lq_coder *c) {
     lq_start_job(&d->job, &d->call, LQ_TO_REALS);
     d->job.map.codes = d->buffers.codes;
     d->job.map.code = c->byte;
+    if (l->codes_at) {
+        d->parts.codes = NULL;
+        lq_plan_codes_in_records(c, &d->plan);
+    }
     if (!l->values) return;
     d->job.map.format = NULL;
     d->job.map.table = l->values;
@@ -48,6 +52,17 @@ static void read_scales(decoder *d, int64_t records) {
     }
 }
 
+static void multiply(const float *super, lq_type type, const unsigned char *parameters,
+                     int64_t records, int64_t in_record, float *to) {
+    int32_t integer[LQ_CODER_BLOCKS];
+    lq_load_integers(type, parameters, 0, 1, records * in_record, integer);
+    for (int64_t r = 0; r < records; ++r) {
+        for (int64_t b = r * in_record; b < (r + 1) * in_record; ++b) {
+            to[b] = super[r] * (float)integer[b];
+        }
+    }
+}
+
 /* Parameters that are multiples of those of a super-block, as products. */
 static void multiply_levels(decoder *d, int64_t records) {
     const lq_layout_row *l = d->coder->side.layout;
@@ -55,16 +70,11 @@ static void multiply_levels(decoder *d, int64_t records) {
     float super[LQ_CODER_BLOCKS];
     if (!l->super_scale_type) return;
     lq_load_reals(l->super_scale_type, d->buffers.super_scale, 0, 1, records, super);
-    for (int64_t b = 0; b < records * in_record; ++b) {
-        const int32_t scale = lq_load_integer(l->scale_type, d->buffers.scale, b);
-        d->scales[b] = super[b / in_record] * (float)scale;
-    }
+    multiply(super, l->scale_type, d->buffers.scale, records, in_record, d->scales);
     if (!l->super_zero_type) return;
     lq_load_reals(l->super_zero_type, d->buffers.super_zero, 0, 1, records, super);
-    for (int64_t b = 0; b < records * in_record; ++b) {
-        const int32_t zero = lq_load_integer(l->zero_type, d->buffers.zero, b);
-        d->minimums[b] = -(super[b / in_record] * (float)zero);
-    }
+    multiply(super, l->zero_type, d->buffers.zero, records, in_record, d->minimums);
+    for (int64_t b = 0; b < records * in_record; ++b) d->minimums[b] = -d->minimums[b];
 }
 
 static void decode_piece(void *context, const lq_piece *piece) {
@@ -78,10 +88,11 @@ static void decode_part_of_row(void *context, int64_t row, int64_t first, int64_
     const lq_coder *c = d->coder;
     const lq_layout_row *l = c->side.layout;
     const int64_t in_record = l->record / c->block;
-    const unsigned char *from = c->side.bytes + row * c->side.row_step + first * l->record_bytes;
+    unsigned char *from = c->side.bytes + row * c->side.row_step + first * l->record_bytes;
     lq_batch batch;
     lq_batch_of_blocks(c, &d->plan, row, first * in_record, records * in_record, &batch);
     l->unpack(from, records, &d->parts);
+    if (l->codes_at) d->job.map.codes = from + l->codes_at;
     read_scales(d, records);
     multiply_levels(d, records);
     lq_load_for_reals(&d->call, &batch, &d->job.parameters);

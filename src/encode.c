@@ -1,6 +1,5 @@
 /* lq_encode: real values to packed ones. */
 #include "coder.h"
-#include <math.h>
 
 /* What a task has to itself: a job on buffers that take the place of codes and parameters. */
 typedef struct encoder {
@@ -40,6 +39,9 @@ static void encode_by_scheme(void *context, int64_t row, int64_t first, int64_t 
     const int64_t in_record = c->side.layout->record / c->block;
     lq_batch batch;
     lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record, &batch);
+    if (c->side.layout->codes_at) {
+        e->job.map.codes = record_at(c, row, first) + c->side.layout->codes_at;
+    }
     lq_calibrate_blocks(&e->job, &batch);
     c->side.layout->pack(&e->parts, records, record_at(c, row, first));
 }
@@ -50,9 +52,13 @@ static void start_by_scheme(encoder *e) {
     e->job.map.codes = e->buffers.codes;
     e->job.map.code = e->coder->byte;
     e->job.quantizes = true;
+    if (!e->coder->side.layout->codes_at) return;
+    /* Straight into records. */
+    e->parts.codes = NULL;
+    lq_plan_codes_in_records(e->coder, &e->plan);
 }
 
-/* By the layout's own rule, from floats. */
+/* By the layout's own rule, from floats, the largest of which stand for infinities. */
 static void encode_by_layout(void *context, int64_t row, int64_t first, int64_t records) {
     encoder *e = context;
     const lq_coder *c = e->coder;
@@ -62,7 +68,7 @@ static void encode_by_layout(void *context, int64_t row, int64_t first, int64_t 
     lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record, &batch);
     e->job.map.codes = (unsigned char *)x;
     lq_map_blocks(&e->job, &batch);
-    c->side.layout->encode(x, records, &e->parts);
+    c->side.layout->encode(e->call.kernels, x, records, &e->parts);
     c->side.layout->pack(&e->parts, records, record_at(c, row, first));
 }
 
@@ -75,7 +81,7 @@ static void start_by_layout(encoder *e) {
     e->job.map.x = call->tensor[LQ_X]->data;
     e->job.map.x_size = call->type[LQ_X]->bits / 8;
     e->job.map.code = lq_type_find(LQ_F32);
-    e->job.map.limit = HUGE_VAL;
+    e->job.map.limit = FLT_MAX;
     e->job.map.counts = call->report ? &e->job.counts : NULL;
     e->job.map.count_runs = call->kernels->count_runs[real];
 }

@@ -17,6 +17,7 @@ typedef struct lq_job {
     lq_counts counts;
     lq_purpose purpose;
     bool quantizes;              /* calibrated blocks are quantized at once */
+    bool magnitudes;             /* the rule asks for no more of ranges */
     bool chosen;                 /* the one block's parameters are there, not to be read */
     const lq_gradient *gradient; /* or NULL */
     lq_calibrator *calibrator;   /* that observes, or NULL */

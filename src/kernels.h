@@ -91,6 +91,7 @@ typedef struct lq_range_work {
     int64_t x_step;
     float *lo, *hi;     /* runs: one a row; lanes: one a lane */
     int64_t range_step; /* runs: ranges from row to row, 0 or 1 */
+    bool magnitudes;    /* runs: [-m, m] will do, with m the largest finite magnitude */
 } lq_range_work;
 
 /*

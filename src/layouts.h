@@ -5,8 +5,7 @@
 #ifndef LQ_LAYOUTS_H
 #define LQ_LAYOUTS_H
 
-#include "numeric.h"
-#include "types.h"
+#include "kernels.h"
 
 /*
  * The parts of a number of records that follow each other, each part contiguous and of the type
@@ -24,7 +23,8 @@ typedef struct lq_record_parts {
 
 /*
  * Wide elements are little-endian in records, and in the machine's order in parts. Parts to be
- * packed are within the row's limits; sums that are NULL are computed.
+ * packed are within the row's limits; sums that are NULL are computed. Codes of a byte each that are
+ * NULL are, or stay, in the records.
  */
 typedef void lq_pack_records_fn(const lq_record_parts *from, int64_t records, unsigned char *to);
 typedef void lq_unpack_records_fn(const unsigned char *from, int64_t records,
@@ -32,9 +32,10 @@ typedef void lq_unpack_records_fn(const unsigned char *from, int64_t records,
 
 /*
  * Real values to the parts of records, where that is no plain scheme: `x` holds whole records,
- * every value finite or not.
+ * every value finite or NaN.
  */
-typedef void lq_encode_records_fn(const float *x, int64_t records, const lq_record_parts *to);
+typedef void lq_encode_records_fn(const lq_kernels *kernels, const float *x, int64_t records,
+                                  const lq_record_parts *to);
 
 /* A matrix of fields of one width, which hold codes or zero points, in a layout of codes. */
 typedef struct lq_field_shape {
@@ -85,6 +86,7 @@ typedef struct lq_layout_row {
     lq_type code_type;
     /* Layouts of records. */
     int32_t block, record, record_bytes;
+    int32_t codes_at; /* where codes of a byte each begin in a record of one block; else 0 */
     lq_type scale_type, zero_type, super_scale_type, super_zero_type, sum_type;
     int32_t sum_block;
     /* What bytes of these types may hold in a record: integer codes, and those of two levels. */

@@ -5,7 +5,7 @@
 void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->call = call;
     j->counts = (lq_counts){.nan = 0};
-    j->quantizes = j->chosen = false;
+    j->quantizes = j->magnitudes = j->chosen = false;
     j->purpose = LQ_TO_CODES;
     j->gradient = NULL;
     j->calibrator = NULL;
@@ -57,6 +57,7 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->map = job->map;
     copy->counts = (lq_counts){.nan = 0};
     copy->quantizes = job->quantizes;
+    copy->magnitudes = job->magnitudes;
     copy->chosen = job->chosen;
     copy->purpose = job->purpose;
     copy->gradient = job->gradient;

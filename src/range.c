@@ -17,6 +17,7 @@ static void range_rows(const lq_job *j, const lq_piece *p, const unsigned char *
         .lo = (float *)j->lo + range,
         .hi = (float *)j->hi + range,
         .range_step = spread == LQ_SPREAD_ROWS,
+        .magnitudes = j->magnitudes,
     };
     (spread == LQ_SPREAD_LANES ? k->range_lanes : k->range_runs)[real](&work);
 }
@@ -145,7 +146,14 @@ static void calibrate_batch(void *context, lq_batch *batch) {
     if (j->quantizes) lq_map_blocks(j, batch);
 }
 
+/* What is divided by the steps is the largest magnitude. */
+static bool needs_magnitudes(const lq_job *j) {
+    const lq_mapping mapping = j->call->rule.mapping;
+    return mapping == LQ_SYMMETRIC || mapping == LQ_SYMMETRIC_HALF_RANGE;
+}
+
 void lq_calibrate_blocks(lq_job *j, lq_batch *batch) {
+    j->magnitudes = needs_magnitudes(j);
     calibrate_batch(j, batch);
 }
 
@@ -179,6 +187,7 @@ lq_status lq_calibrate_all(lq_job *j) {
     lq_plan plan;
     const bool row_major = j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE;
     lq_make_plan(&j->call->geometry, row_major ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_BLOCKS, &plan);
+    j->magnitudes = needs_magnitudes(j);
     lq_cut cut = lq_cut_for_reading(j->call, &plan);
     if (cut.count > 1 && lq_is_one_block(&plan)) return calibrate_one(j, &cut);
     const bool large = cut.count > 1;

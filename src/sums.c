@@ -165,7 +165,7 @@ lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq
     memcpy(call.sums_stride, call.geometry.stride[LQ_SCALE], sizeof call.sums_stride);
     j.call = &call;
     j.counts = (lq_counts){.nan = 0};
-    j.quantizes = j.chosen = false;
+    j.quantizes = j.magnitudes = j.chosen = false;
     j.purpose = LQ_TO_CODES;
     j.gradient = NULL;
     j.map = (lq_map){.codes = codes->data, .code = call.rule.code};

@@ -174,7 +174,8 @@ static void compare_map(const situation *s, const lq_kernels *table, unsigned ch
     }
 }
 
-static void compare_range(const situation *s, const lq_kernels *table, const unsigned char *in) {
+static void compare_range(const situation *s, const lq_kernels *table, const unsigned char *in,
+                          bool magnitudes) {
     float lo[2][MOST], hi[2][MOST];
     const lq_kernels *tables[2] = {lq_kernels_of(LQ_CPU_SCALAR), table};
     for (int t = 0; t < 2; ++t) {
@@ -188,8 +189,13 @@ static void compare_range(const situation *s, const lq_kernels *table, const uns
                                  .x_step = x_row(s) + s->gap,
                                  .lo = lo[t],
                                  .hi = hi[t],
-                                 .range_step = s->inputs & 1};
+                                 .range_step = s->inputs & 1,
+                                 .magnitudes = magnitudes};
         kernel_of(tables[t], s).range(&w);
+    }
+    for (int i = 0; magnitudes && i < MOST; ++i) {
+        for (int t = 0; t < 2; ++t)
+            lo[t][i] = hi[t][i] = -lo[t][i] > hi[t][i] ? -lo[t][i] : hi[t][i];
     }
     /* Zeros may come with either sign. */
     for (int i = 0; i < MOST; ++i) {
@@ -381,7 +387,10 @@ static void compare(const situation *s, const lq_kernels *table, int64_t in_shif
     fill_inputs(s, in, in_bytes);
     switch (s->row->kind) {
     case FN_lq_map_fn: compare_map(s, table, in, out); break;
-    case FN_lq_range_fn: compare_range(s, table, in); break;
+    case FN_lq_range_fn:
+        compare_range(s, table, in, false);
+        compare_range(s, table, in, true);
+        break;
     case FN_lq_count_fn: compare_count(s, table, in); break;
     case FN_lq_sum_fn: compare_sum(s, table, in); break;
     case FN_lq_tally_fn: compare_tally(s, table, in); break;
@@ -429,13 +438,13 @@ static void check_instance(situation *s, const lq_kernels *table) {
 
 /* Rows shorter than a tile may go together, if there are many. */
 static void check_short_rows(situation *s, const lq_kernels *table) {
-    static const int counts[] = {16, 32, 64};
+    static const int counts[] = {16, 32, 64, 128};
     const bool has_rows = s->row->kind == FN_lq_map_fn || s->row->kind == FN_lq_range_fn;
     if (!has_rows || s->row->shape == BY_PAIR) return;
-    for (int i = 0; i < 3 * INPUT_KINDS; ++i) {
-        s->count = counts[i % 3];
+    for (int i = 0; i < 4 * INPUT_KINDS; ++i) {
+        s->count = counts[i % 4];
         s->rows = 1024 / s->count + random_below(4);
-        s->inputs = i / 3;
+        s->inputs = i / 4;
         s->is_signed = random_below(2);
         for (s->gap = 0; s->gap < 2; ++s->gap) {
             choose_parameters(s);

@@ -1,4 +1,5 @@
 #include "arm/neon_vec.h"
+#include "arm/neon_rows.h"
 #include "loops/simd.h"
 
 #define LQ_TABLE lq_kernels_neon

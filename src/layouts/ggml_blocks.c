@@ -177,32 +177,48 @@ void lq_pack_nvfp4(const lq_record_parts *from, int64_t records, unsigned char *
 }
 
 /* Q8_0: a scale and 32 codes. */
+enum { Q8_0_RECORD = 2 + BLOCK };
+
+/* Codes at the end of every record, unless they are there already. */
+static void unpack_bytes(const unsigned char *from, int bytes, int64_t records,
+                         unsigned char *codes) {
+    from += bytes - BLOCK;
+    if (!codes) return;
+    for (int64_t i = 0; i < records; ++i) memcpy(codes + i * BLOCK, from + i * bytes, BLOCK);
+}
+
+static void pack_bytes(const unsigned char *codes, int bytes, int64_t records, unsigned char *to) {
+    to += bytes - BLOCK;
+    if (!codes) return;
+    for (int64_t i = 0; i < records; ++i) memcpy(to + i * bytes, codes + i * BLOCK, BLOCK);
+}
+
 void lq_unpack_q8_0(const unsigned char *from, int64_t records, const lq_record_parts *to) {
     const lq_record_parts parts = *to;
-    for (int64_t i = 0; i < records; ++i, from += 2 + BLOCK) {
-        lq_unpack_wide(from, parts.scale + 2 * i);
-        memcpy(parts.codes + i * BLOCK, from + 2, BLOCK);
+    for (int64_t i = 0; i < records; ++i) {
+        lq_unpack_wide(from + i * Q8_0_RECORD, parts.scale + 2 * i);
     }
+    unpack_bytes(from, Q8_0_RECORD, records, parts.codes);
 }
 
 void lq_pack_q8_0(const lq_record_parts *from, int64_t records, unsigned char *to) {
     const lq_record_parts parts = *from;
-    for (int64_t i = 0; i < records; ++i, to += 2 + BLOCK) {
-        lq_pack_wide(parts.scale + 2 * i, to);
-        memcpy(to + 2, parts.codes + i * BLOCK, BLOCK);
+    for (int64_t i = 0; i < records; ++i) {
+        lq_pack_wide(parts.scale + 2 * i, to + i * Q8_0_RECORD);
     }
+    pack_bytes(parts.codes, Q8_0_RECORD, records, to);
 }
 
 /* Q8_1: scale, the sum of the block's codes times the scale, 32 codes. */
-enum { Q8_1_RECORD = 4 + BLOCK };
+enum { Q8_1_RECORD = 4 + BLOCK, Q8_1_PIECE = 64 };
 
 void lq_unpack_q8_1(const unsigned char *from, int64_t records, const lq_record_parts *to) {
     const lq_record_parts parts = *to;
-    for (int64_t i = 0; i < records; ++i, from += Q8_1_RECORD) {
-        lq_unpack_wide(from, parts.scale + 2 * i);
-        lq_unpack_wide(from + 2, parts.sum + 2 * i);
-        memcpy(parts.codes + i * BLOCK, from + 4, BLOCK);
+    for (int64_t i = 0; i < records; ++i) {
+        lq_unpack_wide(from + i * Q8_1_RECORD, parts.scale + 2 * i);
+        lq_unpack_wide(from + i * Q8_1_RECORD + 2, parts.sum + 2 * i);
     }
+    unpack_bytes(from, Q8_1_RECORD, records, parts.codes);
 }
 
 static int32_t sum_of(const unsigned char *codes) {
@@ -213,35 +229,80 @@ static int32_t sum_of(const unsigned char *codes) {
 
 void lq_pack_q8_1(const lq_record_parts *from, int64_t records, unsigned char *to) {
     const lq_record_parts parts = *from;
+    pack_bytes(parts.codes, Q8_1_RECORD, records, to);
     for (int64_t i = 0; i < records; ++i, to += Q8_1_RECORD) {
-        const unsigned char *codes = parts.codes + i * BLOCK;
         lq_pack_wide(parts.scale + 2 * i, to);
-        memcpy(to + 4, codes, BLOCK);
         if (parts.sum)
             lq_pack_wide(parts.sum + 2 * i, to + 2);
         else
-            lq_store_wide(lq_as_f16((float)sum_of(codes) * lq_f16_to_f32(lq_load_wide(to))),
+            lq_store_wide(lq_as_f16((float)sum_of(to + 4) * lq_f16_to_f32(lq_load_wide(to))),
                           to + 2);
     }
 }
 
-/* As Q8_0, by the scale before it is rounded; so is the sum. */
-void lq_encode_q8_1(const float *x, int64_t records, const lq_record_parts *to) {
-    float block[BLOCK];
-    for (int64_t i = 0; i < records; ++i) {
-        unsigned char *codes = to->codes + i * BLOCK;
-        lq_bound_values(x + i * BLOCK, BLOCK, FLT_MAX, block);
-        const float extreme = lq_extreme(block, BLOCK);
-        const float scale = (extreme < 0 ? -extreme : extreme) / 127;
-        const float inverse = 1 / scale;
-        for (int j = 0; j < BLOCK; ++j) {
-            float t = block[j] * inverse;
-            t = t != t ? 0.0f : t; /* 0 by an infinite inverse */
-            t = t > -127 ? t : -127;
-            t = t < 127 ? t : 127;
-            codes[j] = (unsigned char)(lq_round_by(LQ_ROUND_AWAY, t) & 255);
-        }
-        lq_put_f16(lq_as_f16(scale), to->scale, i);
-        lq_put_f16(lq_as_f16((float)sum_of(codes) * scale), to->sum, i);
+/* Of finite numbers. */
+static void put_halves(const float *v, int64_t n, unsigned char *to) {
+    for (int64_t i = 0; i < n; ++i) {
+        const float low = v[i] < 65504.0f ? v[i] : 65504.0f;
+        lq_put_f16(lq_f32_to_f16(low > -65504.0f ? low : -65504.0f), to, i);
+    }
+}
+
+/* As Q8_0, by the scale before it is rounded; so is the sum. An infinite inverse gives zeros 0. */
+static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t records,
+                              unsigned char *codes, unsigned char *scale_to,
+                              unsigned char *sum_to) {
+    static const lq_element_rule rule = {
+        .multiply = true, .rounding = LQ_ROUND_AWAY, .nan = LQ_NAN_CODE_0};
+    static const float none[Q8_1_PIECE];
+    static const int32_t zero[Q8_1_PIECE];
+    float lo[Q8_1_PIECE], hi[Q8_1_PIECE], scale[Q8_1_PIECE], inverse[Q8_1_PIECE];
+    int64_t sum[Q8_1_PIECE] = {0};
+    for (int64_t i = 0; i < records; ++i) lo[i] = hi[i] = 0;
+    const lq_range_work ranges = {.x = (const unsigned char *)x,
+                                  .count = BLOCK,
+                                  .rows = records,
+                                  .x_step = BLOCK * (int64_t)sizeof *x,
+                                  .lo = lo,
+                                  .hi = hi,
+                                  .range_step = 1,
+                                  .magnitudes = true};
+    kernels->range_runs[LQ_REAL_f32](&ranges);
+    for (int64_t i = 0; i < records; ++i) scale[i] = (-lo[i] > hi[i] ? -lo[i] : hi[i]) / 127;
+    for (int64_t i = 0; i < records; ++i) inverse[i] = 1 / scale[i];
+    const lq_map_work map = {.x = (unsigned char *)x,
+                             .codes = codes,
+                             .count = BLOCK,
+                             .rows = records,
+                             .x_step = BLOCK * (int64_t)sizeof *x,
+                             .codes_step = BLOCK,
+                             .scale = inverse,
+                             .zero = zero,
+                             .param_step = 1,
+                             .qmin = -127,
+                             .qmax = 127,
+                             .sign = 128,
+                             .rule = &rule,
+                             .offset = none};
+    kernels->quantize_runs[LQ_REAL_f32][LQ_WIDTH_8](&map);
+    const lq_sum_work sums = {.codes = codes,
+                              .count = BLOCK,
+                              .rows = records,
+                              .codes_step = BLOCK,
+                              .sign = 128,
+                              .sum = sum,
+                              .sum_step = 1};
+    kernels->sum_runs[LQ_WIDTH_8](&sums);
+    put_halves(scale, records, scale_to);
+    for (int64_t i = 0; i < records; ++i) scale[i] = (float)(int32_t)sum[i] * scale[i];
+    put_halves(scale, records, sum_to);
+}
+
+void lq_encode_q8_1(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    for (int64_t i = 0; i < records; i += Q8_1_PIECE) {
+        encode_q8_1_piece(kernels, x + i * BLOCK,
+                          records - i < Q8_1_PIECE ? records - i : Q8_1_PIECE,
+                          to->codes + i * BLOCK, to->scale + 2 * i, to->sum + 2 * i);
     }
 }

@@ -111,7 +111,9 @@ static float fit_scale(const float *x, int tries, float *inverse) {
 }
 
 /* Codes are those of the first scale, not of the one stored. */
-void lq_encode_iq4_nl(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_iq4_nl(const lq_kernels *kernels, const float *x, int64_t records,
+                      const lq_record_parts *to) {
+    (void)kernels;
     float block[LQ_GROUP], inverse;
     for (int64_t i = 0; i < records; ++i) {
         lq_bound_values(x + i * LQ_GROUP, LQ_GROUP, bound, block);
@@ -121,7 +123,9 @@ void lq_encode_iq4_nl(const float *x, int64_t records, const lq_record_parts *to
 }
 
 /* Scales are multiples of the largest / -32, before that is rounded. */
-void lq_encode_iq4_xs(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_iq4_xs(const lq_kernels *kernels, const float *x, int64_t records,
+                      const lq_record_parts *to) {
+    (void)kernels;
     float block[LQ_SUPER], scale[LQ_GROUPS], unused;
     for (int64_t i = 0; i < records; ++i) {
         lq_bound_values(x + i * LQ_SUPER, LQ_SUPER, bound, block);

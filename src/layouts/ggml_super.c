@@ -209,7 +209,9 @@ void lq_pack_q8_k(const lq_record_parts *from, int64_t records, unsigned char *t
 }
 
 /* The extreme value at -127, the scale 1 / (-127 / extreme). */
-void lq_encode_q8_k(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_q8_k(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    (void)kernels;
     float values[LQ_SUPER];
     for (int64_t i = 0; i < records; ++i) {
         unsigned char *codes = to->codes + i * LQ_SUPER;

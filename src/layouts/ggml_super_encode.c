@@ -111,22 +111,32 @@ LQ_INLINE void encode_symmetric(const float *from, int half, int most, int64_t r
     }
 }
 
-void lq_encode_q2_k(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_q2_k(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    (void)kernels;
     for (int64_t i = 0; i < records; ++i) encode_affine(x + i * LQ_SUPER, 16, 3, 15, i, to);
 }
 
-void lq_encode_q3_k(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_q3_k(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    (void)kernels;
     for (int64_t i = 0; i < records; ++i) encode_symmetric(x + i * LQ_SUPER, 4, 32, i, to);
 }
 
-void lq_encode_q4_k(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_q4_k(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    (void)kernels;
     for (int64_t i = 0; i < records; ++i) encode_affine(x + i * LQ_SUPER, 32, 15, 63, i, to);
 }
 
-void lq_encode_q5_k(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_q5_k(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    (void)kernels;
     for (int64_t i = 0; i < records; ++i) encode_affine(x + i * LQ_SUPER, 32, 31, 63, i, to);
 }
 
-void lq_encode_q6_k(const float *x, int64_t records, const lq_record_parts *to) {
+void lq_encode_q6_k(const lq_kernels *kernels, const float *x, int64_t records,
+                    const lq_record_parts *to) {
+    (void)kernels;
     for (int64_t i = 0; i < records; ++i) encode_symmetric(x + i * LQ_SUPER, 32, 128, i, to);
 }

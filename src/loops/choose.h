@@ -56,6 +56,15 @@ LQ_INLINE double round_mantissa(double v, int bits, double least) {
     return lq_double_from_bits(lq_bits_of_double((size + c) - c) | sign);
 }
 
+/* A float to those of 16 bits in the same way; what is too large becomes 65536. */
+LQ_INLINE float round_to_half(float v) {
+    const float magnitude = v < 0 ? -v : v;
+    const float size = magnitude < 65536.0f ? magnitude : 65536.0f;
+    const float normal = size > 0x1p-14f ? size : 0x1p-14f;
+    const float c = lq_from_bits(((lq_bits(normal) & 0x7f800000u) + (13u << 23)) | 0x00400000u);
+    return lq_from_bits(lq_bits((size + c) - c) | (lq_bits(v) & 0x80000000u));
+}
+
 LQ_INLINE float within(float v, float limit) {
     v = v < limit ? v : limit;
     return v > -limit ? v : -limit;
@@ -85,15 +94,18 @@ LQ_INLINE void choose_reals(const lq_choose_work *w, int64_t at, int n,
     float single[CHOOSE_PIECE];
     float rounded[CHOOSE_PIECE];
     double exact[CHOOSE_PIECE];
-    if (w->in_float) {
+    if (w->in_float && real != LQ_REAL_bf16) {
         for (int i = 0; i < n; ++i) single[i] = numerator[i] / (float)steps;
-        for (int i = 0; i < n; ++i) exact[i] = (double)single[i];
-    } else {
-        for (int i = 0; i < n; ++i) exact[i] = (double)numerator[i] / steps;
-        for (int i = 0; i < n; ++i) single[i] = (float)exact[i];
+        for (int i = 0; i < n; ++i) {
+            rounded[i] = real == LQ_REAL_f16 ? round_to_half(single[i]) : single[i];
+        }
+        finish_scales(w, at, n, most[real], rounded, single);
+        return;
     }
+    for (int i = 0; i < n; ++i) exact[i] = (double)numerator[i] / steps;
+    for (int i = 0; i < n; ++i) single[i] = (float)exact[i];
     for (int i = 0; i < n; ++i) {
-        double v = exact[i];
+        double v = w->in_float ? (double)single[i] : exact[i];
         if (real == LQ_REAL_f16) v = round_mantissa(v, 10, 0x1p-14);
         if (real == LQ_REAL_bf16) v = round_mantissa(v, 7, 0x1p-126);
         rounded[i] = (float)v;

@@ -211,17 +211,7 @@ LQ_INLINE void codes_streamed(lq_width width, unsigned char *q, int64_t i, itile
     }
 }
 
-/*
- * Rows that follow each other without gaps and of which a tile has 2 or 4 go through it together.
- * How many; 1 where they do not. Codes are bytes, which is what packs of blocks are made of.
- */
-LQ_INLINE int rows_together(const lq_map_work *w, lq_real real, lq_width width) {
-    const int64_t size = real == LQ_REAL_f32 ? 4 : 2;
-    if (width != LQ_WIDTH_8 || (w->count != TILE / 2 && w->count != TILE / 4)) return 1;
-    if (w->param_step != 1 || w->x_step != w->count * size || w->codes_step != w->count) return 1;
-    return (int)(TILE / w->count);
-}
-
+#include "loops/simd_rows.h"
 #include "loops/simd_coded.h"
 
 /* What a run does with each value: loops of their own for the rules that only multiply. */
@@ -268,34 +258,6 @@ LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, 
         quantize_run_by(w, real, width, r, MULTIPLIED_AND_ADDED, streams);
         break;
     default: quantize_run_by(w, real, width, r, BY_RULE, false); break;
-    }
-}
-
-/* Returns how many rows are done. What is in a local is not read anew after every store. */
-LQ_INLINE int64_t quantize_together(const lq_map_work *work, lq_real real, int rows) {
-    const lq_map_work local = *work;
-    const lq_map_work *w = &local;
-    int64_t r = 0;
-    for (; r + rows <= w->rows; r += rows) {
-        const tile v = tile_load(real, w->x + r * w->x_step, 0);
-        unsigned char *q = w->codes + r * w->codes_step;
-        if (w->rule) {
-            const tile_rule p = rule_of_rows(w, r, rows);
-            codes_store(LQ_WIDTH_8, q, 0, codes_by(w->rule, &p, v));
-        } else {
-            const plain_run p = plain_of_rows(w, r, rows);
-            codes_store(LQ_WIDTH_8, q, 0, plain_codes(&p, v, p.zero));
-        }
-    }
-    return r;
-}
-
-/* Constants for the compiler. */
-LQ_INLINE int64_t quantize_short_rows(const lq_map_work *w, lq_real real, lq_width width) {
-    switch (rows_together(w, real, width)) {
-    case 2: return quantize_together(w, real, 2);
-    case 4: return quantize_together(w, real, 4);
-    default: return 0;
     }
 }
 
@@ -363,48 +325,6 @@ LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width
 }
 
 /* ---------------------------------------------------------------------- values from codes */
-
-LQ_INLINE tile values_by(const lq_element_rule *rule, tile codes, tile scale, tile center) {
-    const tile difference = rule->minimum ? codes : tile_subtract(codes, center);
-    const tile value =
-        rule->divide_back ? tile_divide(difference, scale) : tile_multiply(difference, scale);
-    return rule->minimum ? tile_add(value, center) : value;
-}
-
-/* Bits as the numbers they stand for. */
-LQ_INLINE tile codes_as_floats(itile bits, itile sign) {
-    return tile_values(bits, sign, sign, tile_splat(1.0f));
-}
-
-/* As quantize_together. */
-LQ_INLINE int64_t dequantize_together(const lq_map_work *work, lq_real real, int rows) {
-    const lq_map_work local = *work;
-    const lq_map_work *w = &local;
-    const itile sign = itile_splat((int32_t)w->sign);
-    int64_t r = 0;
-    for (; r + rows <= w->rows; r += rows) {
-        const itile bits = codes_load(LQ_WIDTH_8, w->codes + r * w->codes_step, 0);
-        const tile scale = tile_of_rows(w->scale + r, rows);
-        tile v;
-        if (w->rule) {
-            const tile center = tile_of_rows(w->offset + r, rows);
-            v = values_by(w->rule, codes_as_floats(bits, sign), scale, center);
-        } else {
-            const itile zero = itile_add(itile_of_rows(w->zero + r, rows), sign);
-            v = tile_values(bits, sign, zero, scale);
-        }
-        tile_store(real, w->x + r * w->x_step, 0, v);
-    }
-    return r;
-}
-
-LQ_INLINE int64_t dequantize_short_rows(const lq_map_work *w, lq_real real, lq_width width) {
-    switch (rows_together(w, real, width)) {
-    case 2: return dequantize_together(w, real, 2);
-    case 4: return dequantize_together(w, real, 4);
-    default: return 0;
-    }
-}
 
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {

@@ -221,34 +221,59 @@ LQ_INLINE tile parameter_at(const float *p, bool lanes, int64_t at, int64_t i, i
     return lanes ? floats_at(p, i, n) : tile_splat(p[at]);
 }
 
-/* Whole tiles of rows that go together; returns how many rows are done. */
-LQ_INLINE int64_t encode_together(const coder *c, const lq_map_work *w, lq_real real, int rows) {
+/* Rows that go together (rows_together); returns how many are done. */
+LQ_INLINE int64_t encode_together(const coder *c, const lq_map_work *w, lq_real real,
+                                  lq_width width, int rows) {
+    const int apart = w->codes_step == w->count ? 1 : rows; /* rows whose codes are */
     int64_t r = 0;
     for (; r + rows <= w->rows; r += rows) {
         const quotient q = quotient_of_rows(w, r, rows);
-        const tile v = tile_load(real, w->x + r * w->x_step, 0);
-        codes_store(LQ_WIDTH_8, w->codes + r * w->codes_step, 0, encode_tile(c, &q, v));
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *codes = w->codes + r * w->codes_step;
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const itile code = encode_tile(c, &q, tile_load(real, x, i));
+            btile_store_rows(width, codes + (i << (int)width >> 2), w->codes_step, apart,
+                             btile_of(code));
+        }
     }
     return r;
 }
 
-LQ_INLINE int64_t decode_together(const coder *c, const lq_map_work *w, const float *center,
-                                  lq_real real, int rows) {
-    int64_t r = 0;
-    for (; r + rows <= w->rows; r += rows) {
-        const tile decoded =
-            decode_tile(c, codes_load(LQ_WIDTH_8, w->codes + r * w->codes_step, 0));
-        tile_store(real, w->x + r * w->x_step, 0,
-                   scale_tile(&c->of.rule, decoded, tile_of_rows(w->scale + r, rows),
-                              tile_of_rows(center + r, rows)));
+LQ_INLINE void decode_together(const coder *c, const lq_map_work *w, const float *center,
+                               lq_real real, lq_width width, int rows, int64_t end) {
+    const int apart = w->codes_step == w->count ? 1 : rows;
+    const int64_t count = rows > 1 ? 1 : w->count;
+    for (int64_t r = 0; r < end; r += rows) {
+        const unsigned char *codes = w->codes + r * w->codes_step;
+        const tile scale = tile_of_rows(w->scale + r, rows);
+        const tile middle = tile_of_rows(center + r, rows);
+        for (int64_t i = 0; i < count; i += TILE) {
+            const unsigned char *at = codes + (i << (int)width >> 2);
+            const tile decoded = decode_tile(c, codes_load_rows(width, at, w->codes_step, apart));
+            tile_store(real, w->x + r * w->x_step, i,
+                       scale_tile(&c->of.rule, decoded, scale, middle));
+        }
     }
-    return r;
+}
+
+/* Constants for the compiler. */
+LQ_INLINE int64_t decode_short_rows(const coder *c, const lq_map_work *w, const float *center,
+                                    lq_real real, lq_width width) {
+    const int rows = rows_together(w, real, width);
+    const int64_t end = rows ? w->rows / rows * rows : 0;
+    switch (rows) {
+    case 1: decode_together(c, w, center, real, width, 1, end); break;
+    case 2: decode_together(c, w, center, real, width, 2, end); break;
+    case 4: decode_together(c, w, center, real, width, 4, end); break;
+    default: break;
+    }
+    return end;
 }
 
 static void encode_rows(const lq_map_work *w, lq_real real, lq_width width, bool lanes) {
     const coder c = coder_of(w);
-    const int rows = lanes ? 1 : rows_together(w, real, width);
-    for (int64_t r = rows > 1 ? encode_together(&c, w, real, rows) : 0; r < w->rows; ++r) {
+    const int rows = lanes ? 0 : rows_together(w, real, width);
+    for (int64_t r = rows ? encode_together(&c, w, real, width, rows) : 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *codes = w->codes + r * w->codes_step;
         quotient q = {.way = BY_FACTOR};
@@ -264,8 +289,7 @@ static void encode_rows(const lq_map_work *w, lq_real real, lq_width width, bool
 static void decode_rows(const lq_map_work *w, lq_real real, lq_width width, bool lanes) {
     const coder c = coder_of(w);
     const float *const center = w->rule->minimum ? w->offset : w->scale;
-    const int rows = lanes ? 1 : rows_together(w, real, width);
-    int64_t r = rows > 1 ? decode_together(&c, w, center, real, rows) : 0;
+    int64_t r = lanes ? 0 : decode_short_rows(&c, w, center, real, width);
     for (; r < w->rows; ++r) {
         const unsigned char *codes = w->codes + r * w->codes_step;
         unsigned char *x = w->x + r * w->x_step;

@@ -1,4 +1,12 @@
-/* The part of simd.h that finds the ranges of values. */
+/*
+ * The part of simd.h that finds the ranges of values. For short rows there is more vocabulary, in a
+ * level's rows.h:
+ *
+ *   vec                a vector of floats
+ *   tile_load_rows     a vector from each of four rows
+ *   fold_four          each of a tile's vectors on its way to one number, all four in a vector
+ *   fold_rows          LANES / 4 of those to LANES numbers
+ */
 
 /* Without a filter NaN may be passed over, or come out. */
 LQ_INLINE void widen(tile v, bool filter, tile *lo, tile *hi) {
@@ -28,7 +36,98 @@ LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bo
     *out_hi = tile_highest(hi);
 }
 
-#include "loops/short_ranges.h"
+LQ_INLINE tile tile_magnitudes(tile t) {
+    return tile_from_bits(itile_and(tile_bits(t), itile_splat(INT32_MAX)));
+}
+
+LQ_INLINE tile tile_larger_bits(tile a, tile b) {
+    return tile_from_bits(itile_max(tile_bits(a), tile_bits(b)));
+}
+
+/* The largest magnitudes of LANES rows; of one with a NaN, that. */
+LQ_INLINE void fold_magnitudes(const lq_range_work *w, lq_real real, const unsigned char *x,
+                               float *most) {
+    vec fours[LANES / 4];
+    for (int g = 0; g < LANES / 4; ++g, x += 4 * w->x_step) {
+        tile t = tile_magnitudes(tile_load_rows(real, x, w->x_step, 0));
+        for (int64_t i = LANES; i < w->count; i += LANES) {
+            t = tile_larger_bits(t, tile_magnitudes(tile_load_rows(real, x, w->x_step, i)));
+        }
+        fours[g] = fold_four(FOLD_BITS, t);
+    }
+    fold_rows(FOLD_BITS, fours, most);
+}
+
+/* The ranges of LANES rows, NaN aside. */
+LQ_INLINE void fold_ranges(const lq_range_work *w, lq_real real, const unsigned char *x, float *lo,
+                           float *hi) {
+    const tile top = tile_splat(lq_from_bits(0x7f800000u));
+    const tile bottom = tile_splat(lq_from_bits(0xff800000u));
+    vec low[LANES / 4], high[LANES / 4];
+    for (int g = 0; g < LANES / 4; ++g, x += 4 * w->x_step) {
+        tile a = top, b = bottom;
+        for (int64_t i = 0; i < w->count; i += LANES) {
+            const tile v = tile_load_rows(real, x, w->x_step, i);
+            a = tile_min(v, a);
+            b = tile_max(v, b);
+        }
+        low[g] = fold_four(FOLD_LOWEST, a);
+        high[g] = fold_four(FOLD_HIGHEST, b);
+    }
+    fold_rows(FOLD_LOWEST, low, lo);
+    fold_rows(FOLD_HIGHEST, high, hi);
+}
+
+/* Rows with infinities, or NaN where that is not left out, or nothing finite, once more. */
+LQ_INLINE void mend_ranges(const lq_range_work *w, lq_real real, const unsigned char *x,
+                           int64_t rows, float *lo, float *hi) {
+    uint32_t any = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+        any |= (lq_bits(lo[r]) & 0x7fffffffu) + 0x00800000u;
+        any |= (lq_bits(hi[r]) & 0x7fffffffu) + 0x00800000u;
+    }
+    if (!(any >> 31)) return;
+    for (int64_t r = 0; r < rows; ++r) {
+        if (lq_is_finite(lo[r]) && lq_is_finite(hi[r])) continue;
+        range_row(x + r * w->x_step, w->count, real, true, &lo[r], &hi[r]);
+    }
+}
+
+/* Rows whose ranges are found together; a multiple of LANES. */
+enum { RANGE_PIECE = 64 };
+
+LQ_INLINE void range_piece(const lq_range_work *w, lq_real real, int64_t first, int64_t rows) {
+    const unsigned char *x = w->x + first * w->x_step;
+    float *restrict to_lo = w->lo + first;
+    float *restrict to_hi = w->hi + first;
+    float lo[RANGE_PIECE], hi[RANGE_PIECE];
+    if (w->magnitudes) {
+        for (int64_t r = 0; r < rows; r += LANES) {
+            fold_magnitudes(w, real, x + r * w->x_step, hi + r);
+        }
+        for (int64_t r = 0; r < rows; ++r) lo[r] = -hi[r];
+    } else {
+        for (int64_t r = 0; r < rows; r += LANES) {
+            fold_ranges(w, real, x + r * w->x_step, lo + r, hi + r);
+        }
+    }
+    mend_ranges(w, real, x, rows, lo, hi);
+    for (int64_t r = 0; r < rows; ++r) to_lo[r] = lo[r] < to_lo[r] ? lo[r] : to_lo[r];
+    for (int64_t r = 0; r < rows; ++r) to_hi[r] = hi[r] > to_hi[r] ? hi[r] : to_hi[r];
+}
+
+/* As many rows as are whole vectors of ranges; returns how many. */
+LQ_INLINE int64_t range_short(const lq_range_work *work, lq_real real) {
+    enum { LONG = 512 };
+    const lq_range_work local = *work;
+    const lq_range_work *w = &local;
+    const int64_t end = w->rows / LANES * LANES;
+    if (w->range_step != 1 || w->count % LANES != 0 || w->count == 0 || w->count > LONG) return 0;
+    for (int64_t r = 0; r < end; r += RANGE_PIECE) {
+        range_piece(w, real, r, end - r < RANGE_PIECE ? end - r : RANGE_PIECE);
+    }
+    return end;
+}
 
 LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
     for (int64_t r = range_short(w, real); r < w->rows; ++r) {

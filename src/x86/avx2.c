@@ -1,4 +1,5 @@
 #include "x86/avx2_vec.h"
+#include "x86/avx2_rows.h"
 #include "loops/simd.h"
 
 #define LQ_TABLE lq_kernels_avx2
