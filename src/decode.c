@@ -16,7 +16,7 @@ typedef struct decoder {
 
 static void start(decoder *d, const lq_coder *c) {
     const lq_layout_row *l = c->side.layout;
-    const bool floats = l->super_scale_type || l->scale_value;
+    const bool floats = l->super_scale_type || l->scale_values;
     d->coder = c;
     lq_copy_coder_call(c, &d->call);
     d->scale = floats ? lq_vector(d->scales, LQ_F32, LQ_CODER_BLOCKS)
@@ -46,10 +46,8 @@ static void start(decoder *d, const lq_coder *c) {
 /* Scales that mean something else than their type does. */
 static void read_scales(decoder *d, int64_t records) {
     const lq_layout_row *l = d->coder->side.layout;
-    if (!l->scale_value) return;
-    for (int64_t b = 0; b < records * (l->record / l->block); ++b) {
-        d->scales[b] = l->scale_value(d->buffers.scale[b]);
-    }
+    if (!l->scale_values) return;
+    l->scale_values(d->buffers.scale, records * (l->record / l->block), d->scales);
 }
 
 static void multiply(const float *super, lq_type type, const unsigned char *parameters,

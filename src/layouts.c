@@ -294,7 +294,7 @@ static const lq_layout_row rows[] = {
      .pack = lq_pack_nvfp4,
      .unpack = lq_unpack_nvfp4,
      .values = &lq_ggml_e2m1,
-     .scale_value = lq_ggml_ue4m3,
+     .scale_values = lq_ggml_ue4m3,
      .profile = LQ_PROFILE_GGML_NVFP4},
 };
 

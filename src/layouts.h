@@ -75,6 +75,9 @@ typedef struct lq_fields {
     lq_unpack_fields_fn *unpack;
 } lq_fields;
 
+/* What scales of a byte each stand for. */
+typedef void lq_scale_values_fn(const unsigned char *scales, int64_t n, float *to);
+
 typedef struct lq_limits {
     int32_t min, max;
 } lq_limits;
@@ -96,7 +99,7 @@ typedef struct lq_layout_row {
     lq_encode_records_fn *encode; /* NULL: the profile is the whole rule */
     /* What codes and scales stand for in lq_decode, where that is not as their types have it. */
     const lq_code_table *values;
-    float (*scale_value)(uint32_t scale);
+    lq_scale_values_fn *scale_values;
     /* The scheme has the limits of the codes for its range, and code_type where this is 0. */
     lq_profile profile;
     lq_type scheme_type;

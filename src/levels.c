@@ -9,7 +9,7 @@ typedef struct level {
     lq_values own, super;
     int64_t together; /* blocks under one of the upper level */
     bool negative;
-    float (*value)(uint32_t code); /* of scales that mean something else than their type does */
+    lq_scale_values_fn *values; /* of scales that mean something else than their type does */
 } level;
 
 static float value_of(const lq_values *v, int64_t row, int64_t column) {
@@ -21,8 +21,12 @@ static float value_of(const lq_values *v, int64_t row, int64_t column) {
     return lq_load_value(v->type->type, v->data + at * (v->type->bits / 8));
 }
 
-static uint32_t code_of(const lq_values *v, int64_t row, int64_t column) {
-    return v->data[v->at + row * v->row_step + column * v->step];
+static float own_value(const level *l, int64_t row, int64_t column) {
+    const lq_values *v = &l->own;
+    float value;
+    if (!l->values) return value_of(v, row, column);
+    l->values(v->data + v->at + row * v->row_step + column * v->step, 1, &value);
+    return value;
 }
 
 /* A NaN is the positive quiet one, whatever it came of. */
@@ -34,7 +38,7 @@ static float product(float a, float b) {
 static void compute(const level *l, int64_t rows, int64_t blocks, const lq_values *to) {
     for (int64_t r = 0; r < rows; ++r) {
         for (int64_t b = 0; b < blocks; ++b) {
-            float v = l->value ? l->value(code_of(&l->own, r, b)) : value_of(&l->own, r, b);
+            float v = own_value(l, r, b);
             if (l->super.type) v = product(value_of(&l->super, r, b / l->together), v);
             if (l->negative) v = v == v ? -v : v;
             lq_store_real(LQ_F32, to->data, to->at + r * to->row_step + b * to->step, v);
@@ -119,7 +123,8 @@ lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout, const lq_
                               const lq_tensor *zero_point, const lq_exec *exec) {
     lq_call call;
     request q = {.layout = lq_layout_find(layout)};
-    level scales = {.value = q.layout ? q.layout->scale_value : NULL}, zeros = {.negative = false};
+    level scales = {.values = q.layout ? q.layout->scale_values : NULL},
+          zeros = {.negative = false};
     lq_values to_scale, to_zero;
     int position = 0;
     lq_status status = lq_begin(&call, exec, EXEC_POSITION);

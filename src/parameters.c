@@ -3,19 +3,35 @@
 #include "choose.h"
 #include "fixed_point.h"
 #include "numeric.h"
+#include <math.h>
 
 static bool has_real_zeros(const lq_call *call) {
     return call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
 }
 
+/* Contiguous elements of real types by the kernel that converts. */
+static void load_reals(const lq_call *call, lq_operand operand, const lq_batch *batch, float *to) {
+    const lq_tensor *t = call->tensor[operand];
+    const lq_type_info *type = call->type[operand];
+    if (type->kind != LQ_KIND_REAL || batch->step[operand] != 1 || batch->blocks < 8) {
+        lq_load_reals(t->type, t->data, batch->at[operand], batch->step[operand], batch->blocks,
+                      to);
+        return;
+    }
+    const lq_map_work work = {.x = (unsigned char *)t->data + batch->at[operand] * (type->bits / 8),
+                              .codes = (unsigned char *)to,
+                              .count = batch->blocks,
+                              .rows = 1,
+                              .limit = HUGE_VAL};
+    call->kernels->convert[type->index][LQ_REAL_f32](&work);
+}
+
 /* Zero points go to `zero`, real ones to `center`. */
 static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
-    const lq_tensor *s = call->tensor[LQ_SCALE];
     const lq_tensor *z = call->tensor[LQ_ZERO];
     const lq_rule *rule = &call->rule;
     if (call->type[LQ_SCALE]->kind != LQ_KIND_WIDE) {
-        lq_load_reals(s->type, s->data, batch->at[LQ_SCALE], batch->step[LQ_SCALE], batch->blocks,
-                      to->scale);
+        load_reals(call, LQ_SCALE, batch, to->scale);
     }
     for (int64_t b = 0; rule->scale_factor != 1 && b < batch->blocks; ++b) {
         to->scale[b] = lq_scale_of(rule, to->scale[b]);
@@ -25,8 +41,7 @@ static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) 
         return;
     }
     if (has_real_zeros(call)) {
-        lq_load_reals(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
-                      to->center);
+        load_reals(call, LQ_ZERO, batch, to->center);
         return;
     }
     lq_load_integers(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,

@@ -156,11 +156,15 @@ const lq_code_table lq_ggml_e2m1 = {
 };
 
 /* No sign, and one NaN, which is 0; with the upper bit set it is a number. */
-float lq_ggml_ue4m3(uint32_t scale) {
-    const uint32_t exponent = scale >> 3 & 15;
-    const float steps = (float)(int32_t)((scale & 7) + (exponent ? 8 : 0));
-    const uint32_t power = 127 - 10 + (exponent ? exponent : 1);
-    return scale == 0x7f ? 0.0f : steps * lq_from_bits(power << 23);
+void lq_ggml_ue4m3(const unsigned char *scales, int64_t n, float *to) {
+    for (int64_t i = 0; i < n; ++i) {
+        const int32_t scale = scales[i];
+        const int32_t exponent = scale >> 3 & 15;
+        const float steps = (float)((scale & 7) + (exponent > 0 ? 8 : 0));
+        const int32_t power = 127 - 10 + (exponent > 0 ? exponent : 1);
+        const float v = steps * lq_from_bits((uint32_t)power << 23);
+        to[i] = scale == 0x7f ? 0.0f : v;
+    }
 }
 
 void lq_pack_nvfp4(const lq_record_parts *from, int64_t records, unsigned char *to) {
@@ -240,12 +244,11 @@ void lq_pack_q8_1(const lq_record_parts *from, int64_t records, unsigned char *t
     }
 }
 
-/* Of finite numbers. */
-static void put_halves(const float *v, int64_t n, unsigned char *to) {
-    for (int64_t i = 0; i < n; ++i) {
-        const float low = v[i] < 65504.0f ? v[i] : 65504.0f;
-        lq_put_f16(lq_f32_to_f16(low > -65504.0f ? low : -65504.0f), to, i);
-    }
+/* Numbers to F16 as scales are rounded: too large saturates. */
+static void put_halves(const lq_kernels *kernels, const float *v, int64_t n, unsigned char *to) {
+    const lq_map_work work = {
+        .x = (unsigned char *)v, .codes = to, .count = n, .rows = 1, .limit = 65504.0};
+    kernels->convert[LQ_REAL_f32][LQ_REAL_f16](&work);
 }
 
 /* As Q8_0, by the scale before it is rounded; so is the sum. An infinite inverse gives zeros 0. */
@@ -293,9 +296,9 @@ static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t
                               .sum = sum,
                               .sum_step = 1};
     kernels->sum_runs[LQ_WIDTH_8](&sums);
-    put_halves(scale, records, scale_to);
+    put_halves(kernels, scale, records, scale_to);
     for (int64_t i = 0; i < records; ++i) scale[i] = (float)(int32_t)sum[i] * scale[i];
-    put_halves(scale, records, sum_to);
+    put_halves(kernels, scale, records, sum_to);
 }
 
 void lq_encode_q8_1(const lq_kernels *kernels, const float *x, int64_t records,

@@ -15,7 +15,7 @@ lq_unpack_records_fn lq_unpack_q4_0, lq_unpack_q4_1, lq_unpack_q5_0, lq_unpack_q
 
 /* Codes and scales as ggml reads them. */
 extern const lq_code_table lq_ggml_e2m1;
-float lq_ggml_ue4m3(uint32_t scale);
+lq_scale_values_fn lq_ggml_ue4m3;
 
 lq_encode_records_fn lq_encode_q8_1, lq_encode_q2_k, lq_encode_q3_k, lq_encode_q4_k, lq_encode_q5_k,
     lq_encode_q6_k, lq_encode_q8_k, lq_encode_iq4_nl, lq_encode_iq4_xs;
