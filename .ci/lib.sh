@@ -1,9 +1,12 @@
 # What .ci/run is made of: it sources this file, with $root set and tests/setup.sh read.
 
-passed=0
-failed=0
-summary=$(mktemp)
-trap 'rm -f "$summary"' EXIT
+# Of everything; a job of .ci/run has it from there.
+results=${CI_RESULTS:-}
+if [ -z "$results" ]; then
+    results=$(mktemp -d)
+    trap 'rm -rf "$results"' EXIT
+fi
+summary=$results/${CI_JOB:-0}.summary
 
 # note LINE: said now, and again at the end.
 note() {
@@ -12,9 +15,29 @@ note() {
 
 # count NAME PASSED FAILED SECONDS
 count() {
-    passed=$((passed + $2))
-    failed=$((failed + $3))
     note "$1: $2 passed, $3 failed, $4 s"
+}
+
+# total SUMMARY...: of all that counted. Fails if one failed.
+total() {
+    awk 'match($0, /: [0-9]+ passed, [0-9]+ failed/) {
+            split(substr($0, RSTART + 2), n, " ")
+            passed += n[1]; failed += n[3]
+        }
+        END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$@"
+}
+
+# run_jobs JOB...: as many at once as there are processors, in this order. One that breaks off has
+# failed.
+run_jobs() {
+    CI_RESULTS=$results
+    MESON_TESTTHREADS=1
+    export CI_RESULTS MESON_TESTTHREADS
+    printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 sh -c '
+        echo "==> Job: $1"
+        CI_JOB=$1 sh .ci/run >"$CI_RESULTS/$1.log" 2>&1 ||
+            echo "$1 broke off: 0 passed, 1 failed" | tee -a "$CI_RESULTS/$1.summary"
+        flock "$CI_RESULTS/shown" cat "$CI_RESULTS/$1.log"' job
 }
 
 # did_not_run NAME WHY: not a failure of ours, and not to be overlooked.
@@ -22,17 +45,20 @@ did_not_run() {
     note "DID NOT RUN: $1 ($2)"
 }
 
-# check NAME COMMAND...: one test.
+# check NAME COMMAND...: one test; 77 is the status of one that cannot be done here.
 check() {
     name=$1
     shift
     say "Check: $name"
     begun=$(date +%s)
-    if "$@"; then
-        count "$name" 1 0 $(($(date +%s) - begun))
-    else
-        count "$name" 0 1 $(($(date +%s) - begun))
-    fi
+    status=0
+    "$@" || status=$?
+    seconds=$(($(date +%s) - begun))
+    case $status in
+    0) count "$name" 1 0 $seconds ;;
+    77) did_not_run "$name" "it says why" ;;
+    *) count "$name" 0 1 $seconds ;;
+    esac
 }
 
 # What the tests themselves say of levels and of how much they did.
@@ -87,6 +113,14 @@ at_level() {
     unset LIBQUANT_CPU
 }
 
+# on_processor PROCESSOR NAME BUILD COMPILER TESTS: the same on another processor of this kind.
+on_processor() {
+    WRAPPER="qemu-x86_64-static -cpu $1"
+    export WRAPPER
+    run_in "$2 on $1" "$3" "$4" "$5"
+    unset WRAPPER
+}
+
 installed() {
     for package; do
         dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
@@ -113,7 +147,8 @@ have() {
     installed "$@" && return
     if [ "$(id -u)" -eq 0 ]; then
         say "Installing $*"
-        quietly install_packages "$@" && return
+        # One job at a time.
+        (flock 9 && quietly install_packages "$@") 9>"$results/installing" && return
     fi
     did_not_run "$name" "packages could not be installed"
     return 1

@@ -7,7 +7,7 @@
 #
 #     BUILD_DIR=build-asan sh tests/run.sh -Db_sanitize=address,undefined -Dbuildtype=debug
 #
-# TESTS="NAME..." builds and runs these tests alone.
+# TESTS="NAME..." builds and runs these tests alone; WRAPPER=COMMAND runs them by that command.
 #
 # The last line says how many tests passed and failed. Fails if one failed or none passed.
 set -eu
@@ -59,7 +59,8 @@ say "Testing"
 rm -f "$build/meson-logs/testlog.json"
 status=0
 # Unquoted: a name each.
-meson test -C "$build" ${TESTS:---no-rebuild} --print-errorlogs || status=$?
+meson test -C "$build" ${TESTS:---no-rebuild} --print-errorlogs ${WRAPPER:+--wrapper "$WRAPPER"} ||
+    status=$?
 [ -f "$build/meson-logs/testlog.json" ] || fail "no tests were run"
 
 set -- $(count_results)
