@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_THREADS = 64 };
-
 static const int64_t most_elements = 1 << 28;
 
 bench_options bench_wanted = {.filter = "", .threads = 1, .seconds = 0.4};
@@ -36,7 +34,8 @@ static void help(const bench_suite *suite) {
         "like\n"
         "are ratios of least times within the same rounds. The floor is a memcpy that reads and\n"
         "writes as many bytes as the row, all told; GB/s counts these bytes.\n",
-        suite->name, suite->purpose, (long long)suite->unit, MOST_THREADS, bench_wanted.seconds);
+        suite->name, suite->purpose, (long long)suite->unit, BENCH_MOST_THREADS,
+        bench_wanted.seconds);
     exit(0);
 }
 
@@ -98,7 +97,7 @@ void options_parse(int argc, char **argv, const bench_suite *suite) {
         } else if ((value = value_of(suite, "--elements", argv, &i))) {
             o->elements = read_integer(suite, "--elements", value, suite->unit, most_elements);
         } else if ((value = value_of(suite, "--threads", argv, &i))) {
-            o->threads = (int)read_integer(suite, "--threads", value, 1, MOST_THREADS);
+            o->threads = (int)read_integer(suite, "--threads", value, 1, BENCH_MOST_THREADS);
         } else if ((value = value_of(suite, "--json", argv, &i))) {
             o->json = value;
         } else if ((value = value_of(suite, "--seconds", argv, &i))) {

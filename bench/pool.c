@@ -1,4 +1,4 @@
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 #include "harness.h"
 #include <pthread.h>
 #include <sched.h>
@@ -26,10 +26,34 @@ static void take_tasks(void) {
     for (int64_t i = next++; i < tasks; i = next++) task(argument, i);
 }
 
-static void *work(void *unused) {
+/*
+ * Threads stay where they are: the calling one on the n-th processor that the program may use.
+ * Otherwise two of them share one for milliseconds before the system moves one away.
+ */
+static void settle(int n) {
+#ifdef __linux__
+    static cpu_set_t all;
+    static int count;
+    cpu_set_t one;
+    if (!count && !sched_getaffinity(0, sizeof all, &all)) count = CPU_COUNT(&all);
+    if (!count) return;
+    CPU_ZERO(&one);
+    int left = n % count;
+    for (size_t i = 0; i < CPU_SETSIZE; ++i) {
+        if (!CPU_ISSET(i, &all) || left--) continue;
+        CPU_SET(i, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
+    }
+#else
+    (void)n;
+#endif
+}
+
+static void *work(void *number) {
     enum { LOOKS = 20000 /* some tens of microseconds */ };
     unsigned seen = 0;
-    (void)unused;
+    settle(*(const int *)number);
     for (;;) {
         for (int i = 0; i < LOOKS && jobs == seen; ++i) continue;
         pthread_mutex_lock(&lock);
@@ -65,12 +89,14 @@ static int32_t run_tasks(void *pool, lq_task *of, void *with, int64_t n) {
 }
 
 const lq_exec *bench_exec_on(int threads) {
-    static int started = 1;
+    static int started, numbers[BENCH_MOST_THREADS];
     static lq_exec exec;
     if (threads <= 1) return NULL;
-    for (; started < threads; ++started) {
+    for (; started < threads && started < BENCH_MOST_THREADS; ++started) {
         pthread_t id;
-        if (pthread_create(&id, NULL, work, NULL) == 0) continue;
+        numbers[started] = started;
+        if (started == 0) settle(0);
+        if (started == 0 || pthread_create(&id, NULL, work, &numbers[started]) == 0) continue;
         fprintf(stderr, "no thread beyond %d; try a smaller --threads\n", started);
         exit(1);
     }
