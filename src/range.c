@@ -183,6 +183,37 @@ static lq_status calibrate_one(lq_job *j, const lq_cut *cut) {
     return j->quantizes ? lq_map_all(j) : LQ_OK;
 }
 
+/* The same of lanes: each task takes some rows of all of them. */
+typedef struct lane_ranges {
+    int64_t lanes;
+    float lo[LQ_LANE_TASKS][LQ_BATCH], hi[LQ_LANE_TASKS][LQ_BATCH];
+} lane_ranges;
+
+static void keep_lanes(void *context, int64_t task, const lq_job *j) {
+    lane_ranges *ranges = context;
+    const size_t size = (size_t)ranges->lanes * sizeof(float);
+    memcpy(ranges->lo[task], j->lo, size);
+    memcpy(ranges->hi[task], j->hi, size);
+}
+
+/* Parameters only; codes are a walk of their own. */
+static lq_status calibrate_lanes(lq_job *j, const lq_cut *cut) {
+    lane_ranges ranges;
+    ranges.lanes = cut->plan->loop[cut->plan->vector].count;
+    const lq_status status = lq_walk(j, cut, find_ranges, keep_lanes, &ranges);
+    if (status) return status;
+    memcpy(j->lo, ranges.lo[0], (size_t)ranges.lanes * sizeof(float));
+    memcpy(j->hi, ranges.hi[0], (size_t)ranges.lanes * sizeof(float));
+    for (int64_t t = 1; t < cut->count; ++t) {
+        const float *lo = ranges.lo[t];
+        const float *hi = ranges.hi[t];
+        for (int64_t i = 0; i < ranges.lanes; ++i) j->lo[i] = lo[i] < j->lo[i] ? lo[i] : j->lo[i];
+        for (int64_t i = 0; i < ranges.lanes; ++i) j->hi[i] = hi[i] > j->hi[i] ? hi[i] : j->hi[i];
+    }
+    lq_each_batch(cut->plan, choose_batch, j);
+    return LQ_OK;
+}
+
 lq_status lq_calibrate_all(lq_job *j) {
     lq_plan plan;
     const bool row_major = j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE;
@@ -192,8 +223,13 @@ lq_status lq_calibrate_all(lq_job *j) {
     if (cut.count > 1 && lq_is_one_block(&plan)) return calibrate_one(j, &cut);
     const bool large = cut.count > 1;
     const bool quantizes = j->quantizes;
-    cut = lq_cut_for_blocks(j->call, quantizes ? &j->map : NULL, &plan);
     const bool once = j->call->rule.codes_from != LQ_FROM_STORED;
+    cut = lq_cut_for_lanes(j->call, &plan);
+    if (cut.count > 1 && !(quantizes && once)) {
+        const lq_status status = calibrate_lanes(j, &cut);
+        return status || !quantizes ? status : lq_map_all(j);
+    }
+    cut = lq_cut_for_blocks(j->call, quantizes ? &j->map : NULL, &plan);
     if (!large || !quantizes || cut.count > 1 || once) {
         return lq_walk(j, &cut, calibrate_batch, NULL, NULL);
     }

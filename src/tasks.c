@@ -2,7 +2,7 @@
 #include <stdatomic.h>
 
 /* Fewer elements than this are done before another thread has woken up. */
-enum { TASK_ELEMENTS = 32768, WORDS = LQ_MAX_TASKS / 32, VECTOR_UNIT = 64 };
+enum { TASK_ELEMENTS = 32768, WORDS = LQ_MAX_TASKS / 32, VECTOR_UNIT = 64, WIDE_UNIT = 512 };
 
 static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -89,9 +89,10 @@ lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *
     const int loop = longest_loop(plan, tasks, true);
     if (loop == LQ_NO_LOOP) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     int64_t unit = unit_for_codes(plan, loop, codes_in_group(map));
-    /* Lanes by whole vectors: narrower ones are slow, and in every row tasks would share lines. */
-    if (loop == plan->vector && unit && plan->loop[loop].count >= 2 * VECTOR_UNIT) {
-        unit = VECTOR_UNIT;
+    /* Narrow parts of rows are read slowly, and in every row tasks would share lines of caches. */
+    const int64_t lanes = plan->loop[loop].count;
+    if (loop == plan->vector && unit && lanes >= 2 * VECTOR_UNIT) {
+        unit = lanes >= 2 * WIDE_UNIT ? WIDE_UNIT : VECTOR_UNIT;
     }
     return cut_loop(plan, loop, tasks, unit);
 }
@@ -100,6 +101,13 @@ lq_cut lq_cut_for_reading(const lq_call *call, const lq_plan *plan) {
     const int64_t tasks = lq_tasks_wanted(call);
     if (tasks == 1) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
     return cut_loop(plan, longest_loop(plan, tasks, false), tasks, 1);
+}
+
+lq_cut lq_cut_for_lanes(const lq_call *call, const lq_plan *plan) {
+    const bool rows = plan->loops == 2 && plan->row == 0 && plan->vector == 1;
+    const bool few = plan->spread == LQ_SPREAD_LANES && plan->loop[plan->vector].count <= LQ_BATCH;
+    if (!rows || !few) return cut_loop(plan, LQ_NO_LOOP, 1, 1);
+    return cut_loop(plan, 0, smaller(lq_tasks_wanted(call), LQ_LANE_TASKS), 1);
 }
 
 bool lq_is_one_block(const lq_plan *plan) {

@@ -23,6 +23,10 @@ lq_cut lq_cut_for_blocks(const lq_call *call, const lq_map *map, const lq_plan *
 /* For a walk that only reads. */
 lq_cut lq_cut_for_reading(const lq_call *call, const lq_plan *plan);
 
+/* The same, of some rows of all lanes, where a batch holds them. */
+enum { LQ_LANE_TASKS = 8 };
+lq_cut lq_cut_for_lanes(const lq_call *call, const lq_plan *plan);
+
 /* How many tasks x is worth. */
 int64_t lq_tasks_wanted(const lq_call *call);
 

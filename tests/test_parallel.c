@@ -48,6 +48,7 @@ static const shape_case cases[] = {
     {"per channel in the middle", {9, 130, 333}, false, LQ_PER_CHANNEL, 1, {0}},
     {"per channel in the middle, whole bytes", {9, 130, 336}, false, LQ_PER_CHANNEL, 1, {0}},
     {"per channel, last", {2, 333, 601}, false, LQ_PER_CHANNEL, 2, {0}},
+    {"per channel, more than a batch", {1, 150, 3001}, false, LQ_PER_CHANNEL, 2, {0}},
     {"two channels", {2, 300, 601}, false, LQ_PER_CHANNEL, 0, {0}},
     {"blocks of 32", {2, 300, 608}, false, LQ_PER_BLOCK, -1, {32}},
     {"ragged blocks", {2, 300, 601}, false, LQ_PER_BLOCK, -1, {33}},
