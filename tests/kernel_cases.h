@@ -40,7 +40,7 @@ typedef struct situation {
     int64_t count, rows;
     int64_t gap; /* bytes between rows */
     bool streams;
-    int inputs;  /* which kind */
+    int inputs; /* which kind */
     float scale[256];
     int32_t zero[256];
     int32_t multiplier[256];

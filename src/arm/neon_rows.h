@@ -43,17 +43,6 @@ LQ_INLINE tile tile_load_rows(lq_real real, const unsigned char *x, int64_t step
     return t;
 }
 
-typedef uint8x16_t btile;
-
-/* The low bytes of each. */
-LQ_INLINE btile btile_of(itile c) {
-    const uint16x8_t a =
-        vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(c.v[0])), vreinterpretq_u32_s32(c.v[1]));
-    const uint16x8_t b =
-        vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(c.v[2])), vreinterpretq_u32_s32(c.v[3]));
-    return vmovn_high_u16(vmovn_u16(a), b);
-}
-
 /* Conversions and narrowing saturate; only NaN is lost. */
 LQ_INLINE bool tile_to_btile(lq_rounding rounding, tile t, btile *to) {
     const itile i = tile_round(rounding, t);

@@ -326,30 +326,93 @@ LQ_INLINE uint8x16_t join(uint8x16_t bytes, int8_t shift) {
     return vorrq_u8(even, vshlq_u8(odd, vdupq_n_s8(shift)));
 }
 
-LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
-    const uint16x8_t a =
-        vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(c.v[0])), vreinterpretq_u32_s32(c.v[1]));
-    const uint16x8_t b =
-        vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(c.v[2])), vreinterpretq_u32_s32(c.v[3]));
-    if (width == LQ_WIDTH_16) {
-        vst1q_u8(q + i * 2, vreinterpretq_u8_u16(a));
-        vst1q_u8(q + i * 2 + 16, vreinterpretq_u8_u16(b));
-        return;
-    }
-    const uint8x16_t bytes = vmovn_high_u16(vmovn_u16(a), b);
+typedef uint8x16_t btile;
+
+LQ_INLINE uint16x8_t low_halves(int32x4_t a, int32x4_t b) {
+    return vmovn_high_u32(vmovn_u32(vreinterpretq_u32_s32(a)), vreinterpretq_u32_s32(b));
+}
+
+LQ_INLINE btile to_bytes(itile c) {
+    const uint16x8_t a = low_halves(c.v[0], c.v[1]);
+    return vmovn_high_u16(vmovn_u16(a), low_halves(c.v[2], c.v[3]));
+}
+
+/* A NaN is also the greater one of two, and of a vector. */
+LQ_INLINE bool tile_any_nan(tile t) {
+    const float32x4_t a = vmaxq_f32(vmaxq_f32(t.v[0], t.v[1]), vmaxq_f32(t.v[2], t.v[3]));
+    const float greatest = vmaxvq_f32(a);
+    return __builtin_expect(greatest != greatest, 0);
+}
+
+/* Packing saturates at signed bytes, which any unsigned codes are less 128. */
+typedef struct byte_range {
+    int16x8_t zero[2]; /* of each half as it is packed */
+    int8x16_t least, most, flip;
+} byte_range;
+
+LQ_INLINE byte_range byte_range_of(int32_t zero, int32_t qmin, int32_t qmax, bytes_kind kind) {
+    const int32_t bias = kind == ANY_BYTES ? byte_bias(qmax) : 0;
+    const int16x8_t z = vdupq_n_s16((int16_t)(zero - bias));
+    return (byte_range){.zero = {z, z},
+                        .least = vdupq_n_s8((int8_t)(qmin - bias)),
+                        .most = vdupq_n_s8((int8_t)(qmax - bias)),
+                        .flip = vdupq_n_s8((int8_t)bias)};
+}
+
+/* The same with a zero point less `bias` for each element. */
+LQ_INLINE byte_range byte_range_with(byte_range range, itile zero, int32_t bias) {
+    EACH zero.v[k] = vsubq_s32(zero.v[k], vdupq_n_s32(bias));
+    range.zero[0] = vqmovn_high_s32(vqmovn_s32(zero.v[0]), zero.v[1]);
+    range.zero[1] = vqmovn_high_s32(vqmovn_s32(zero.v[2]), zero.v[3]);
+    return range;
+}
+
+/* Conversions saturate, too. */
+LQ_INLINE btile tile_bytes(tile t, const byte_range *range, bytes_kind kind, bool add,
+                           bool *certain) {
+    int32x4_t c[4];
+    *certain = !tile_any_nan(t);
+    EACH c[k] = vcvtnq_s32_f32(t.v[k]);
+    int16x8_t a = vqmovn_high_s32(vqmovn_s32(c[0]), c[1]);
+    int16x8_t b = vqmovn_high_s32(vqmovn_s32(c[2]), c[3]);
+    if (add) a = vqaddq_s16(a, range->zero[0]);
+    if (add) b = vqaddq_s16(b, range->zero[1]);
+    if (kind == UNSIGNED_BYTES) return vqmovun_high_s16(vqmovun_s16(a), b);
+    const int8x16_t packed = vmaxq_s8(vqmovn_high_s16(vqmovn_s16(a), b), range->least);
+    if (kind == SIGNED_BYTES) return vreinterpretq_u8_s8(packed);
+    return vreinterpretq_u8_s8(veorq_s8(vminq_s8(packed, range->most), range->flip));
+}
+
+LQ_INLINE void bytes_store(lq_width width, unsigned char *q, int64_t i, btile b) {
     if (width == LQ_WIDTH_8) {
-        vst1q_u8(q + i, bytes);
+        vst1q_u8(q + i, b);
     } else if (width == LQ_WIDTH_4) {
-        vst1_u8(q + i / 2, vget_low_u8(join(vandq_u8(bytes, vdupq_n_u8(15)), 4)));
+        vst1_u8(q + i / 2, vget_low_u8(join(vandq_u8(b, vdupq_n_u8(15)), 4)));
     } else {
-        const uint8x16_t pairs = join(vandq_u8(bytes, vdupq_n_u8(3)), 2);
+        const uint8x16_t pairs = join(vandq_u8(b, vdupq_n_u8(3)), 2);
         const uint32_t fours = vgetq_lane_u32(vreinterpretq_u32_u8(join(pairs, 4)), 0);
         memcpy(q + i / 4, &fours, sizeof fours);
     }
 }
 
-LQ_INLINE void codes_stream(unsigned char *q, int64_t i, itile c) {
-    codes_store(LQ_WIDTH_8, q, i, c);
+LQ_INLINE void bytes_store_n(lq_width width, unsigned char *q, int64_t i, btile b, int64_t n) {
+    unsigned char buffer[TILE];
+    bytes_store(width, buffer, 0, b);
+    memcpy(q + code_bytes(width, i), buffer, code_bytes(width, n));
+}
+
+/* As tile_stream. */
+LQ_INLINE void bytes_stream(unsigned char *q, int64_t i, btile b) {
+    bytes_store(LQ_WIDTH_8, q, i, b);
+}
+
+LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
+    if (width != LQ_WIDTH_16) {
+        bytes_store(width, q, i, to_bytes(c));
+        return;
+    }
+    vst1q_u8(q + i * 2, vreinterpretq_u8_u16(low_halves(c.v[0], c.v[1])));
+    vst1q_u8(q + i * 2 + 16, vreinterpretq_u8_u16(low_halves(c.v[2], c.v[3])));
 }
 
 LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
@@ -371,13 +434,6 @@ LQ_INLINE tile tile_quotient(tile x, tile s, tile inverse) {
         t.v[k] = vfmaq_f32(r, e, inverse.v[k]);
     }
     return t;
-}
-
-/* A NaN is also the greater one of two, and of a vector. */
-LQ_INLINE bool tile_any_nan(tile t) {
-    const float32x4_t a = vmaxq_f32(vmaxq_f32(t.v[0], t.v[1]), vmaxq_f32(t.v[2], t.v[3]));
-    const float greatest = vmaxvq_f32(a);
-    return __builtin_expect(greatest != greatest, 0);
 }
 
 LQ_INLINE tile tile_nan_to_zero(tile t) {
@@ -414,11 +470,23 @@ LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {
     return c;
 }
 
+LQ_INLINE tile tile_multiples(tile t, tile lo, tile hi, tile scale) {
+    EACH {
+        const float32x4_t v = vminq_f32(vmaxq_f32(t.v[k], lo.v[k]), hi.v[k]);
+        t.v[k] = vfmaq_f32(vdupq_n_f32(0.0f), vrndnq_f32(v), scale.v[k]);
+    }
+    return t;
+}
+
 LQ_INLINE tile tile_values(itile bits, itile sign, itile zero, tile scale) {
     tile t;
     EACH {
-        const int32x4_t d = vsubq_s32(veorq_s32(bits.v[k], sign.v[k]), zero.v[k]);
-        t.v[k] = vmulq_f32(vcvtq_f32_s32(d), scale.v[k]);
+        /* As the floats that the integers are less 2^23. */
+        const int32x4_t exponent = vdupq_n_s32(0x4b000000);
+        const int32x4_t a = veorq_s32(bits.v[k], vorrq_s32(sign.v[k], exponent));
+        const int32x4_t b = vaddq_s32(zero.v[k], exponent);
+        const float32x4_t d = vsubq_f32(vreinterpretq_f32_s32(a), vreinterpretq_f32_s32(b));
+        t.v[k] = vmulq_f32(d, scale.v[k]);
     }
     return t;
 }

@@ -9,6 +9,20 @@
 #include "layouts/bytes.h"
 #include "numeric.h"
 
+/* Bytes that codes may be: any; none above 127; all signed ones, perhaps from some on; unsigned ones. */
+typedef enum { ANY_BYTES, NARROW_BYTES, SIGNED_BYTES, UNSIGNED_BYTES } bytes_kind;
+
+/* What is taken off codes to be signed bytes. */
+LQ_INLINE int32_t byte_bias(int32_t qmax) {
+    return qmax > INT8_MAX ? 128 : 0;
+}
+
+#if defined(__GNUC__)
+#define LQ_RARELY(condition) __builtin_expect((condition) != 0, 0)
+#else
+#define LQ_RARELY(condition) (condition)
+#endif
+
 /*
  * Elements need no alignment, so they are copied, which compilers turn into plain loads. No kernel
  * that reads reals passes on a NaN, so that it need not be made quiet.

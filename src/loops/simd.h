@@ -23,13 +23,21 @@
  *   itile_load, itile_load_n int32 elements
  *   codes_load, codes_load_n codes of a width, as their bits in int32
  *   codes_store, codes_store_n the low bits of int32, as codes of a width
- *   codes_stream             the same as bytes past the caches
+ *   btile, to_bytes          a tile of codes of up to 8 bits, in order; the low ones of int32
+ *   byte_range_of            a zero point and the codes that there are, of up to 8 bits and a kind
+ *   byte_range_with          with zero points of their own for each element
+ *   tile_bytes               rounded to even, zero perhaps added, clamped; not certain where t has NaN or is
+ *                            -2^15 or less, or too large
+ *   bytes_store, bytes_store_n as codes of a width
+ *   bytes_stream             as bytes past the caches
  *   tile_divide              x / s
  *   tile_quotient            the same from an inverse, or NaN where that is not certain
  *   tile_any_nan, tile_nan_to_zero
  *   tile_nan_to              NaN replaced by another's element
  *   tile_round               to int32 by any lq_rounding, for magnitudes below 2^22
- *   tile_codes               clamp to [qmin - zero, qmax - zero], round to even, add zero
+ *   tile_codes               clamp to [qmin - zero, qmax - zero], round to even, add zero; no NaN
+ *   tile_multiples           clamp to lo <= 0 <= hi, round to even, multiply by a positive scale;
+ *                            no NaN, and no zero comes out negative
  *   tile_values              ((bits ^ sign) - zero) * scale
  *   tile_min, tile_max       of x and an accumulator that x's NaN leaves alone
  *   tile_lesser, tile_greater of numbers; of a NaN and a number either
@@ -162,10 +170,13 @@ LQ_INLINE plain_run plain_of_rows(const lq_map_work *w, int64_t r, int rows) {
     return p;
 }
 
+LQ_INLINE tile plain_quotient(const plain_run *p, tile v) {
+    const tile t = tile_quotient(v, p->scale, p->inverse);
+    return LQ_RARELY(tile_any_nan(t)) ? tile_nan_to_zero(tile_divide(v, p->scale)) : t;
+}
+
 LQ_INLINE itile plain_codes(const plain_run *p, tile v, itile zero) {
-    tile t = tile_quotient(v, p->scale, p->inverse);
-    if (tile_any_nan(t)) t = tile_nan_to_zero(tile_divide(v, p->scale));
-    return tile_codes(t, p->lo, p->hi, zero);
+    return tile_codes(plain_quotient(p, v), p->lo, p->hi, zero);
 }
 
 LQ_INLINE tile reals_at(lq_real real, const unsigned char *x, int64_t i, int64_t n) {
@@ -202,79 +213,154 @@ LQ_INLINE void codes_to(lq_width width, unsigned char *q, int64_t i, itile c, in
     }
 }
 
-LQ_INLINE void codes_streamed(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n,
-                              bool streams) {
-    if (streams && n >= TILE) {
-        codes_stream(q, i, c);
+LQ_INLINE void bytes_to(lq_width width, unsigned char *q, int64_t i, btile b, int64_t n,
+                        bool streams) {
+    if (n < TILE) {
+        bytes_store_n(width, q, i, b, n);
+    } else if (streams) {
+        bytes_stream(q, i, b);
     } else {
-        codes_to(width, q, i, c, n);
+        bytes_store(width, q, i, b);
     }
 }
 
 #include "loops/simd_rows.h"
 #include "loops/simd_coded.h"
 
-/* What a run does with each value: loops of their own for the rules that only multiply. */
-typedef enum { BY_RULE, MULTIPLIED, MULTIPLIED_AND_ADDED } run_way;
+/* What a run does with each value: loops of their own for the plain rule and those that multiply. */
+typedef enum { BY_RULE, DIVIDED, MULTIPLIED, MULTIPLIED_AND_ADDED } run_way;
 
 LQ_INLINE run_way way_of_run(const lq_map_work *w, int64_t at) {
     const lq_element_rule *rule = w->rule;
+    if (!rule) return DIVIDED;
     const bool multiplies = rule->multiply && rule->precision == LQ_REAL_f32 && !rule->minimum;
     if (!multiplies || rule->rounding != LQ_ROUND_EVEN) return BY_RULE;
-    return w->offset[at] == 0.0f ? MULTIPLIED : MULTIPLIED_AND_ADDED;
+    if (w->offset[at] == 0.0f) return MULTIPLIED;
+    return w->zero[at] == 0 ? MULTIPLIED_AND_ADDED : BY_RULE;
 }
 
 /* As codes_by has it; NaN is rare, so a tile is first asked whether it has any. */
-LQ_INLINE itile multiplied_codes(const tile_rule *p, bool add, tile v, itile added) {
+LQ_INLINE tile multiplied(const tile_rule *p, bool add, tile v) {
     tile t = tile_multiply(v, p->scale);
     if (add) t = tile_add(t, p->offset);
-    if (tile_any_nan(t)) t = tile_nan_to(t, p->nan);
-    return tile_codes(t, p->lo, p->hi, added);
+    return LQ_RARELY(tile_any_nan(t)) ? tile_nan_to(t, p->nan) : t;
 }
 
 LQ_INLINE itile codes_of_run(const lq_element_rule *rule, const tile_rule *p, run_way way, tile v) {
     if (way == BY_RULE) return codes_by(rule, p, v);
-    return multiplied_codes(p, way == MULTIPLIED_AND_ADDED, v, p->zero);
+    return tile_codes(multiplied(p, true, v), p->lo, p->hi, p->zero);
 }
 
-LQ_INLINE void quantize_run_by(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
-                               run_way way, bool streams) {
+LQ_INLINE void quantize_by_rule(const lq_map_work *w, lq_real real, lq_width width, int64_t r) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *q = w->codes + r * w->codes_step;
     const tile_rule p = rule_of_run(w, r * w->param_step);
     for (int64_t i = 0; i < w->count; i += TILE) {
         const int64_t n = w->count - i;
-        codes_streamed(width, q, i, codes_of_run(w->rule, &p, way, reals_at(real, x, i, n)), n,
-                       streams);
+        codes_to(width, q, i, codes_by(w->rule, &p, reals_at(real, x, i, n)), n);
     }
 }
 
+/* What a tile of such a run goes through. */
+typedef struct quick_run {
+    tile scale, inverse, offset, nan, lo, hi;
+    itile zero;
+    byte_range range;
+} quick_run;
+
+LQ_INLINE quick_run quick_of_run(const lq_map_work *w, int64_t at, run_way way, bytes_kind kind) {
+    quick_run q;
+    if (way == DIVIDED) {
+        const plain_run p = plain_of_run(w, at);
+        q = (quick_run){.scale = p.scale, .inverse = p.inverse, .lo = p.lo, .hi = p.hi};
+        q.zero = p.zero;
+        q.nan = tile_splat(0.0f);
+    } else {
+        const tile_rule p = rule_of_run(w, at);
+        q = (quick_run){.scale = p.scale, .offset = p.offset, .lo = p.lo, .hi = p.hi};
+        q.zero = p.zero;
+        q.nan = p.nan;
+    }
+    q.range = byte_range_of(w->zero[at], w->qmin, w->qmax, kind);
+    return q;
+}
+
+LQ_INLINE tile quick_quotient(const quick_run *p, run_way way, tile v) {
+    if (way == DIVIDED) return tile_quotient(v, p->scale, p->inverse);
+    const tile t = tile_multiply(v, p->scale);
+    return way == MULTIPLIED_AND_ADDED ? tile_add(t, p->offset) : t;
+}
+
+/* Where there is NaN or much beyond the codes, or that may be. */
+LQ_INLINE itile careful_codes(const quick_run *p, run_way way, tile v, tile t) {
+    if (way == DIVIDED) t = tile_divide(v, p->scale);
+    return tile_codes(tile_nan_to(t, p->nan), p->lo, p->hi, p->zero);
+}
+
+LQ_INLINE void quantize_tile(const quick_run *p, run_way way, bytes_kind kind, lq_real real,
+                             lq_width width, const unsigned char *x, unsigned char *q, int64_t i,
+                             int64_t n, bool streams) {
+    const tile v = reals_at(real, x, i, n);
+    const tile t = quick_quotient(p, way, v);
+    if (width == LQ_WIDTH_16) {
+        const itile c =
+            tile_any_nan(t) ? careful_codes(p, way, v, t) : tile_codes(t, p->lo, p->hi, p->zero);
+        codes_to(width, q, i, c, n);
+        return;
+    }
+    bool certain;
+    /* Zero is 0 then, but unsigned bytes may be less 128. */
+    const bool add = kind == ANY_BYTES || way != MULTIPLIED_AND_ADDED;
+    btile b = tile_bytes(t, &p->range, kind, add, &certain);
+    if (LQ_RARELY(!certain)) b = to_bytes(careful_codes(p, way, v, t));
+    bytes_to(width, q, i, b, n, streams);
+}
+
+LQ_INLINE void quantize_quickly(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
+                                run_way way, bytes_kind kind, bool streams) {
+    const unsigned char *x = w->x + r * w->x_step;
+    unsigned char *q = w->codes + r * w->codes_step;
+    const int64_t count = w->count;
+    const quick_run p = quick_of_run(w, r * w->param_step, way, kind);
+    int64_t i = 0;
+    for (; i + TILE <= count; i += TILE) {
+        quantize_tile(&p, way, kind, real, width, x, q, i, TILE, streams);
+    }
+    if (i < count) quantize_tile(&p, way, kind, real, width, x, q, i, count - i, false);
+}
+
 /* Constants for the compiler. */
+LQ_INLINE void quantize_run_of(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
+                               run_way way, bytes_kind kind, bool streams) {
+    switch (way) {
+    case DIVIDED: quantize_quickly(w, real, width, r, DIVIDED, kind, streams); break;
+    case MULTIPLIED: quantize_quickly(w, real, width, r, MULTIPLIED, kind, streams); break;
+    default: quantize_quickly(w, real, width, r, MULTIPLIED_AND_ADDED, kind, streams); break;
+    }
+}
+
+/* Clamping to all signed or unsigned bytes is what packing does: a tenth of the time of floats. */
 LQ_INLINE void quantize_run(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
-                            bool streams) {
-    switch (way_of_run(w, r * w->param_step)) {
-    case MULTIPLIED: quantize_run_by(w, real, width, r, MULTIPLIED, streams); break;
-    case MULTIPLIED_AND_ADDED:
-        quantize_run_by(w, real, width, r, MULTIPLIED_AND_ADDED, streams);
-        break;
-    default: quantize_run_by(w, real, width, r, BY_RULE, false); break;
+                            run_way way, bool streams) {
+    const bool bytes_of_floats = real == LQ_REAL_f32 && width == LQ_WIDTH_8;
+    if (bytes_of_floats && w->qmax == INT8_MAX && w->qmin < 0) {
+        quantize_run_of(w, real, width, r, way, SIGNED_BYTES, streams);
+    } else if (bytes_of_floats && w->qmax == UINT8_MAX && w->qmin == 0) {
+        quantize_run_of(w, real, width, r, way, UNSIGNED_BYTES, streams);
+    } else {
+        quantize_run_of(w, real, width, r, way, width < LQ_WIDTH_8 ? NARROW_BYTES : ANY_BYTES,
+                        false);
     }
 }
 
 LQ_INLINE void quantize_rows(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
                              bool streams) {
     for (; r < w->rows; ++r) {
-        const unsigned char *x = w->x + r * w->x_step;
-        unsigned char *q = w->codes + r * w->codes_step;
-        if (w->rule) {
-            quantize_run(w, real, width, r, streams);
-            continue;
-        }
-        const plain_run p = plain_of_run(w, r * w->param_step);
-        for (int64_t i = 0; i < w->count; i += TILE) {
-            const int64_t n = w->count - i;
-            codes_streamed(width, q, i, plain_codes(&p, reals_at(real, x, i, n), p.zero), n,
-                           streams);
+        const run_way way = way_of_run(w, r * w->param_step);
+        if (way == BY_RULE) {
+            quantize_by_rule(w, real, width, r);
+        } else {
+            quantize_run(w, real, width, r, way, streams);
         }
     }
 }
@@ -302,11 +388,21 @@ LQ_INLINE itile zeros_at(const int32_t *p, int64_t i, int64_t n) {
     return n < TILE ? itile_load_n(p + i, n) : itile_load(p + i);
 }
 
+/* The same in bytes. Inverses of the scales, kept for all rows, gain nothing in AVX2. */
+LQ_INLINE btile plain_bytes(const lq_map_work *w, const byte_range *all, tile v, tile scale,
+                            itile zero) {
+    const byte_range range = byte_range_with(*all, zero, byte_bias(w->qmax));
+    bool certain;
+    const btile b = tile_bytes(tile_divide(v, scale), &range, ANY_BYTES, true, &certain);
+    return LQ_RARELY(!certain) ? to_bytes(plain_lanes(w, v, scale, zero, zero)) : b;
+}
+
 LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
         encode_rows(w, real, width, true);
         return;
     }
+    const byte_range all = byte_range_of(0, w->qmin, w->qmax, ANY_BYTES);
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *q = w->codes + r * w->codes_step;
@@ -318,13 +414,36 @@ LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width
                 codes_to(width, q, i, codes_by(w->rule, &p, v), n);
             } else {
                 const itile zero = zeros_at(w->zero, i, n);
-                codes_to(width, q, i, plain_lanes(w, v, floats_at(w->scale, i, n), zero, zero), n);
+                tile scale = floats_at(w->scale, i, n);
+                if (n < TILE) scale = tile_first_n(scale, tile_splat(1.0f), n); /* 0 / 0 is NaN */
+                if (width == LQ_WIDTH_16) {
+                    codes_to(width, q, i, plain_lanes(w, v, scale, zero, zero), n);
+                } else {
+                    bytes_to(width, q, i, plain_bytes(w, &all, v, scale, zero), n, false);
+                }
             }
         }
     }
 }
 
 /* ---------------------------------------------------------------------- values from codes */
+
+LQ_INLINE void dequantize_plain(const lq_map_work *w, lq_real real, lq_width width, int64_t r) {
+    const unsigned char *q = w->codes + r * w->codes_step;
+    unsigned char *x = w->x + r * w->x_step;
+    const int64_t count = w->count;
+    const itile sign = itile_splat((int32_t)w->sign);
+    const tile scale = tile_splat(w->scale[r * w->param_step]);
+    const itile zero = itile_splat(w->zero[r * w->param_step] + (int32_t)w->sign);
+    int64_t i = 0;
+    for (; i + TILE <= count; i += TILE) {
+        tile_store(real, x, i, tile_values(codes_load(width, q, i), sign, zero, scale));
+    }
+    if (i < count) {
+        const itile codes = codes_load_n(width, q, i, count - i);
+        tile_store_n(real, x, i, tile_values(codes, sign, zero, scale), count - i);
+    }
+}
 
 LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width width) {
     if (is_coded(w->format, w->table)) {
@@ -335,20 +454,16 @@ LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width widt
     for (int64_t r = dequantize_short_rows(w, real, width); r < w->rows; ++r) {
         const unsigned char *q = w->codes + r * w->codes_step;
         unsigned char *x = w->x + r * w->x_step;
-        const tile scale = tile_splat(w->scale[r * w->param_step]);
-        const itile zero = itile_splat(w->zero[r * w->param_step] + (int32_t)w->sign);
         if (w->rule) {
+            const tile scale = tile_splat(w->scale[r * w->param_step]);
             const tile center = tile_splat(w->offset[r * w->param_step]);
             for (int64_t i = 0; i < w->count; i += TILE) {
                 const int64_t n = w->count - i;
                 const tile codes = codes_as_floats(codes_at(width, q, i, n), sign);
                 reals_to(real, x, i, values_by(w->rule, codes, scale, center), n);
             }
-            continue;
-        }
-        for (int64_t i = 0; i < w->count; i += TILE) {
-            const int64_t n = w->count - i;
-            reals_to(real, x, i, tile_values(codes_at(width, q, i, n), sign, zero, scale), n);
+        } else {
+            dequantize_plain(w, real, width, r);
         }
     }
 }
@@ -395,23 +510,28 @@ LQ_INLINE void fake_run_by(const lq_map_work *w, lq_real real, int64_t r, run_wa
 }
 
 /* A zero point that would be added and subtracted again is neither. */
+LQ_INLINE void multiples_to(const tile_rule *p, tile back, lq_real real, const unsigned char *x,
+                            unsigned char *y, int64_t i, int64_t n, bool streams) {
+    const tile t = multiplied(p, false, reals_at(real, x, i, n));
+    reals_streamed(real, y, i, tile_multiples(t, p->lo, p->hi, back), n, streams);
+}
+
 LQ_INLINE void fake_run_of_steps(const lq_map_work *w, lq_real real, int64_t r, bool streams) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *y = w->codes + r * w->codes_step;
+    const int64_t count = w->count;
     const tile_rule p = rule_of_run(w, r * w->param_step);
     const tile back = tile_splat(w->back[r * w->param_step]);
-    const itile none = itile_splat(0);
-    for (int64_t i = 0; i < w->count; i += TILE) {
-        const int64_t n = w->count - i;
-        const itile steps = multiplied_codes(&p, false, reals_at(real, x, i, n), none);
-        reals_streamed(real, y, i, tile_multiply(tile_of(steps), back), n, streams);
-    }
+    int64_t i = 0;
+    for (; i + TILE <= count; i += TILE) multiples_to(&p, back, real, x, y, i, TILE, streams);
+    if (i < count) multiples_to(&p, back, real, x, y, i, count - i, false);
 }
 
 LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r, bool streams) {
     const int64_t at = r * w->param_step;
     const run_way way = way_of_run(w, at);
-    if (way == MULTIPLIED && !w->rule->divide_back && w->center[at] == (float)w->zero[at]) {
+    const bool of_steps = !w->rule->divide_back && w->center[at] == (float)w->zero[at];
+    if (way == MULTIPLIED && of_steps && w->back[at] > 0) {
         fake_run_of_steps(w, real, r, streams);
     } else if (way == MULTIPLIED_AND_ADDED) {
         fake_run_by(w, real, r, MULTIPLIED_AND_ADDED, streams);
@@ -420,20 +540,42 @@ LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r, bool stre
     }
 }
 
+LQ_INLINE void plain_multiples_to(const plain_run *p, lq_real real, const unsigned char *x,
+                                  unsigned char *y, int64_t i, int64_t n, bool streams) {
+    const tile t = plain_quotient(p, reals_at(real, x, i, n));
+    reals_streamed(real, y, i, tile_multiples(t, p->lo, p->hi, p->scale), n, streams);
+}
+
+/* Zeros are negative then. */
+LQ_INLINE void fake_by_negative(const lq_map_work *w, lq_real real, int64_t r) {
+    const unsigned char *x = w->x + r * w->x_step;
+    unsigned char *y = w->codes + r * w->codes_step;
+    const plain_run p = plain_of_run(w, r * w->param_step);
+    for (int64_t i = 0; i < w->count; i += TILE) {
+        const int64_t n = w->count - i;
+        const tile steps = tile_of(plain_codes(&p, reals_at(real, x, i, n), itile_splat(0)));
+        reals_to(real, y, i, tile_multiply(steps, p.scale), n);
+    }
+}
+
+LQ_INLINE void fake_plain(const lq_map_work *w, lq_real real, int64_t r, bool streams) {
+    const unsigned char *x = w->x + r * w->x_step;
+    unsigned char *y = w->codes + r * w->codes_step;
+    const int64_t count = w->count;
+    const plain_run p = plain_of_run(w, r * w->param_step);
+    int64_t i = 0;
+    for (; i + TILE <= count; i += TILE) plain_multiples_to(&p, real, x, y, i, TILE, streams);
+    if (i < count) plain_multiples_to(&p, real, x, y, i, count - i, false);
+}
+
 LQ_INLINE void fake_runs_by(const lq_map_work *w, lq_real real, bool streams) {
-    const itile none = itile_splat(0);
     for (int64_t r = 0; r < w->rows; ++r) {
-        const unsigned char *x = w->x + r * w->x_step;
-        unsigned char *y = w->codes + r * w->codes_step;
         if (w->rule) {
             fake_run(w, real, r, streams);
-            continue;
-        }
-        const plain_run p = plain_of_run(w, r * w->param_step);
-        for (int64_t i = 0; i < w->count; i += TILE) {
-            const int64_t n = w->count - i;
-            const tile steps = tile_of(plain_codes(&p, reals_at(real, x, i, n), none));
-            reals_streamed(real, y, i, tile_multiply(steps, p.scale), n, streams);
+        } else if (w->scale[r * w->param_step] > 0) {
+            fake_plain(w, real, r, streams);
+        } else {
+            fake_by_negative(w, real, r);
         }
     }
 }

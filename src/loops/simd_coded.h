@@ -233,7 +233,7 @@ LQ_INLINE int64_t encode_together(const coder *c, const lq_map_work *w, lq_real 
         for (int64_t i = 0; i < w->count; i += TILE) {
             const itile code = encode_tile(c, &q, tile_load(real, x, i));
             btile_store_rows(width, codes + (i << (int)width >> 2), w->codes_step, apart,
-                             btile_of(code));
+                             to_bytes(code));
         }
     }
     return r;

@@ -2,8 +2,6 @@
  * The part of simd.h for codes of many short rows, whose parameters cost as much as their elements
  * do. Over the vocabulary of a level's rows.h:
  *
- *   btile              TILE codes of a byte each
- *   btile_of           of itile, the low bytes
  *   tile_to_btile      rounded and saturated to int8; false where some may mean nothing
  *   btile_within, btile_add
  *   btile_store_rows   as codes of a width to 1, 2 or 4 rows
@@ -46,10 +44,10 @@ LQ_INLINE rows_way way_of_rows(const lq_map_work *w) {
 static btile bytes_by_rule(const lq_map_work *w, int64_t r, int rows, const tile *v) {
     if (w->rule) {
         const tile_rule p = rule_of_rows(w, r, rows);
-        return btile_of(codes_by(w->rule, &p, *v));
+        return to_bytes(codes_by(w->rule, &p, *v));
     }
     const plain_run p = plain_of_rows(w, r, rows);
-    return btile_of(plain_codes(&p, *v, p.zero));
+    return to_bytes(plain_codes(&p, *v, p.zero));
 }
 
 /* Of a tile of which all is as it mostly is; false where it is not. */

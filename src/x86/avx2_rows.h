@@ -47,19 +47,12 @@ LQ_INLINE tile tile_load_rows(lq_real real, const unsigned char *x, int64_t step
     return t;
 }
 
-typedef __m256i btile;
-
-LQ_INLINE btile btile_of(itile codes) {
-    return gather_8(codes);
-}
-
 /* What has no int32 is the least one, and becomes -128. */
 LQ_INLINE bool tile_to_btile(lq_rounding rounding, tile t, btile *to) {
     const itile i = tile_round(rounding, t);
     const __m256i a = _mm256_packs_epi32(i.v[0], i.v[1]);
     const __m256i b = _mm256_packs_epi32(i.v[2], i.v[3]);
-    *to = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(a, b),
-                                      _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    *to = in_order(_mm256_packs_epi16(a, b));
     return _mm256_movemask_epi8(_mm256_cmpeq_epi8(*to, _mm256_set1_epi8(-128))) == 0;
 }
 

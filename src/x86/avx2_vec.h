@@ -174,6 +174,10 @@ LQ_INLINE __m128i load_64(const void *p) {
     return _mm_loadl_epi64((const __m128i *)p);
 }
 
+LQ_INLINE __m256 from_bf16(__m128i h) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
 LQ_INLINE tile tile_load(lq_real real, const unsigned char *x, int64_t i) {
     tile t;
     if (real == LQ_REAL_f32) {
@@ -181,15 +185,58 @@ LQ_INLINE tile tile_load(lq_real real, const unsigned char *x, int64_t i) {
     } else if (real == LQ_REAL_f16) {
         EACH t.v[k] = _mm256_cvtph_ps(load_128(x + (i + k * LANES) * 2));
     } else {
-        EACH {
-            __m256i u = _mm256_cvtepu16_epi32(load_128(x + (i + k * LANES) * 2));
-            t.v[k] = _mm256_castsi256_ps(_mm256_slli_epi32(u, 16));
-        }
+        EACH t.v[k] = from_bf16(load_128(x + (i + k * LANES) * 2));
     }
     return t;
 }
 
-/* AVX2 masks memory in 32-bit elements only; narrower ones pass through a buffer. */
+/*
+ * AVX2 masks memory in 32-bit elements only. The first n bytes of 16, none or all perhaps, without a
+ * call or a buffer: a row of 27 bytes back to floats takes a third of the time.
+ */
+LQ_INLINE __m128i load_some(const unsigned char *p, int64_t n) {
+    uint64_t a = 0, b = 0;
+    uint32_t c, d;
+    if (n >= 16) return load_128(p);
+    if (n > 8) {
+        memcpy(&a, p, 8);
+        memcpy(&b, p + n - 8, 8);
+        b >>= 8 * (16 - n);
+    } else if (n >= 4) {
+        memcpy(&c, p, 4);
+        memcpy(&d, p + n - 4, 4);
+        a = c | (uint64_t)d << (8 * (n - 4));
+    } else if (n > 0) {
+        a = p[0] | (uint64_t)p[n / 2] << (8 * (n / 2)) | (uint64_t)p[n - 1] << (8 * (n - 1));
+    }
+    return _mm_set_epi64x((int64_t)b, (int64_t)a);
+}
+
+LQ_INLINE void store_some(unsigned char *p, __m128i v, int64_t n) {
+    if (n >= 16) {
+        _mm_storeu_si128((__m128i *)(void *)p, v);
+        return;
+    }
+    if (n <= 0) return;
+    uint64_t u = (uint64_t)_mm_cvtsi128_si64(v);
+    if (n & 8) {
+        memcpy(p, &u, 8);
+        u = (uint64_t)_mm_extract_epi64(v, 1);
+        p += 8;
+    }
+    if (n & 4) {
+        memcpy(p, &u, 4);
+        u >>= 32;
+        p += 4;
+    }
+    if (n & 2) {
+        memcpy(p, &u, 2);
+        u >>= 16;
+        p += 2;
+    }
+    if (n & 1) *p = (unsigned char)u;
+}
+
 LQ_INLINE tile tile_load_n(lq_real real, const unsigned char *x, int64_t i, int64_t n) {
     tile t;
     if (real == LQ_REAL_f32) {
@@ -197,9 +244,11 @@ LQ_INLINE tile tile_load_n(lq_real real, const unsigned char *x, int64_t i, int6
                                          first_n(k, n));
         return t;
     }
-    unsigned char buffer[TILE * 2] = {0};
-    memcpy(buffer, x + i * 2, (size_t)n * 2);
-    return tile_load(real, buffer, 0);
+    EACH {
+        const __m128i h = load_some(x + (i + k * LANES) * 2, (n - k * LANES) * 2);
+        t.v[k] = real == LQ_REAL_f16 ? _mm256_cvtph_ps(h) : from_bf16(h);
+    }
+    return t;
 }
 
 LQ_INLINE __m256i to_bf16(__m256 v) {
@@ -231,18 +280,20 @@ LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
     }
 }
 
+LQ_INLINE __m256i narrow_pair(lq_real real, __m256 a, __m256 b) {
+    if (real == LQ_REAL_bf16) return gather_16(to_bf16(a), to_bf16(b));
+    return _mm256_setr_m128i(_mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT),
+                             _mm256_cvtps_ph(b, _MM_FROUND_TO_NEAREST_INT));
+}
+
 LQ_INLINE void tile_stream(lq_real real, unsigned char *x, int64_t i, tile t) {
     if (real == LQ_REAL_f32) {
         EACH _mm256_stream_ps((float *)(void *)(x + (i + k * LANES) * 4), t.v[k]);
         return;
     }
     for (int k = 0; k < 4; k += 2) {
-        const __m256i pair =
-            real == LQ_REAL_f16
-                ? _mm256_setr_m128i(_mm256_cvtps_ph(t.v[k], _MM_FROUND_TO_NEAREST_INT),
-                                    _mm256_cvtps_ph(t.v[k + 1], _MM_FROUND_TO_NEAREST_INT))
-                : gather_16(to_bf16(t.v[k]), to_bf16(t.v[k + 1]));
-        _mm256_stream_si256((__m256i *)(void *)(x + (i + k * LANES) * 2), pair);
+        _mm256_stream_si256((__m256i *)(void *)(x + (i + k * LANES) * 2),
+                            narrow_pair(real, t.v[k], t.v[k + 1]));
     }
 }
 
@@ -251,9 +302,12 @@ LQ_INLINE void tile_store_n(lq_real real, unsigned char *x, int64_t i, tile t, i
         EACH _mm256_maskstore_ps((float *)(void *)(x + (i + k * LANES) * 4), first_n(k, n), t.v[k]);
         return;
     }
-    unsigned char buffer[TILE * 2];
-    tile_store(real, buffer, 0, t);
-    memcpy(x + i * 2, buffer, (size_t)n * 2);
+    for (int k = 0; k < 4; k += 2) {
+        const __m256i pair = narrow_pair(real, t.v[k], t.v[k + 1]);
+        unsigned char *to = x + (i + k * LANES) * 2;
+        store_some(to, _mm256_castsi256_si128(pair), (n - k * LANES) * 2);
+        store_some(to + 16, _mm256_extracti128_si256(pair, 1), (n - k * LANES) * 2 - 16);
+    }
 }
 
 /* To nearest; or toward zero, and then the last bit set where that was inexact. */
@@ -323,6 +377,11 @@ LQ_INLINE __m256i spread_2(__m128i packed) {
     return _mm256_and_si256(b, _mm256_set1_epi32(0x03030303));
 }
 
+LQ_INLINE itile from_bytes(__m128i low, __m128i high) {
+    return (itile){{_mm256_cvtepu8_epi32(low), _mm256_cvtepu8_epi32(_mm_srli_si128(low, 8)),
+                    _mm256_cvtepu8_epi32(high), _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8))}};
+}
+
 LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
     itile t;
     if (width == LQ_WIDTH_16) {
@@ -330,36 +389,89 @@ LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
     } else if (width == LQ_WIDTH_8) {
         EACH t.v[k] = _mm256_cvtepu8_epi32(load_64(q + i + k * LANES));
     } else {
-        __m256i b =
+        const __m256i b =
             width == LQ_WIDTH_4 ? spread_4(load_128(q + i / 2)) : spread_2(load_64(q + i / 4));
-        const __m128i low = _mm256_castsi256_si128(b);
-        const __m128i high = _mm256_extracti128_si256(b, 1);
-        t.v[0] = _mm256_cvtepu8_epi32(low);
-        t.v[1] = _mm256_cvtepu8_epi32(_mm_srli_si128(low, 8));
-        t.v[2] = _mm256_cvtepu8_epi32(high);
-        t.v[3] = _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8));
+        t = from_bytes(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
     }
     return t;
 }
 
-/* n codes in bytes; below 8 bits, n fills whole ones. */
-LQ_INLINE size_t code_bytes(lq_width width, int64_t n) {
-    return (size_t)(n << (int)width >> 2);
-}
-
+/* Below 8 bits, n codes fill whole bytes. */
 LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
-    unsigned char buffer[TILE * 2] = {0};
-    memcpy(buffer, q + code_bytes(width, i), code_bytes(width, n));
-    return codes_load(width, buffer, 0);
+    itile t;
+    __m256i b;
+    switch (width) {
+    case LQ_WIDTH_8: return from_bytes(load_some(q + i, n), load_some(q + i + 16, n - 16));
+    case LQ_WIDTH_4: b = spread_4(load_some(q + i / 2, n / 2)); break;
+    case LQ_WIDTH_2: b = spread_2(load_some(q + i / 4, n / 4)); break;
+    default:
+        EACH t.v[k] =
+            _mm256_cvtepu16_epi32(load_some(q + (i + k * LANES) * 2, (n - k * LANES) * 2));
+        return t;
+    }
+    return from_bytes(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
 }
 
-/* The low bytes of 32 int32 in [-32768, 32767], in order. */
-LQ_INLINE __m256i gather_8(itile c) {
+typedef __m256i btile;
+
+/* Packing works within halves: what it makes of four vectors, in order. */
+LQ_INLINE btile in_order(__m256i packed) {
+    return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+
+LQ_INLINE itile tile_to_even(tile t) {
+    itile i;
+    EACH i.v[k] = _mm256_cvtps_epi32(t.v[k]);
+    return i;
+}
+
+/* The low bytes of 32 int32 in [-32768, 32767]. */
+LQ_INLINE btile to_bytes(itile c) {
     const __m256i low = _mm256_set1_epi16(0xff);
     const __m256i a = _mm256_and_si256(_mm256_packs_epi32(c.v[0], c.v[1]), low);
     const __m256i b = _mm256_and_si256(_mm256_packs_epi32(c.v[2], c.v[3]), low);
-    return _mm256_permutevar8x32_epi32(_mm256_packus_epi16(a, b),
-                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    return in_order(_mm256_packus_epi16(a, b));
+}
+
+/* Packing saturates at signed bytes, which any unsigned codes are less 128. */
+typedef struct byte_range {
+    __m256i zero[2]; /* of each half as it is packed */
+    __m256i least, most, flip;
+} byte_range;
+
+LQ_INLINE byte_range byte_range_of(int32_t zero, int32_t qmin, int32_t qmax, bytes_kind kind) {
+    const int32_t bias = kind == ANY_BYTES ? byte_bias(qmax) : 0;
+    const __m256i z = _mm256_set1_epi16((int16_t)(zero - bias));
+    return (byte_range){.zero = {z, z},
+                        .least = _mm256_set1_epi8((int8_t)(qmin - bias)),
+                        .most = _mm256_set1_epi8((int8_t)(qmax - bias)),
+                        .flip = _mm256_set1_epi8((int8_t)bias)};
+}
+
+/* The same with a zero point less `bias` for each element. */
+LQ_INLINE byte_range byte_range_with(byte_range range, itile zero, int32_t bias) {
+    EACH zero.v[k] = _mm256_sub_epi32(zero.v[k], _mm256_set1_epi32(bias));
+    range.zero[0] = _mm256_packs_epi32(zero.v[0], zero.v[1]);
+    range.zero[1] = _mm256_packs_epi32(zero.v[2], zero.v[3]);
+    return range;
+}
+
+/* NaN and what overflows become the least of 32 bits, and then of 16. */
+LQ_INLINE btile tile_bytes(tile t, const byte_range *range, bytes_kind kind, bool add,
+                           bool *certain) {
+    const itile c = tile_to_even(t);
+    __m256i a = _mm256_packs_epi32(c.v[0], c.v[1]);
+    __m256i b = _mm256_packs_epi32(c.v[2], c.v[3]);
+    const __m256i least = _mm256_set1_epi16(INT16_MIN);
+    const __m256i found = _mm256_cmpeq_epi16(_mm256_min_epi16(a, b), least);
+    *certain = _mm256_movemask_epi8(found) == 0;
+    if (add) a = _mm256_adds_epi16(a, range->zero[0]);
+    if (add) b = _mm256_adds_epi16(b, range->zero[1]);
+    if (kind == UNSIGNED_BYTES) return in_order(_mm256_packus_epi16(a, b));
+    const __m256i packed = _mm256_max_epi8(_mm256_packs_epi16(a, b), range->least);
+    if (kind == SIGNED_BYTES) return in_order(packed);
+    const __m256i within = _mm256_min_epi8(packed, range->most);
+    return in_order(kind == NARROW_BYTES ? within : _mm256_xor_si256(within, range->flip));
 }
 
 LQ_INLINE __m128i gather_4(__m256i bytes) {
@@ -377,31 +489,58 @@ LQ_INLINE __m128i gather_2(__m256i bytes) {
     return _mm_packus_epi16(words, words);
 }
 
-LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
-    if (width == LQ_WIDTH_16) {
-        const __m256i low = _mm256_set1_epi32(0xffff);
-        for (int k = 0; k < 4; k += 2) {
-            _mm256_storeu_si256(
-                (__m256i *)(void *)(q + (i + k * LANES) * 2),
-                gather_16(_mm256_and_si256(c.v[k], low), _mm256_and_si256(c.v[k + 1], low)));
-        }
-    } else if (width == LQ_WIDTH_8) {
-        _mm256_storeu_si256((__m256i *)(void *)(q + i), gather_8(c));
+LQ_INLINE void bytes_store(lq_width width, unsigned char *q, int64_t i, btile b) {
+    if (width == LQ_WIDTH_8) {
+        _mm256_storeu_si256((__m256i *)(void *)(q + i), b);
     } else if (width == LQ_WIDTH_4) {
-        _mm_storeu_si128((__m128i *)(void *)(q + i / 2), gather_4(gather_8(c)));
+        _mm_storeu_si128((__m128i *)(void *)(q + i / 2), gather_4(b));
     } else {
-        _mm_storel_epi64((__m128i *)(void *)(q + i / 4), gather_2(gather_8(c)));
+        _mm_storel_epi64((__m128i *)(void *)(q + i / 4), gather_2(b));
     }
 }
 
-LQ_INLINE void codes_stream(unsigned char *q, int64_t i, itile c) {
-    _mm256_stream_si256((__m256i *)(void *)(q + i), gather_8(c));
+LQ_INLINE void bytes_store_n(lq_width width, unsigned char *q, int64_t i, btile b, int64_t n) {
+    if (width == LQ_WIDTH_8) {
+        store_some(q + i, _mm256_castsi256_si128(b), n);
+        store_some(q + i + 16, _mm256_extracti128_si256(b, 1), n - 16);
+    } else if (width == LQ_WIDTH_4) {
+        store_some(q + i / 2, gather_4(b), n / 2);
+    } else {
+        store_some(q + i / 4, gather_2(b), n / 4);
+    }
+}
+
+LQ_INLINE void bytes_stream(unsigned char *q, int64_t i, btile b) {
+    _mm256_stream_si256((__m256i *)(void *)(q + i), b);
+}
+
+LQ_INLINE __m256i low_halves(__m256i a, __m256i b) {
+    const __m256i low = _mm256_set1_epi32(0xffff);
+    return gather_16(_mm256_and_si256(a, low), _mm256_and_si256(b, low));
+}
+
+LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
+    if (width != LQ_WIDTH_16) {
+        bytes_store(width, q, i, to_bytes(c));
+        return;
+    }
+    for (int k = 0; k < 4; k += 2) {
+        _mm256_storeu_si256((__m256i *)(void *)(q + (i + k * LANES) * 2),
+                            low_halves(c.v[k], c.v[k + 1]));
+    }
 }
 
 LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
-    unsigned char buffer[TILE * 2];
-    codes_store(width, buffer, 0, c);
-    memcpy(q + code_bytes(width, i), buffer, code_bytes(width, n));
+    if (width != LQ_WIDTH_16) {
+        bytes_store_n(width, q, i, to_bytes(c), n);
+        return;
+    }
+    for (int k = 0; k < 4; k += 2) {
+        const __m256i pair = low_halves(c.v[k], c.v[k + 1]);
+        unsigned char *to = q + (i + k * LANES) * 2;
+        store_some(to, _mm256_castsi256_si128(pair), (n - k * LANES) * 2);
+        store_some(to + 16, _mm256_extracti128_si256(pair, 1), (n - k * LANES) * 2 - 16);
+    }
 }
 
 LQ_INLINE tile tile_divide(tile x, tile s) {
@@ -446,10 +585,7 @@ LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
     const __m256 below_half = _mm256_set1_ps(0x1.fffffep-2f);
     const __m256 sign = _mm256_set1_ps(-0.0f);
     itile i;
-    if (rounding == LQ_ROUND_EVEN) {
-        EACH i.v[k] = _mm256_cvtps_epi32(t.v[k]);
-        return i;
-    }
+    if (rounding == LQ_ROUND_EVEN) return tile_to_even(t);
     if (rounding == LQ_ROUND_AWAY) {
         EACH {
             const __m256 half = _mm256_or_ps(_mm256_and_ps(t.v[k], sign), below_half);
@@ -469,11 +605,35 @@ LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {
     return c;
 }
 
+/*
+ * To lo <= 0 <= hi, as integers: those of positive floats, and without their signs of negative ones,
+ * have the order of the floats. AMD has four units for these, and two for minimums of floats and
+ * conversions together.
+ */
+LQ_INLINE __m256 clamp(__m256 v, __m256 lo, __m256 hi) {
+    const __m256i least = _mm256_or_si256(_mm256_castps_si256(lo), _mm256_set1_epi32(INT32_MIN));
+    const __m256i u = _mm256_min_epu32(_mm256_castps_si256(v), least);
+    return _mm256_castsi256_ps(_mm256_min_epi32(u, _mm256_castps_si256(hi)));
+}
+
+LQ_INLINE tile tile_multiples(tile t, tile lo, tile hi, tile scale) {
+    EACH {
+        const __m256 c = clamp(t.v[k], lo.v[k], hi.v[k]);
+        const __m256 n = _mm256_round_ps(c, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        t.v[k] = _mm256_fmadd_ps(n, scale.v[k], _mm256_setzero_ps());
+    }
+    return t;
+}
+
 LQ_INLINE tile tile_values(itile bits, itile sign, itile zero, tile scale) {
     tile t;
     EACH {
-        const __m256i d = _mm256_sub_epi32(_mm256_xor_si256(bits.v[k], sign.v[k]), zero.v[k]);
-        t.v[k] = _mm256_mul_ps(_mm256_cvtepi32_ps(d), scale.v[k]);
+        /* As the floats that the integers are less 2^23. */
+        const __m256i exponent = _mm256_set1_epi32(0x4b000000);
+        const __m256i a = _mm256_xor_si256(bits.v[k], _mm256_or_si256(sign.v[k], exponent));
+        const __m256i b = _mm256_add_epi32(zero.v[k], exponent);
+        const __m256 d = _mm256_sub_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b));
+        t.v[k] = _mm256_mul_ps(d, scale.v[k]);
     }
     return t;
 }

@@ -49,19 +49,12 @@ LQ_INLINE tile tile_load_rows(lq_real real, const unsigned char *x, int64_t step
     return t;
 }
 
-typedef __m512i btile;
-
-LQ_INLINE btile btile_of(itile codes) {
-    return to_bytes(codes);
-}
-
 /* What has no int32 is the least one, and becomes -128. */
 LQ_INLINE bool tile_to_btile(lq_rounding rounding, tile t, btile *to) {
     const itile i = tile_round(rounding, t);
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i a = _mm512_packs_epi32(i.v[0], i.v[1]);
     const __m512i b = _mm512_packs_epi32(i.v[2], i.v[3]);
-    *to = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(a, b));
+    *to = in_order(_mm512_packs_epi16(a, b));
     return _mm512_cmpeq_epi8_mask(*to, _mm512_set1_epi8(-128)) == 0;
 }
 

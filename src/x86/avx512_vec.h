@@ -355,13 +355,66 @@ LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
     return codes_load_n(width, q, i, TILE);
 }
 
-/* The low bytes of 64 int32 in [-32768, 32767], in order; packing works within quarters. */
-LQ_INLINE __m512i to_bytes(itile c) {
-    const __m512i low = _mm512_set1_epi16(0xff);
+typedef __m512i btile;
+
+/* Packing works within quarters: what it makes of four vectors, in order. */
+LQ_INLINE btile in_order(__m512i packed) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, packed);
+}
+
+LQ_INLINE itile tile_to_even(tile t) {
+    itile i;
+    EACH i.v[k] = _mm512_cvtps_epi32(t.v[k]);
+    return i;
+}
+
+/* The low bytes of 64 int32 in [-32768, 32767]. */
+LQ_INLINE btile to_bytes(itile c) {
+    const __m512i low = _mm512_set1_epi16(0xff);
     const __m512i a = _mm512_and_si512(_mm512_packs_epi32(c.v[0], c.v[1]), low);
     const __m512i b = _mm512_and_si512(_mm512_packs_epi32(c.v[2], c.v[3]), low);
-    return _mm512_permutexvar_epi32(order, _mm512_packus_epi16(a, b));
+    return in_order(_mm512_packus_epi16(a, b));
+}
+
+/* Packing saturates at signed bytes, which any unsigned codes are less 128. */
+typedef struct byte_range {
+    __m512i zero[2]; /* of each half as it is packed */
+    __m512i least, most, flip;
+} byte_range;
+
+LQ_INLINE byte_range byte_range_of(int32_t zero, int32_t qmin, int32_t qmax, bytes_kind kind) {
+    const int32_t bias = kind == ANY_BYTES ? byte_bias(qmax) : 0;
+    const __m512i z = _mm512_set1_epi16((int16_t)(zero - bias));
+    return (byte_range){.zero = {z, z},
+                        .least = _mm512_set1_epi8((int8_t)(qmin - bias)),
+                        .most = _mm512_set1_epi8((int8_t)(qmax - bias)),
+                        .flip = _mm512_set1_epi8((int8_t)bias)};
+}
+
+/* The same with a zero point less `bias` for each element. */
+LQ_INLINE byte_range byte_range_with(byte_range range, itile zero, int32_t bias) {
+    EACH zero.v[k] = _mm512_sub_epi32(zero.v[k], _mm512_set1_epi32(bias));
+    range.zero[0] = _mm512_packs_epi32(zero.v[0], zero.v[1]);
+    range.zero[1] = _mm512_packs_epi32(zero.v[2], zero.v[3]);
+    return range;
+}
+
+/* NaN and what overflows become the least of 32 bits, and then of 16. */
+LQ_INLINE btile tile_bytes(tile t, const byte_range *range, bytes_kind kind, bool add,
+                           bool *certain) {
+    const itile c = tile_to_even(t);
+    __m512i a = _mm512_packs_epi32(c.v[0], c.v[1]);
+    __m512i b = _mm512_packs_epi32(c.v[2], c.v[3]);
+    const __m512i least = _mm512_set1_epi16(INT16_MIN);
+    *certain = _mm512_cmpeq_epi16_mask(_mm512_min_epi16(a, b), least) == 0;
+    if (add) a = _mm512_adds_epi16(a, range->zero[0]);
+    if (add) b = _mm512_adds_epi16(b, range->zero[1]);
+    if (kind == UNSIGNED_BYTES) return in_order(_mm512_packus_epi16(a, b));
+    const __m512i packed = _mm512_max_epi8(_mm512_packs_epi16(a, b), range->least);
+    if (kind == SIGNED_BYTES) return in_order(packed);
+    const __m512i within = _mm512_min_epi8(packed, range->most);
+    return in_order(kind == NARROW_BYTES ? within : _mm512_xor_si512(within, range->flip));
 }
 
 LQ_INLINE __m256i join_4(__m512i bytes) {
@@ -375,26 +428,33 @@ LQ_INLINE __m128i join_2(__m512i bytes) {
     return _mm512_cvtepi32_epi8(_mm512_madd_epi16(pairs, _mm512_set1_epi32(0x00100001)));
 }
 
-LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+LQ_INLINE void bytes_store_n(lq_width width, unsigned char *q, int64_t i, btile b, int64_t n) {
     const uint64_t mask = byte_mask(width, n);
     switch (width) {
-    case LQ_WIDTH_2: _mm_mask_storeu_epi8(q + i / 4, (__mmask16)mask, join_2(to_bytes(c))); break;
-    case LQ_WIDTH_4:
-        _mm256_mask_storeu_epi8(q + i / 2, (__mmask32)mask, join_4(to_bytes(c)));
-        break;
-    case LQ_WIDTH_8: _mm512_mask_storeu_epi8(q + i, (__mmask64)mask, to_bytes(c)); break;
-    default:
-        EACH _mm512_mask_cvtepi32_storeu_epi16(q + (i + k * LANES) * 2, first_n(k, n), c.v[k]);
-        break;
+    case LQ_WIDTH_2: _mm_mask_storeu_epi8(q + i / 4, (__mmask16)mask, join_2(b)); break;
+    case LQ_WIDTH_4: _mm256_mask_storeu_epi8(q + i / 2, (__mmask32)mask, join_4(b)); break;
+    default: _mm512_mask_storeu_epi8(q + i, (__mmask64)mask, b); break;
     }
+}
+
+LQ_INLINE void bytes_store(lq_width width, unsigned char *q, int64_t i, btile b) {
+    bytes_store_n(width, q, i, b, TILE);
+}
+
+LQ_INLINE void bytes_stream(unsigned char *q, int64_t i, btile b) {
+    _mm512_stream_si512((__m512i *)(void *)(q + i), b);
+}
+
+LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+    if (width != LQ_WIDTH_16) {
+        bytes_store_n(width, q, i, to_bytes(c), n);
+        return;
+    }
+    EACH _mm512_mask_cvtepi32_storeu_epi16(q + (i + k * LANES) * 2, first_n(k, n), c.v[k]);
 }
 
 LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
     codes_store_n(width, q, i, c, TILE);
-}
-
-LQ_INLINE void codes_stream(unsigned char *q, int64_t i, itile c) {
-    _mm512_stream_si512((__m512i *)(void *)(q + i), to_bytes(c));
 }
 
 LQ_INLINE tile tile_divide(tile x, tile s) {
@@ -439,10 +499,7 @@ LQ_INLINE itile tile_round(lq_rounding rounding, tile t) {
     const __m512 below_half = _mm512_set1_ps(0x1.fffffep-2f);
     const __m512 sign = _mm512_set1_ps(-0.0f);
     itile i;
-    if (rounding == LQ_ROUND_EVEN) {
-        EACH i.v[k] = _mm512_cvtps_epi32(t.v[k]);
-        return i;
-    }
+    if (rounding == LQ_ROUND_EVEN) return tile_to_even(t);
     if (rounding == LQ_ROUND_AWAY) {
         EACH {
             const __m512 half = _mm512_or_ps(_mm512_and_ps(t.v[k], sign), below_half);
@@ -462,11 +519,35 @@ LQ_INLINE itile tile_codes(tile t, tile lo, tile hi, itile zero) {
     return c;
 }
 
+/*
+ * To lo <= 0 <= hi, as integers: those of positive floats, and without their signs of negative ones,
+ * have the order of the floats. AMD has four units for these, and two for minimums of floats and
+ * conversions together.
+ */
+LQ_INLINE __m512 clamp(__m512 v, __m512 lo, __m512 hi) {
+    const __m512i least = _mm512_or_si512(_mm512_castps_si512(lo), _mm512_set1_epi32(INT32_MIN));
+    const __m512i u = _mm512_min_epu32(_mm512_castps_si512(v), least);
+    return _mm512_castsi512_ps(_mm512_min_epi32(u, _mm512_castps_si512(hi)));
+}
+
+LQ_INLINE tile tile_multiples(tile t, tile lo, tile hi, tile scale) {
+    EACH {
+        const __m512 c = clamp(t.v[k], lo.v[k], hi.v[k]);
+        const __m512 n = _mm512_roundscale_ps(c, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        t.v[k] = _mm512_fmadd_ps(n, scale.v[k], _mm512_setzero_ps());
+    }
+    return t;
+}
+
 LQ_INLINE tile tile_values(itile bits, itile sign, itile zero, tile scale) {
     tile t;
     EACH {
-        const __m512i d = _mm512_sub_epi32(_mm512_xor_si512(bits.v[k], sign.v[k]), zero.v[k]);
-        t.v[k] = _mm512_mul_ps(_mm512_cvtepi32_ps(d), scale.v[k]);
+        /* As the floats that the integers are less 2^23. */
+        const __m512i exponent = _mm512_set1_epi32(0x4b000000);
+        const __m512i a = _mm512_xor_si512(bits.v[k], _mm512_or_si512(sign.v[k], exponent));
+        const __m512i b = _mm512_add_epi32(zero.v[k], exponent);
+        const __m512 d = _mm512_sub_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b));
+        t.v[k] = _mm512_mul_ps(d, scale.v[k]);
     }
     return t;
 }
