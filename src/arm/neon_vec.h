@@ -195,11 +195,10 @@ LQ_INLINE tile tile_load_n(lq_real real, const unsigned char *x, int64_t i, int6
 
 LQ_INLINE uint16x4_t to_bf16(float32x4_t v) {
     const uint32x4_t u = vreinterpretq_u32_f32(v);
-    const uint32x4_t high = vshrq_n_u32(u, 16);
-    const uint32x4_t odd = vandq_u32(high, vdupq_n_u32(1));
-    const uint32x4_t sum = vaddq_u32(u, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
-    const uint32x4_t quiet = vorrq_u32(high, vdupq_n_u32(0x40));
-    return vmovn_u32(vbslq_u32(vceqq_f32(v, v), vshrq_n_u32(sum, 16), quiet));
+    const uint32x4_t half = vaddq_u32(u, vdupq_n_u32(0x7fff));
+    const uint32x4_t even = vsraq_n_u32(half, vshlq_n_u32(u, 15), 31);
+    const uint32x4_t quiet = vorrq_u32(u, vdupq_n_u32(0x400000));
+    return vshrn_n_u32(vbslq_u32(vceqq_f32(v, v), even, quiet), 16);
 }
 
 LQ_INLINE void tile_store(lq_real real, unsigned char *x, int64_t i, tile t) {
@@ -519,12 +518,7 @@ LQ_INLINE tile tile_drop_nonfinite(tile x) {
 }
 
 LQ_INLINE tile tile_quiet(tile t) {
-    EACH {
-        const uint32x4_t u = vreinterpretq_u32_f32(t.v[k]);
-        const uint32x4_t nan = vmvnq_u32(vceqq_f32(t.v[k], t.v[k]));
-        const uint32x4_t quiet = vandq_u32(nan, vdupq_n_u32(0x00400000));
-        t.v[k] = vreinterpretq_f32_u32(vorrq_u32(u, quiet));
-    }
+    EACH t.v[k] = vmaxq_f32(t.v[k], t.v[k]);
     return t;
 }
 

@@ -29,20 +29,27 @@ LQ_INLINE tile convert_nan(lq_real from, lq_real to, tile t) {
     return copies && tile_any_nan(t) ? tile_quiet(t) : t;
 }
 
+LQ_INLINE void convert_tile(lq_real from, lq_real to, bool limited, bool streams, double limit,
+                            const unsigned char *x, unsigned char *y, int64_t i, int64_t n) {
+    tile t = convert_load(from, to, x, i, n);
+    /* A float holds every limit but double's, which becomes an infinity. */
+    if (limited) t = tile_max(tile_splat((float)-limit), tile_min(tile_splat((float)limit), t));
+    convert_store(to, y, i, convert_nan(from, to, t), limit, n, streams);
+}
+
+/* What is in a local is not read anew after every store. */
 LQ_INLINE void convert_rows(const lq_map_work *w, lq_real from, lq_real to, bool limited,
                             bool streams) {
-    /* A float holds every limit but double's, which becomes an infinity. */
-    const tile most = tile_splat((float)w->limit);
-    const tile least = tile_splat((float)-w->limit);
+    const double limit = w->limit;
+    const int64_t count = w->count;
     for (int64_t r = 0; r < w->rows; ++r) {
         const unsigned char *x = w->x + r * w->x_step;
         unsigned char *y = w->codes + r * w->codes_step;
-        for (int64_t i = 0; i < w->count; i += TILE) {
-            const int64_t n = w->count - i;
-            tile t = convert_load(from, to, x, i, n);
-            if (limited) t = tile_max(least, tile_min(most, t));
-            convert_store(to, y, i, convert_nan(from, to, t), w->limit, n, streams);
+        int64_t i = 0;
+        for (; i + TILE <= count; i += TILE) {
+            convert_tile(from, to, limited, streams, limit, x, y, i, TILE);
         }
+        if (i < count) convert_tile(from, to, limited, false, limit, x, y, i, count - i);
     }
 }
 
