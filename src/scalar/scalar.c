@@ -34,6 +34,52 @@ LQ_INLINE int32_t code_of(float v, const row_parameters *p, int64_t k, int32_t q
     return lq_quantize_by(p->rule, v, p->scale[k], p->offset[k], center, lo, hi, z);
 }
 
+/* As lq_quantize_by for a run of factors, with what its elements share outside the loop. */
+typedef struct factor_run {
+    float scale, offset, center, nan, lo, hi;
+    int32_t zero;
+} factor_run;
+
+LQ_INLINE void quantize_factors(lq_real real, lq_rounding rounding, const unsigned char *x,
+                                unsigned char *q, int64_t n, const factor_run *run) {
+    const factor_run f = *run;
+    for (int64_t i = 0; i < n; ++i) {
+        float t = (load_one(real, x, i) - f.center) * f.scale + f.offset;
+        t = t != t ? f.nan : t;
+        t = t > f.lo ? t : f.lo;
+        t = t < f.hi ? t : f.hi;
+        q[i] = (unsigned char)(lq_round_by(rounding, t) + f.zero);
+    }
+}
+
+/* Constants for the compiler, which then vectorizes. */
+LQ_INLINE void quantize_factors_of(lq_real real, lq_rounding rounding, const unsigned char *x,
+                                   unsigned char *q, int64_t n, const factor_run *run) {
+    switch (rounding) {
+    case LQ_ROUND_EVEN: quantize_factors(real, LQ_ROUND_EVEN, x, q, n, run); break;
+    case LQ_ROUND_AWAY: quantize_factors(real, LQ_ROUND_AWAY, x, q, n, run); break;
+    default: quantize_factors(real, LQ_ROUND_HALF_UP, x, q, n, run); break;
+    }
+}
+
+static void quantize_by_factor(lq_real real, const unsigned char *x, unsigned char *q, int64_t n,
+                               const row_parameters *p, int32_t qmin, int32_t qmax) {
+    const lq_rounding rounding = p->rule->rounding;
+    const int32_t zero = *p->zero;
+    factor_run run = {.scale = *p->scale,
+                      .offset = *p->offset,
+                      .center = p->rule->minimum ? *p->center : 0.0f,
+                      .lo = (float)(qmin - zero),
+                      .hi = (float)(qmax - zero),
+                      .zero = zero};
+    run.nan = lq_nan_value(p->rule->nan, run.offset, run.lo, run.hi, (float)zero);
+    switch (real) {
+    case LQ_REAL_f16: quantize_factors_of(LQ_REAL_f16, rounding, x, q, n, &run); break;
+    case LQ_REAL_bf16: quantize_factors_of(LQ_REAL_bf16, rounding, x, q, n, &run); break;
+    default: quantize_factors_of(LQ_REAL_f32, rounding, x, q, n, &run); break;
+    }
+}
+
 /*
  * Codes of `size` bytes, 1 or 2, of the row's elements from `first` on. What the loop needs is in
  * locals: a byte that it stores might be part of *w or *p.
@@ -44,6 +90,11 @@ LQ_INLINE void quantize_codes(const lq_map_work *w, lq_real real, int size, cons
     const int32_t qmin = w->qmin;
     const int32_t qmax = w->qmax;
     const row_parameters p = *of_row;
+    if (p.rule && p.step == 0 && size == 1 && p.rule->multiply &&
+        p.rule->precision == LQ_REAL_f32) {
+        quantize_by_factor(real, x, q, n, &p, qmin, qmax);
+        return;
+    }
     for (int64_t i = 0; i < n; ++i) {
         const int32_t c = code_of(load_one(real, x, i), &p, (first + i) * p.step, qmin, qmax);
         const uint16_t h = (uint16_t)c;
@@ -236,11 +287,39 @@ LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bo
     *out_hi = hi[0];
 }
 
+/* NaN aside. Few accumulators, for short rows. */
+LQ_INLINE float largest_magnitude(const unsigned char *x, int64_t count, lq_real real) {
+    enum { FEW_LANES = 8 };
+    const uint32_t all = 0x7fffffffu;
+    float most[FEW_LANES] = {0};
+    int64_t i = 0;
+    for (; i + FEW_LANES <= count; i += FEW_LANES) {
+        for (int k = 0; k < FEW_LANES; ++k) {
+            most[k] = higher(lq_from_bits(lq_bits(load_one(real, x, i + k)) & all), most[k]);
+        }
+    }
+    for (; i < count; ++i) {
+        most[0] = higher(lq_from_bits(lq_bits(load_one(real, x, i)) & all), most[0]);
+    }
+    for (int half = FEW_LANES / 2; half > 0; half /= 2) {
+        for (int k = 0; k < half; ++k) most[k] = higher(most[k + half], most[k]);
+    }
+    return most[0];
+}
+
 LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
     for (int64_t r = 0; r < w->rows; ++r) {
         float *out_lo = w->lo + r * w->range_step;
         float *out_hi = w->hi + r * w->range_step;
         float lo, hi;
+        if (w->magnitudes) {
+            hi = largest_magnitude(w->x + r * w->x_step, w->count, real);
+            if (hi > 0 && lq_is_finite(hi)) {
+                *out_lo = lower(-hi, *out_lo);
+                *out_hi = higher(hi, *out_hi);
+                continue;
+            }
+        }
         range_row(w->x + r * w->x_step, w->count, real, false, &lo, &hi);
         /* Infinite: there is an infinity in the row, or nothing finite. */
         if (!lq_is_finite(lo) || !lq_is_finite(hi)) {
