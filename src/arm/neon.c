@@ -1,4 +1,5 @@
 #include "arm/neon_vec.h"
+#include "arm/neon_codes.h"
 #include "arm/neon_rows.h"
 #include "loops/simd.h"
 

@@ -1,5 +1,5 @@
 /*
- * The hot loops, written once over the vector vocabulary of a level (its vec.h):
+ * The hot loops, written once over the vector vocabulary of a level (its vec.h and codes.h):
  *
  *   TILE                     elements of a tile, four vectors
  *   tile, itile              floats; their int32 counterparts

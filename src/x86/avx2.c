@@ -1,4 +1,5 @@
 #include "x86/avx2_vec.h"
+#include "x86/avx2_codes.h"
 #include "x86/avx2_rows.h"
 #include "loops/simd.h"
 

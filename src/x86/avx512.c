@@ -1,4 +1,5 @@
 #include "x86/avx512_vec.h"
+#include "x86/avx512_codes.h"
 #include "x86/avx512_rows.h"
 #include "loops/simd.h"
 

@@ -1,0 +1,149 @@
+/* The part of the vocabulary for codes, in AVX-512. */
+
+LQ_INLINE itile from_bytes(__m512i bytes) {
+    itile t;
+    t.v[0] = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(bytes));
+    t.v[1] = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 1));
+    t.v[2] = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 2));
+    t.v[3] = _mm512_cvtepu8_epi32(_mm512_extracti32x4_epi32(bytes, 3));
+    return t;
+}
+
+/* 64 codes as bytes in order: each packed byte in a wider element, its codes moved apart. */
+LQ_INLINE __m512i spread_4(__m256i packed) {
+    const __m512i u = _mm512_cvtepu8_epi16(packed);
+    return _mm512_and_si512(_mm512_or_si512(u, _mm512_slli_epi16(u, 4)), _mm512_set1_epi8(15));
+}
+
+LQ_INLINE __m512i spread_2(__m128i packed) {
+    const __m512i u = _mm512_cvtepu8_epi32(packed);
+    const __m512i a = _mm512_or_si512(u, _mm512_slli_epi32(u, 12));
+    const __m512i b = _mm512_or_si512(a, _mm512_slli_epi32(a, 6));
+    return _mm512_and_si512(b, _mm512_set1_epi32(0x03030303));
+}
+
+/* n codes below 16 bits fill these bytes. */
+LQ_INLINE uint64_t byte_mask(lq_width width, int64_t n) {
+    return low_bits(n << (int)width >> 2);
+}
+
+LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, int64_t n) {
+    itile t;
+    switch (width) {
+    case LQ_WIDTH_2: {
+        const __mmask16 mask = (__mmask16)byte_mask(width, n);
+        return from_bytes(spread_2(_mm_maskz_loadu_epi8(mask, q + i / 4)));
+    }
+    case LQ_WIDTH_4: {
+        const __mmask32 mask = (__mmask32)byte_mask(width, n);
+        return from_bytes(spread_4(_mm256_maskz_loadu_epi8(mask, q + i / 2)));
+    }
+    case LQ_WIDTH_8:
+        EACH t.v[k] = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_n(k, n), q + i + k * LANES));
+        return t;
+    default:
+        EACH t.v[k] =
+            _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first_n(k, n), q + (i + k * LANES) * 2));
+        return t;
+    }
+}
+
+LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
+    return codes_load_n(width, q, i, TILE);
+}
+
+typedef __m512i btile;
+
+/* Packing works within quarters: what it makes of four vectors, in order. */
+LQ_INLINE btile in_order(__m512i packed) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    return _mm512_permutexvar_epi32(order, packed);
+}
+
+/* The low bytes of 64 int32 in [-32768, 32767]. */
+LQ_INLINE btile to_bytes(itile c) {
+    const __m512i low = _mm512_set1_epi16(0xff);
+    const __m512i a = _mm512_and_si512(_mm512_packs_epi32(c.v[0], c.v[1]), low);
+    const __m512i b = _mm512_and_si512(_mm512_packs_epi32(c.v[2], c.v[3]), low);
+    return in_order(_mm512_packus_epi16(a, b));
+}
+
+/* Packing saturates at signed bytes, which any unsigned codes are less 128. */
+typedef struct byte_range {
+    __m512i zero[2]; /* of each half as it is packed */
+    __m512i least, most, flip;
+} byte_range;
+
+LQ_INLINE byte_range byte_range_of(int32_t zero, int32_t qmin, int32_t qmax, bytes_kind kind) {
+    const int32_t bias = kind == ANY_BYTES ? byte_bias(qmax) : 0;
+    const __m512i z = _mm512_set1_epi16((int16_t)(zero - bias));
+    return (byte_range){.zero = {z, z},
+                        .least = _mm512_set1_epi8((int8_t)(qmin - bias)),
+                        .most = _mm512_set1_epi8((int8_t)(qmax - bias)),
+                        .flip = _mm512_set1_epi8((int8_t)bias)};
+}
+
+/* The same with a zero point less `bias` for each element. */
+LQ_INLINE byte_range byte_range_with(byte_range range, itile zero, int32_t bias) {
+    EACH zero.v[k] = _mm512_sub_epi32(zero.v[k], _mm512_set1_epi32(bias));
+    range.zero[0] = _mm512_packs_epi32(zero.v[0], zero.v[1]);
+    range.zero[1] = _mm512_packs_epi32(zero.v[2], zero.v[3]);
+    return range;
+}
+
+/* NaN and what overflows become the least of 32 bits, and then of 16. */
+LQ_INLINE btile tile_bytes(tile t, const byte_range *range, bytes_kind kind, bool add,
+                           bool *certain) {
+    const itile c = tile_to_even(t);
+    __m512i a = _mm512_packs_epi32(c.v[0], c.v[1]);
+    __m512i b = _mm512_packs_epi32(c.v[2], c.v[3]);
+    const __m512i least = _mm512_set1_epi16(INT16_MIN);
+    *certain = _mm512_cmpeq_epi16_mask(_mm512_min_epi16(a, b), least) == 0;
+    if (add) a = _mm512_adds_epi16(a, range->zero[0]);
+    if (add) b = _mm512_adds_epi16(b, range->zero[1]);
+    if (kind == UNSIGNED_BYTES) return in_order(_mm512_packus_epi16(a, b));
+    const __m512i packed = _mm512_max_epi8(_mm512_packs_epi16(a, b), range->least);
+    if (kind == SIGNED_BYTES) return in_order(packed);
+    const __m512i within = _mm512_min_epi8(packed, range->most);
+    return in_order(kind == NARROW_BYTES ? within : _mm512_xor_si512(within, range->flip));
+}
+
+LQ_INLINE __m256i join_4(__m512i bytes) {
+    const __m512i nibbles = _mm512_and_si512(bytes, _mm512_set1_epi8(15));
+    return _mm512_cvtepi16_epi8(_mm512_maddubs_epi16(nibbles, _mm512_set1_epi16(0x1001)));
+}
+
+LQ_INLINE __m128i join_2(__m512i bytes) {
+    const __m512i codes = _mm512_and_si512(bytes, _mm512_set1_epi8(3));
+    const __m512i pairs = _mm512_maddubs_epi16(codes, _mm512_set1_epi16(0x0401));
+    return _mm512_cvtepi32_epi8(_mm512_madd_epi16(pairs, _mm512_set1_epi32(0x00100001)));
+}
+
+LQ_INLINE void bytes_store_n(lq_width width, unsigned char *q, int64_t i, btile b, int64_t n) {
+    const uint64_t mask = byte_mask(width, n);
+    switch (width) {
+    case LQ_WIDTH_2: _mm_mask_storeu_epi8(q + i / 4, (__mmask16)mask, join_2(b)); break;
+    case LQ_WIDTH_4: _mm256_mask_storeu_epi8(q + i / 2, (__mmask32)mask, join_4(b)); break;
+    default: _mm512_mask_storeu_epi8(q + i, (__mmask64)mask, b); break;
+    }
+}
+
+LQ_INLINE void bytes_store(lq_width width, unsigned char *q, int64_t i, btile b) {
+    bytes_store_n(width, q, i, b, TILE);
+}
+
+LQ_INLINE void bytes_stream(unsigned char *q, int64_t i, btile b) {
+    _mm512_stream_si512((__m512i *)(void *)(q + i), b);
+}
+
+LQ_INLINE void codes_store_n(lq_width width, unsigned char *q, int64_t i, itile c, int64_t n) {
+    if (width != LQ_WIDTH_16) {
+        bytes_store_n(width, q, i, to_bytes(c), n);
+        return;
+    }
+    EACH _mm512_mask_cvtepi32_storeu_epi16(q + (i + k * LANES) * 2, first_n(k, n), c.v[k]);
+}
+
+LQ_INLINE void codes_store(lq_width width, unsigned char *q, int64_t i, itile c) {
+    codes_store_n(width, q, i, c, TILE);
+}
