@@ -7,6 +7,7 @@
 #include "logarithm.h"
 #include "map.h"
 #include "numeric.h"
+#include "strided.h"
 #include <math.h>
 
 enum { SECTION_PIECES = 128 };

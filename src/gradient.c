@@ -6,6 +6,7 @@
  */
 #include "job.h"
 #include "numeric.h"
+#include "strided.h"
 #include "tasks.h"
 
 enum { SLICE_ELEMENTS = 65536 };

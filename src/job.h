@@ -67,9 +67,15 @@ void lq_find_ranges(lq_job *job, lq_batch *batch);
 /* Parameters of a batch's blocks from lo, hi and first: stored, and ready for codes. */
 void lq_choose_blocks(lq_job *job, const lq_batch *batch);
 
-/* The rows of a piece through a buffer, some contiguous elements of x at a time. */
-typedef void lq_gathered_fn(lq_job *job, const lq_piece *piece, const unsigned char *x, int64_t row,
-                            int64_t first, int64_t n);
+/* A piece through a buffer, some rows of contiguous elements of x at a time. */
+typedef struct lq_gathered {
+    const unsigned char *x;
+    int64_t x_step; /* bytes from row to row */
+    int64_t first_row, rows;
+    int64_t first, count;
+} lq_gathered;
+
+typedef void lq_gathered_fn(lq_job *job, const lq_piece *piece, const lq_gathered *part);
 void lq_each_gathered(lq_job *job, const lq_piece *piece, lq_gathered_fn *visit);
 
 /* NaN and infinities, where the report wants them. */

@@ -1,79 +1,7 @@
 #include "map.h"
 #include "call.h"
+#include "strided.h"
 #include <string.h>
-
-void lq_gather(void *buffer, const void *data, int size, int64_t at, int64_t step, int64_t n) {
-    unsigned char *to = buffer;
-    const unsigned char *from = (const unsigned char *)data + at * size;
-    if (step == 1) {
-        memcpy(to, from, (size_t)(n * size));
-        return;
-    }
-    step *= size;
-    switch (size) {
-    case 1:
-        for (int64_t i = 0; i < n; ++i) to[i] = from[i * step];
-        break;
-    case 2:
-        for (int64_t i = 0; i < n; ++i) memcpy(to + i * 2, from + i * step, 2);
-        break;
-    case 4:
-        for (int64_t i = 0; i < n; ++i) memcpy(to + i * 4, from + i * step, 4);
-        break;
-    default:
-        for (int64_t i = 0; i < n; ++i) memcpy(to + i * 8, from + i * step, 8);
-        break;
-    }
-}
-
-void lq_scatter(const void *buffer, void *data, int size, int64_t at, int64_t step, int64_t n) {
-    const unsigned char *from = buffer;
-    unsigned char *to = (unsigned char *)data + at * size;
-    if (step == 1) {
-        memcpy(to, from, (size_t)(n * size));
-        return;
-    }
-    step *= size;
-    switch (size) {
-    case 1:
-        for (int64_t i = 0; i < n; ++i) to[i * step] = from[i];
-        break;
-    case 2:
-        for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 2, 2);
-        break;
-    case 4:
-        for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 4, 4);
-        break;
-    default:
-        for (int64_t i = 0; i < n; ++i) memcpy(to + i * step, from + i * 8, 8);
-        break;
-    }
-}
-
-void lq_gather_codes(void *buffer, const void *codes, const lq_type_info *type, int64_t at,
-                     int64_t step, int64_t n) {
-    const unsigned char *from = codes;
-    unsigned char *to = buffer;
-    if (type->bits >= 8) {
-        lq_gather(buffer, codes, type->bits / 8, at, step, n);
-        return;
-    }
-    const uint32_t bits = (uint32_t)type->bits;
-    for (int64_t i = 0; i < n; ++i) {
-        to[i] = (unsigned char)lq_load_code(from, (at + i * step) * bits, bits);
-    }
-}
-
-static void scatter_codes(const void *buffer, void *codes, const lq_type_info *type, int64_t at,
-                          int64_t step, int64_t n) {
-    const unsigned char *from = buffer;
-    if (type->bits >= 8) {
-        lq_scatter(buffer, codes, type->bits / 8, at, step, n);
-        return;
-    }
-    const uint32_t bits = (uint32_t)type->bits;
-    for (int64_t i = 0; i < n; ++i) lq_store_code(codes, (at + i * step) * bits, bits, from[i]);
-}
 
 /* Part of a piece: some rows, some elements of each. */
 typedef struct segment {
@@ -119,15 +47,20 @@ static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work
     (lanes ? m->lanes : m->runs)[width](work);
 }
 
+/* The same, in the caller's memory. */
+static void place_work(const lq_map *m, const lq_piece *p, const segment *part, lq_map_work *work) {
+    set_work(m, p, part, work);
+    work->x = m->x + element_at(p, part, LQ_X) * m->x_size;
+    work->x_step = p->row_step[LQ_X] * m->x_size;
+    work->codes = m->codes + element_at(p, part, LQ_CODES) * m->code->bits / 8;
+    work->codes_step = p->row_step[LQ_CODES] * m->code->bits / 8;
+}
+
 static void map_directly(const lq_map *m, const lq_piece *p, const segment *part, bool streams) {
     lq_map_work work;
     if (part->count == 0) return;
-    set_work(m, p, part, &work);
+    place_work(m, p, part, &work);
     work.streams = streams;
-    work.x = m->x + element_at(p, part, LQ_X) * m->x_size;
-    work.x_step = p->row_step[LQ_X] * m->x_size;
-    work.codes = m->codes + element_at(p, part, LQ_CODES) * m->code->bits / 8;
-    work.codes_step = p->row_step[LQ_CODES] * m->code->bits / 8;
     run(m, p, m->code->index, &work);
 }
 
@@ -172,46 +105,10 @@ static void map_streaming(const lq_map *m, const lq_piece *p, const segment *all
     }
 }
 
-/* One row, in pieces; codes below 8 bits are handled as bytes. */
-static void map_staged(const lq_map *m, const lq_piece *p, segment rest) {
-    unsigned char x[LQ_PIECE * 8];
-    unsigned char codes[LQ_PIECE * 8];
-    const int width = m->code->bits >= 8 ? m->code->index : LQ_WIDTH_8;
-    const int64_t end = rest.first + rest.count;
-    for (; rest.first < end; rest.first += LQ_PIECE) {
-        const int64_t n = end - rest.first < LQ_PIECE ? end - rest.first : LQ_PIECE;
-        const int64_t x_at = element_at(p, &rest, LQ_X);
-        const int64_t codes_at = element_at(p, &rest, LQ_CODES);
-        rest.count = n;
-        lq_map_work work;
-        set_work(m, p, &rest, &work);
-        work.x = x;
-        work.codes = codes;
-        if (m->to_codes) {
-            lq_gather(x, m->x, m->x_size, x_at, p->step[LQ_X], n);
-            run(m, p, width, &work);
-            scatter_codes(codes, m->codes, m->code, codes_at, p->step[LQ_CODES], n);
-        } else {
-            lq_gather_codes(codes, m->codes, m->code, codes_at, p->step[LQ_CODES], n);
-            run(m, p, width, &work);
-            lq_scatter(x, m->x, m->x_size, x_at, p->step[LQ_X], n);
-        }
-    }
-}
+/* -------------------------------------------------------- through a buffer */
 
-/* A row of contiguous codes below 8 bits that begins or ends inside a byte. */
-static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row) {
-    const int64_t group = lq_codes_in_group(m->code);
-    segment head, body, tail;
-    split(row, element_at(p, row, LQ_CODES) % group, group, &head, &body, &tail);
-    map_staged(m, p, head);
-    map_direct(m, p, &body);
-    map_staged(m, p, tail);
-}
-
-/* ------------------------------------------------------- many short rows */
-
-enum { STREAM = 4096 };
+/* Elements that go through the first-level cache together, and the most bytes of them. */
+enum { PANEL = 4096, PANEL_BYTES = 4 * PANEL };
 
 /* `n` codes from element `at` on, one after the other, to or from bytes that are not extended. */
 static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64_t n) {
@@ -228,9 +125,9 @@ static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64
         .rows = 1,
     };
     if (m->to_codes) {
-        scatter_codes(bytes, m->codes, m->code, at, 1, head);
+        lq_scatter_codes(bytes, m->codes, m->code, at, 1, head);
         m->pack[m->code->index](&work);
-        scatter_codes(bytes + head + body, m->codes, m->code, at + head + body, 1, tail);
+        lq_scatter_codes(bytes + head + body, m->codes, m->code, at + head + body, 1, tail);
     } else {
         lq_gather_codes(bytes, m->codes, m->code, at, 1, head);
         m->unpack[m->code->index](&work);
@@ -238,69 +135,146 @@ static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64
     }
 }
 
-/* Rows of codes below 8 bits that follow each other without a gap: as bytes, many at a time. */
-static void map_stream(const lq_map *m, const lq_piece *p) {
-    unsigned char bytes[STREAM];
-    const int64_t most = STREAM / p->count;
-    for (int64_t r = 0; r < p->rows; r += most) {
-        const int64_t rows = p->rows - r < most ? p->rows - r : most;
-        const segment part = {.first_row = r, .rows = rows, .count = p->count};
-        const int64_t codes_at = element_at(p, &part, LQ_CODES);
-        lq_map_work work;
-        set_work(m, p, &part, &work);
-        work.x = m->x + element_at(p, &part, LQ_X) * m->x_size;
-        work.x_step = p->row_step[LQ_X] * m->x_size;
-        work.codes = bytes;
-        work.codes_step = p->count;
-        if (!m->to_codes) move_stream(m, bytes, codes_at, rows * p->count);
-        run(m, p, LQ_WIDTH_8, &work);
-        if (m->to_codes) move_stream(m, bytes, codes_at, rows * p->count);
+/* Columns of codes below 8 bits, whose elements lie side by side. */
+static void move_columns(const lq_map *m, unsigned char *bytes, const lq_panel *all) {
+    unsigned char columns[PANEL];
+    const lq_panel turned = {0, all->rows, all->count, 1, all->rows};
+    if (m->to_codes) lq_scatter_panel(bytes, columns, 1, &turned);
+    for (int64_t i = 0; i < all->count; ++i) {
+        move_stream(m, columns + i * all->rows, all->at + i * all->step, all->rows);
+    }
+    if (!m->to_codes) lq_gather_panel(bytes, columns, 1, &turned);
+}
+
+static void move_codes(const lq_map *m, unsigned char *buffer, const lq_panel *all) {
+    if (m->code->bits >= 8) {
+        const int size = m->code->bits / 8;
+        if (m->to_codes) {
+            lq_scatter_panel(buffer, m->codes, size, all);
+        } else {
+            lq_gather_panel(buffer, m->codes, size, all);
+        }
+        return;
+    }
+    if (all->step == 1 && all->row_step == all->count) {
+        move_stream(m, buffer, all->at, all->rows * all->count);
+        return;
+    }
+    if (all->row_step == 1 && all->rows > 1) {
+        move_columns(m, buffer, all);
+        return;
+    }
+    for (int64_t r = 0; r < all->rows; ++r) {
+        unsigned char *row = buffer + r * all->count;
+        const int64_t at = all->at + r * all->row_step;
+        if (all->step == 1) {
+            move_stream(m, row, at, all->count);
+        } else if (m->to_codes) {
+            lq_scatter_codes(row, m->codes, m->code, at, all->step, all->count);
+        } else {
+            lq_gather_codes(row, m->codes, m->code, at, all->step, all->count);
+        }
     }
 }
 
-/* One contiguous row of codes that only pack and unpack have kernels for. */
-static void map_as_bytes(const lq_map *m, const lq_piece *p, segment rest) {
-    unsigned char bytes[STREAM];
-    const int64_t end = rest.first + rest.count;
-    for (; rest.first < end; rest.first += STREAM) {
-        const int64_t n = end - rest.first < STREAM ? end - rest.first : STREAM;
-        const int64_t codes_at = element_at(p, &rest, LQ_CODES);
-        rest.count = n;
-        lq_map_work work;
-        set_work(m, p, &rest, &work);
-        work.x = m->x + element_at(p, &rest, LQ_X) * m->x_size;
-        work.codes = bytes;
-        if (!m->to_codes) move_stream(m, bytes, codes_at, n);
-        run(m, p, LQ_WIDTH_8, &work);
-        if (m->to_codes) move_stream(m, bytes, codes_at, n);
+static void move_reals(const lq_map *m, unsigned char *buffer, const lq_panel *all) {
+    if (m->to_codes) {
+        lq_gather_panel(buffer, m->x, m->x_size, all);
+    } else {
+        lq_scatter_panel(buffer, m->x, m->x_size, all);
     }
+}
+
+static lq_panel panel_of(const lq_piece *p, const segment *part, lq_operand o) {
+    return (lq_panel){element_at(p, part, o), part->rows, part->count, p->row_step[o], p->step[o]};
+}
+
+/* Whether rows of contiguous codes begin and end with whole bytes, and kernels take them. */
+static bool has_whole_bytes(const lq_map *m, const lq_piece *p, const segment *part) {
+    const int64_t group = lq_codes_in_group(m->code);
+    const int64_t row_step = part->rows > 1 ? p->row_step[LQ_CODES] : 0;
+    /* A power of 2: without divisions. */
+    const int64_t within = element_at(p, part, LQ_CODES) | part->count | row_step;
+    return m->code->bits != 6 && (within & (group - 1)) == 0;
+}
+
+/* Which operands go through a buffer. */
+typedef struct staging {
+    bool x, codes;
+} staging;
+
+static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, staging staged) {
+    _Alignas(LQ_LINE) unsigned char x[PANEL_BYTES];
+    _Alignas(LQ_LINE) unsigned char codes[PANEL_BYTES];
+    const lq_panel of_x = panel_of(p, part, LQ_X);
+    const lq_panel of_codes = panel_of(p, part, LQ_CODES);
+    lq_map_work work;
+    int width = m->code->index;
+    place_work(m, p, part, &work);
+    if (staged.x) {
+        work.x = x;
+        work.x_step = part->count * m->x_size;
+    }
+    if (staged.codes) {
+        if (m->code->bits < 8) width = LQ_WIDTH_8;
+        work.codes = codes;
+        work.codes_step = part->count * (m->code->bits < 8 ? 1 : m->code->bits / 8);
+    }
+    if (staged.x && m->to_codes) move_reals(m, x, &of_x);
+    if (staged.codes && !m->to_codes) move_codes(m, codes, &of_codes);
+    run(m, p, width, &work);
+    if (staged.x && !m->to_codes) move_reals(m, x, &of_x);
+    if (staged.codes && m->to_codes) move_codes(m, codes, &of_codes);
+}
+
+/* What lies apart goes through a buffer, and codes below 8 bits where rows are not whole bytes. */
+static void map_staged(const lq_map *m, const lq_piece *p, const segment *all) {
+    const staging staged = {p->step[LQ_X] != 1,
+                            p->step[LQ_CODES] != 1 || !has_whole_bytes(m, p, all)};
+    const bool large = (staged.x && m->x_size > 4) || (staged.codes && m->code->bits > 32);
+    const bool columns_first = lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]) ||
+                               lq_columns_first(p->row_step[LQ_CODES], p->step[LQ_CODES]);
+    if (all->count == 0) return;
+    const lq_panel_shape shape = lq_shape_panels(all->rows, all->count, large ? PANEL / 2 : PANEL,
+                                                 columns_first && all->rows > 1, m->in_order);
+    segment part;
+    for (int64_t r = 0; r < all->rows; r += shape.rows) {
+        part.first_row = all->first_row + r;
+        part.rows = all->rows - r < shape.rows ? all->rows - r : shape.rows;
+        for (int64_t i = 0; i < all->count; i += shape.count) {
+            part.first = all->first + i;
+            part.count = all->count - i < shape.count ? all->count - i : shape.count;
+            map_panel(m, p, &part, staged);
+        }
+    }
+}
+
+/* A row of contiguous codes below 8 bits that begins or ends inside a byte. */
+static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row) {
+    const int64_t group = lq_codes_in_group(m->code);
+    segment head, body, tail;
+    split(row, element_at(p, row, LQ_CODES) % group, group, &head, &body, &tail);
+    map_staged(m, p, &head);
+    map_direct(m, p, &body);
+    map_staged(m, p, &tail);
 }
 
 static void map_rows(const lq_map *m, const lq_piece *p) {
+    enum { SHORT = 1024 };
     const segment all = {.rows = p->rows, .count = p->count};
     const bool contiguous = p->count == 1 || (p->step[LQ_X] == 1 && p->step[LQ_CODES] == 1);
-    const int64_t group = lq_codes_in_group(m->code);
-    const bool packed_only = m->code->bits == 6;
-    /* A power of 2: without divisions. */
-    const int64_t within = p->at[LQ_CODES] | p->count | (p->rows > 1 ? p->row_step[LQ_CODES] : 0);
-    const bool whole_bytes = (within & (group - 1)) == 0;
-    if (contiguous && whole_bytes && !packed_only) {
+    if (contiguous && has_whole_bytes(m, p, &all)) {
         map_streaming(m, p, &all);
         return;
     }
-    if (contiguous && p->rows > 1 && p->row_step[LQ_CODES] == p->count && p->count <= STREAM / 4) {
-        map_stream(m, p);
+    const bool gapless = p->row_step[LQ_CODES] == p->count && p->count <= SHORT;
+    if (!contiguous || m->code->bits == 6 || (p->rows > 1 && gapless)) {
+        map_staged(m, p, &all);
         return;
     }
     for (int64_t r = 0; r < p->rows; ++r) {
         const segment row = {.first_row = r, .rows = 1, .count = p->count};
-        if (contiguous && packed_only) {
-            map_as_bytes(m, p, row);
-        } else if (contiguous) {
-            map_unaligned(m, p, &row);
-        } else {
-            map_staged(m, p, row);
-        }
+        map_unaligned(m, p, &row);
     }
 }
 

@@ -34,6 +34,7 @@ typedef struct lq_map {
     lq_map_fn *const *unpack;
     bool to_codes; /* x is read and codes written, or the other way round */
     bool streams;  /* long rows of codes go past the caches */
+    bool in_order; /* codes overwrite x from the front */
     unsigned char *x;
     unsigned char *codes;
     int x_size;               /* bytes of an element of x */
@@ -52,13 +53,5 @@ typedef struct lq_map {
 } lq_map;
 
 void lq_map_piece(const lq_map *map, const lq_piece *piece);
-
-/* `n` elements of `size` bytes, one every `step` elements from element `at`, and back. */
-void lq_gather(void *buffer, const void *data, int size, int64_t at, int64_t step, int64_t n);
-void lq_scatter(const void *buffer, void *data, int size, int64_t at, int64_t step, int64_t n);
-
-/* The same for codes of any width; those below 8 bits are bytes in the buffer, not extended. */
-void lq_gather_codes(void *buffer, const void *codes, const lq_type_info *type, int64_t at,
-                     int64_t step, int64_t n);
 
 #endif

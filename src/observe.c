@@ -13,18 +13,19 @@ static void make_room(lq_calibrator *c, int64_t first, int64_t channels, int64_t
 }
 
 /* Contiguous rows; of one channel each, of one for all, or of a channel each element. */
-static void tally_rows(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t first_row,
-                       int64_t rows, int64_t first, int64_t count) {
+static void tally_rows(lq_job *j, const lq_piece *p, const lq_gathered *part) {
+    const int64_t rows = part->rows, count = part->count;
     lq_calibrator *c = j->calibrator;
     const lq_batch *b = p->batch;
     const lq_spread spread = b->plan->spread;
     const lq_kernels *k = j->call->kernels;
-    const int64_t channel = b->at[LQ_SCALE] + lq_block_at(p, first_row, first) * b->step[LQ_SCALE];
+    const int64_t channel =
+        b->at[LQ_SCALE] + lq_block_at(p, part->first_row, part->first) * b->step[LQ_SCALE];
     const lq_tally_work work = {
-        .x = x,
+        .x = part->x,
         .count = count,
         .rows = rows,
-        .x_step = p->row_step[LQ_X] * j->map.x_size,
+        .x_step = part->x_step,
         .channel_step = spread == LQ_SPREAD_ROWS,
         .lo = lq_los(c) + channel,
         .hi = lq_his(c) + channel,
@@ -42,17 +43,12 @@ static void tally_rows(lq_job *j, const lq_piece *p, const unsigned char *x, int
     (spread == LQ_SPREAD_LANES ? k->tally_lanes : k->tally_runs)[j->call->type[LQ_X]->index](&work);
 }
 
-static void tally_gathered(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
-                           int64_t first, int64_t n) {
-    tally_rows(j, p, x, row, 1, first, n);
-}
-
 /* In parts that leave room in the counters. */
 static void tally_piece(void *context, const lq_piece *p) {
     lq_job *j = context;
     const int64_t most = (int64_t)LQ_MOST_PENDING / 4;
     if (p->step[LQ_X] != 1 && p->count != 1) {
-        lq_each_gathered(j, p, tally_gathered);
+        lq_each_gathered(j, p, tally_rows);
         return;
     }
     const int64_t rows = p->count < most ? most / p->count : 1;
@@ -61,7 +57,15 @@ static void tally_piece(void *context, const lq_piece *p) {
         for (int64_t i = 0; i < p->count; i += most) {
             const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i;
             const int64_t rest = p->count - i;
-            tally_rows(j, p, j->map.x + at * j->map.x_size, r, n, i, rest < most ? rest : most);
+            const lq_gathered part = {
+                .x = j->map.x + at * j->map.x_size,
+                .x_step = p->row_step[LQ_X] * j->map.x_size,
+                .first_row = r,
+                .rows = n,
+                .first = i,
+                .count = rest < most ? rest : most,
+            };
+            tally_rows(j, p, &part);
         }
     }
 }

@@ -1,5 +1,6 @@
 /* lq_dequantize_accumulators: the int32 products of two matrices of codes to real values. */
 #include "fixed_point.h"
+#include "strided.h"
 #include "tasks.h"
 
 enum { PRODUCT_POSITION = 2, X_POSITION = 3, EXEC_POSITION = 4 };

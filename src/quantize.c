@@ -112,6 +112,7 @@ lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
     if (plan.empty) return LQ_OK;
+    j->map.in_order = j->call->forward_only;
     const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
     return lq_walk(j, &cut, visit, NULL, NULL);
 }

@@ -1,21 +1,21 @@
 /* Scales and zero points from the ranges of blocks. */
 #include "numeric.h"
+#include "strided.h"
 #include "tasks.h"
 #include <string.h>
 
-static void range_rows(const lq_job *j, const lq_piece *p, const unsigned char *x,
-                       int64_t first_row, int64_t rows, int64_t first, int64_t count) {
+static void range_rows(lq_job *j, const lq_piece *p, const lq_gathered *part) {
     const lq_spread spread = p->batch->plan->spread;
     const lq_kernels *k = j->call->kernels;
     const int real = j->call->type[LQ_X]->index;
-    const int64_t range = lq_block_at(p, first_row, first);
+    const int64_t range = lq_block_at(p, part->first_row, part->first);
     const lq_range_work work = {
-        .x = x,
-        .count = count,
-        .rows = rows,
-        .x_step = p->row_step[LQ_X] * j->map.x_size,
-        .lo = (float *)j->lo + range,
-        .hi = (float *)j->hi + range,
+        .x = part->x,
+        .count = part->count,
+        .rows = part->rows,
+        .x_step = part->x_step,
+        .lo = j->lo + range,
+        .hi = j->hi + range,
         .range_step = spread == LQ_SPREAD_ROWS,
         .magnitudes = j->magnitudes,
     };
@@ -47,24 +47,34 @@ static void range_repeated(lq_job *j, const lq_piece *p, int64_t times) {
         *low = lo[i] < *low ? lo[i] : *low;
         *high = hi[i] > *high ? hi[i] : *high;
     }
-    range_rows(j, p, x + rows * work.x_step, 0, p->rows % times, 0, p->count);
+    const lq_gathered rest = {.x = x + rows * work.x_step,
+                              .x_step = work.x_step / times,
+                              .rows = p->rows % times,
+                              .count = p->count};
+    range_rows(j, p, &rest);
 }
 
 void lq_each_gathered(lq_job *j, const lq_piece *p, lq_gathered_fn *visit) {
-    unsigned char buffer[LQ_PIECE * 4];
-    for (int64_t r = 0; r < p->rows; ++r) {
-        for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
-            const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
-            const int64_t at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X];
-            lq_gather(buffer, j->map.x, j->map.x_size, at, p->step[LQ_X], n);
-            visit(j, p, buffer, r, i, n);
+    enum { PANEL = 4096 };
+    _Alignas(LQ_LINE) unsigned char buffer[PANEL * 4];
+    const bool columns_first = lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]);
+    const lq_panel_shape shape =
+        lq_shape_panels(p->rows, p->count, PANEL, columns_first && p->rows > 1, false);
+    for (int64_t r = 0; r < p->rows; r += shape.rows) {
+        for (int64_t i = 0; i < p->count; i += shape.count) {
+            const lq_panel panel = {
+                .at = p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X],
+                .rows = p->rows - r < shape.rows ? p->rows - r : shape.rows,
+                .count = p->count - i < shape.count ? p->count - i : shape.count,
+                .row_step = p->row_step[LQ_X],
+                .step = p->step[LQ_X],
+            };
+            const int64_t x_step = panel.count * j->map.x_size;
+            const lq_gathered part = {buffer, x_step, r, panel.rows, i, panel.count};
+            lq_gather_panel(buffer, j->map.x, j->map.x_size, &panel);
+            visit(j, p, &part);
         }
     }
-}
-
-static void range_gathered(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
-                           int64_t first, int64_t n) {
-    range_rows(j, p, x, row, 1, first, n);
 }
 
 static void range_piece(void *context, const lq_piece *p) {
@@ -77,10 +87,14 @@ static void range_piece(void *context, const lq_piece *p) {
         return;
     }
     if (p->step[LQ_X] == 1 || p->count == 1) {
-        range_rows(j, p, j->map.x + p->at[LQ_X] * j->map.x_size, 0, p->rows, 0, p->count);
+        const lq_gathered all = {.x = j->map.x + p->at[LQ_X] * j->map.x_size,
+                                 .x_step = p->row_step[LQ_X] * j->map.x_size,
+                                 .rows = p->rows,
+                                 .count = p->count};
+        range_rows(j, p, &all);
         return;
     }
-    lq_each_gathered(j, p, range_gathered);
+    lq_each_gathered(j, p, range_rows);
 }
 
 static bool is_tie(const lq_job *j, int64_t block) {
@@ -241,10 +255,12 @@ lq_status lq_calibrate_all(lq_job *j) {
 }
 
 /* NaN and infinities only. */
-static void count_gathered(lq_job *j, const lq_piece *p, const unsigned char *x, int64_t row,
-                           int64_t first, int64_t n) {
-    const lq_map_work work = {.x = (unsigned char *)x, .count = n, .rows = 1};
-    (void)p, (void)row, (void)first;
+static void count_gathered(lq_job *j, const lq_piece *p, const lq_gathered *part) {
+    const lq_map_work work = {.x = (unsigned char *)part->x,
+                              .count = part->count,
+                              .rows = part->rows,
+                              .x_step = part->x_step};
+    (void)p;
     j->map.count_runs(&work, &j->counts);
 }
 

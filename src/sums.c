@@ -1,4 +1,5 @@
 /* Sums of codes per block: lq_sum_codes, and the sums that a call which writes codes is asked for. */
+#include "strided.h"
 #include "tasks.h"
 #include <string.h>
 
