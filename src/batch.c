@@ -1,8 +1,12 @@
 #include "batch.h"
+#include <stdlib.h>
 #include <string.h>
 
 /* So much of x stays in the first-level cache between two passes over a batch. */
 enum { LQ_BATCH_ELEMENTS = 8192 };
+
+/* So many rows that share lines of the caches are worth more than that. */
+enum { LQ_SHARING = 64 };
 
 static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;
@@ -33,21 +37,32 @@ static void visit_one(walk *w) {
     w->visit(w->context, b);
 }
 
+/* Whether rows share lines of the caches, as those of a transposed view do. */
+static bool shares_lines(const lq_loop *row, const lq_loop *vector, lq_operand o) {
+    return llabs(row->step[o]) < llabs(vector->step[o]);
+}
+
 /* A short last row is a batch of its own. */
 static void visit_rows(walk *w) {
     lq_batch *b = &w->batch;
     const lq_loop *row = &b->plan->loop[b->plan->row];
     const lq_loop *vector = &b->plan->loop[b->plan->vector];
-    const bool ragged = vector->ragged_by != LQ_NO_LOOP;
-    const int64_t most = smaller(LQ_BATCH, 1 + LQ_BATCH_ELEMENTS / vector->count);
+    const bool ragged = vector->ragged_by == b->plan->row;
+    int64_t most = smaller(LQ_BATCH, 1 + LQ_BATCH_ELEMENTS / vector->count);
     int64_t start[LQ_OPERANDS];
     memcpy(start, b->at, sizeof start);
+    if (shares_lines(row, vector, LQ_X) || shares_lines(row, vector, LQ_CODES)) {
+        most = most / LQ_SHARING * LQ_SHARING + LQ_SHARING;
+        if (most > LQ_BATCH) most = LQ_BATCH;
+    }
     for (int64_t done = 0; done < row->count; done += b->blocks) {
         if (done > 0) advance(b->at, row, b->blocks);
         const bool last = ragged && done == row->count - 1;
         b->blocks = last ? 1 : smaller(most, row->count - done - (ragged ? 1 : 0));
         b->rows = b->blocks;
-        b->count = last ? vector->last_count : vector->count;
+        b->count = last     ? vector->last_count
+                   : ragged ? vector->count
+                            : count_of(b->plan, b->index, b->plan->vector);
         w->visit(w->context, b);
     }
     memcpy(b->at, start, sizeof start);

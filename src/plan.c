@@ -97,6 +97,46 @@ static bool all_cells_but_last(const lq_plan *plan) {
     return true;
 }
 
+/*
+ * The loop whose elements lie closer together than those of the innermost, in x or in codes; or
+ * the one outside the innermost, which is the row otherwise.
+ */
+static int column_loop(const lq_plan *plan) {
+    const lq_loop *vector = &plan->loop[plan->vector];
+    int best = plan->loops - 2;
+    for (int o = LQ_X; o <= LQ_CODES; ++o) {
+        int64_t least = magnitude(vector->step[o]);
+        for (int i = plan->loops - 2; i >= 0; --i) {
+            const int64_t step = magnitude(plan->loop[i].step[o]);
+            if (step == 0 || step >= least) continue;
+            least = step;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static int moved_index(int index, int from, int to) {
+    if (index == from) return to;
+    return index > from && index <= to ? index - 1 : index;
+}
+
+/* One loop further inside. */
+static void move_loop(lq_plan *plan, int from, int to) {
+    const lq_loop moved = plan->loop[from];
+    memmove(&plan->loop[from], &plan->loop[from + 1], (size_t)(to - from) * sizeof moved);
+    plan->loop[to] = moved;
+    for (int i = 0; i < plan->loops; ++i) {
+        plan->loop[i].ragged_by = moved_index(plan->loop[i].ragged_by, from, to);
+    }
+}
+
+/* Rows next to those that share lines of the caches with them: the walk's order is free then. */
+static void bring_columns_in(lq_plan *plan) {
+    if (plan->loops < 3 || plan->loop[plan->vector].cell) return;
+    move_loop(plan, column_loop(plan), plan->loops - 2);
+}
+
 /* In memory order the two innermost loops are a batch, and every batch is one piece. */
 static void walk_memory(lq_plan *plan, bool single_rows) {
     const int row = plan->loops - 2;
@@ -163,6 +203,7 @@ void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     if (order >= LQ_ORDER_BLOCKS && !all_cells_but_last(plan)) {
         walk_blocks(plan);
     } else {
+        if (order == LQ_ORDER_MEMORY || order == LQ_ORDER_BLOCKS) bring_columns_in(plan);
         walk_memory(plan, order == LQ_ORDER_STRICT || order == LQ_ORDER_ELEMENTS);
     }
 }
