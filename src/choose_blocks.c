@@ -76,23 +76,26 @@ static bool to_exponent(const lq_rule *r, lq_type type, lq_choose_work *w) {
     w->exponent = exponent_of(most);
     w->empty = lq_choose_for_range(r, type, 0.0f, 0.0f).stored;
     w->factor = r->scale_factor;
-    return !w->unrounded && !w->in_float;
+    return r->codes_from == LQ_FROM_STORED && !w->in_float;
 }
 
 static bool to_ue4m3(const lq_rule *r, lq_type type, lq_choose_work *w) {
     w->as = LQ_SCALES_UE4M3;
     return r->scale_rounding == LQ_SCALE_GGML_UE4M3 && type == LQ_E4M3 && w->in_float &&
-           !w->unrounded && r->degenerate == LQ_DEGENERATE_ZERO && r->scale_factor == 1.0f;
+           r->codes_from == LQ_FROM_STORED && r->degenerate == LQ_DEGENERATE_ZERO &&
+           r->scale_factor == 1.0f;
 }
 
 /* Whether the kernel has the rule; and then what it wants to know of it. */
 static bool describe(const lq_rule *r, lq_type type, lq_choose_work *w) {
     const bool absmax = r->mapping == LQ_SYMMETRIC || r->mapping == LQ_SYMMETRIC_HALF_RANGE;
-    if (r->quotient == LQ_QUOTIENT_MULTIPLIER || r->codes_from > LQ_FROM_UNROUNDED) return false;
+    if (r->quotient == LQ_QUOTIENT_MULTIPLIER) return false;
+    if (r->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) return false;
     if (r->arithmetic != LQ_ARITHMETIC_DOUBLE && r->arithmetic != LQ_ARITHMETIC_FLOAT) return false;
     w->in_float = r->arithmetic == LQ_ARITHMETIC_FLOAT;
     w->with_zero = r->range_rule == LQ_RANGE_WITH_ZERO;
     w->unrounded = r->codes_from == LQ_FROM_UNROUNDED;
+    w->multiplier = r->codes_from == LQ_FROM_MULTIPLIER;
     w->zero_scales = r->zero_scales;
     w->steps = r->steps;
     w->numerator = absmax ? LQ_FROM_ABSMAX : LQ_FROM_EXTREME;

@@ -198,6 +198,7 @@ typedef struct lq_choose_work {
     bool in_float;    /* the quotient is rounded to float32 first */
     bool unrounded;   /* the scale used is not the one stored */
     bool zero_scales; /* a scale may be 0; else it is 1 then */
+    bool multiplier;  /* what is used is no scale, but steps over the numerator */
     double steps;
     /* LQ_SCALES_EXPONENT */
     int32_t exponent; /* of the largest value of a code, at least 0 */

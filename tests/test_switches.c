@@ -2,6 +2,7 @@
  * Switches of schemes at their edges: what they make of middles, of zeros with a sign, of ranges that
  * are empty or too large for a type, and of tensors without elements.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -128,6 +129,57 @@ static void test_multiplier_has_the_floor(void **state) {
     assert_true(scale == 1.0f && q[0] == 0 && q[1] == 0);
 }
 
+enum { ROWS = 24, COLUMNS = 32 };
+
+/* A row of nothing, then magnitudes from the smallest floats to the largest, extremes of both signs. */
+static void fill_rows(float *x) {
+    for (int r = 0; r < ROWS; ++r) {
+        for (int i = 0; i < COLUMNS; ++i) {
+            const float v = ldexpf(1.0f + (float)(i * 77 % 31) / 32.0f, r * 12 - 160);
+            x[r * COLUMNS + i] = r == 0 ? 0.0f : (i + r) % 3 ? v : -v;
+        }
+    }
+}
+
+/* Many blocks are quantized by other code than a few; every rule of scales gives the same bytes. */
+static void check_blocks_together(const lq_scheme *scheme, lq_type scale_type) {
+    static float x[ROWS * COLUMNS];
+    int8_t together[ROWS * COLUMNS], alone[ROWS * COLUMNS];
+    float scales[2][ROWS] = {{0}};
+    const int size = scale_type == LQ_F32 ? 4 : 2;
+    fill_rows(x);
+    const lq_tensor tx = lq_matrix(x, LQ_F32, ROWS, COLUMNS);
+    const lq_tensor tq = lq_matrix(together, LQ_S8, ROWS, COLUMNS);
+    const lq_tensor ts = lq_vector(scales[0], scale_type, ROWS);
+    assert_int_equal(lq_quantize_dynamic(&tx, scheme, &tq, &ts, NULL, NULL), LQ_OK);
+    for (int r = 0; r < ROWS; ++r) {
+        const lq_tensor x1 = lq_matrix(x + r * COLUMNS, LQ_F32, 1, COLUMNS);
+        const lq_tensor q1 = lq_matrix(alone + r * COLUMNS, LQ_S8, 1, COLUMNS);
+        const lq_tensor s1 = lq_vector((unsigned char *)scales[1] + r * size, scale_type, 1);
+        assert_int_equal(lq_quantize_dynamic(&x1, scheme, &q1, &s1, NULL, NULL), LQ_OK);
+    }
+    assert_memory_equal(together, alone, sizeof together);
+    assert_memory_equal(scales[0], scales[1], sizeof scales[0]);
+}
+
+static void test_blocks_together_are_as_alone(void **state) {
+    static const lq_type types[] = {LQ_F32, LQ_F16, LQ_BF16};
+    static const lq_degenerate degenerates[] = {LQ_DEGENERATE_ONE, LQ_DEGENERATE_ZERO};
+    (void)state;
+    for (int level = 0; level < LEVELS; ++level) {
+        if (lq_cpu_use(levels[level])) continue;
+        for (int k = 0; k < 4 * 2 * 2 * 2 * 3; ++k) {
+            lq_scheme s = lq_scheme_of(k & 1 ? LQ_SYMMETRIC : LQ_SYMMETRIC_FULL_RANGE, LQ_S8,
+                                       lq_per_channel(0));
+            s.quotient = LQ_QUOTIENT_RECIPROCAL;
+            s.codes_from = k >> 1 & 3;
+            s.arithmetic = k >> 3 & 1 ? LQ_ARITHMETIC_FLOAT : LQ_ARITHMETIC_DOUBLE;
+            s.degenerate = degenerates[k >> 4 & 1];
+            check_blocks_together(&s, types[k >> 5]);
+        }
+    }
+}
+
 static void test_empty_ranges(void **state) {
     float ends[][2] = {{5, 3}, {-3, -5}, {0, 3}, {1, -1}};
     (void)state;
@@ -200,6 +252,7 @@ int main(void) {
         cmocka_unit_test(test_zeros_have_no_sign),
         cmocka_unit_test(test_multiplier_has_the_zero_point),
         cmocka_unit_test(test_multiplier_has_the_floor),
+        cmocka_unit_test(test_blocks_together_are_as_alone),
         cmocka_unit_test(test_empty_ranges),
         cmocka_unit_test(test_narrow_parameters_are_legal),
         cmocka_unit_test(test_widening_keeps_the_sign),

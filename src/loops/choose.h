@@ -70,13 +70,28 @@ LQ_INLINE float within(float v, float limit) {
     return v > -limit ? v : -limit;
 }
 
+/* What codes are multiplied by where that is not found from a scale. */
+LQ_INLINE void choose_multipliers(const lq_choose_work *w, int64_t at, int n,
+                                  const float *restrict numerator) {
+    float *restrict used = w->used + at;
+    const double steps = w->steps;
+    double exact[CHOOSE_PIECE];
+    for (int i = 0; i < n; ++i) exact[i] = steps / (double)numerator[i];
+    for (int i = 0; i < n; ++i) {
+        used[i] = numerator[i] == 0 ? 1.0f : within((float)exact[i], FLT_MAX);
+    }
+}
+
 /* As they are stored and used; a scale that is 0 may be so, or is 1. */
 LQ_INLINE void finish_scales(const lq_choose_work *w, int64_t at, int n, float largest,
-                             const float *restrict rounded, const float *restrict exact) {
+                             const float *restrict numerator, const float *restrict rounded,
+                             const float *restrict exact) {
     float *restrict stored = w->stored + at;
     float *restrict used = w->used + at;
     for (int i = 0; i < n; ++i) stored[i] = within(rounded[i], largest);
-    if (w->unrounded) {
+    if (w->multiplier) {
+        choose_multipliers(w, at, n, numerator);
+    } else if (w->unrounded) {
         for (int i = 0; i < n; ++i) used[i] = within(exact[i], FLT_MAX);
     } else {
         for (int i = 0; i < n; ++i) used[i] = stored[i];
@@ -99,7 +114,7 @@ LQ_INLINE void choose_reals(const lq_choose_work *w, int64_t at, int n,
         for (int i = 0; i < n; ++i) {
             rounded[i] = real == LQ_REAL_f16 ? round_to_half(single[i]) : single[i];
         }
-        finish_scales(w, at, n, most[real], rounded, single);
+        finish_scales(w, at, n, most[real], numerator, rounded, single);
         return;
     }
     for (int i = 0; i < n; ++i) exact[i] = (double)numerator[i] / steps;
@@ -110,7 +125,7 @@ LQ_INLINE void choose_reals(const lq_choose_work *w, int64_t at, int n,
         if (real == LQ_REAL_bf16) v = round_mantissa(v, 7, 0x1p-126);
         rounded[i] = (float)v;
     }
-    finish_scales(w, at, n, most[real], rounded, single);
+    finish_scales(w, at, n, most[real], numerator, rounded, single);
 }
 
 /* LQ_SCALE_EXPONENT_FLOOR, the largest value of a code being at least 1: subnormals clamp. */
