@@ -199,7 +199,8 @@ lq_panel_shape lq_shape_panels(int64_t rows, int64_t count, int64_t elements, bo
     enum { ROWS = 64, UNIT = 16 };
     lq_panel_shape shape = {1, count};
     const bool tall = columns_first && !in_order;
-    const int64_t most = tall ? elements / (rows < ROWS ? rows : ROWS) : elements;
+    /* In whole bytes of codes, whatever their width. */
+    const int64_t most = tall ? elements / (rows < ROWS ? rows : ROWS) / UNIT * UNIT : elements;
     if (shape.count > most) shape.count = most;
     if (in_order && shape.count < count) return shape;
     shape.rows = elements / shape.count;

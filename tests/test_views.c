@@ -118,11 +118,65 @@ static void test_large_in_place(void **state) {
     arena_close(&c.arena);
 }
 
+/* How an operand's columns lie: side by side, downwards too, with gaps, or as those of others do. */
+static lq_tensor panel_view(struct arena *a, lq_type type, const int64_t *shape) {
+    enum { ROWS, TURNED, TURNED_DOWN, EVERY_SECOND, GAPS, STYLES };
+    int style = (int)random_in(&a->random, 0, STYLES - 1);
+    int turned = style == TURNED || style == TURNED_DOWN || style == GAPS;
+    int64_t gap = style == EVERY_SECOND || style == GAPS ? 2 : 1;
+    int64_t room[2] = {shape[turned], shape[!turned] * gap};
+    lq_tensor t = random_view(a, type, 2, room, VIEW_CONTIGUOUS);
+    int64_t along = t.stride[1] * gap, across = t.stride[0];
+    for (int i = 0; i < 2; ++i) t.shape[i] = shape[i];
+    t.stride[turned] = across;
+    t.stride[!turned] = along;
+    if (style == TURNED_DOWN) {
+        t.offset += (shape[0] - 1) * t.stride[0];
+        t.stride[0] = -t.stride[0];
+    }
+    return t;
+}
+
+/* Matrices somewhat smaller and larger than what goes through a buffer, with columns side by side. */
+static void test_panels(void **state) {
+    static const int64_t shapes[][2] = {{63, 65},  {64, 128}, {65, 33}, {130, 257},
+                                        {17, 300}, {300, 19}, {9, 4100}};
+    static const enum operation operations[] = {QUANTIZE, DEQUANTIZE, DYNAMIC, CALIBRATE};
+    static const lq_type codes[] = {LQ_S8, LQ_U8, LQ_S4, LQ_U2, LQ_S16};
+    static const lq_type reals[] = {LQ_F32, LQ_F16, LQ_BF16};
+    struct test_case c;
+    uint64_t seed = random_seed();
+    (void)state;
+    memset(&c, 0, sizeof c);
+    arena_open(&c.arena);
+    for (int i = 0; i < 7 * 4 * 8; ++i) {
+        struct arena *a = &c.arena;
+        const int64_t *shape = shapes[i % 7];
+        lq_block blocks[5] = {lq_per_tensor(), lq_per_channel(0), lq_per_channel(1),
+                              lq_per_block(1, 32), lq_per_block(0, 33)};
+        int64_t grid[LQ_MAX_RANK] = {0}, count;
+        start_case(&c, seed + (uint64_t)i, operations[i / 7 % 4]);
+        c.scheme =
+            lq_affine(codes[random_in(&a->random, 0, 4)], blocks[random_in(&a->random, 0, 4)]);
+        c.x = panel_view(a, reals[random_in(&a->random, 0, 2)], shape);
+        random_values(a, &c.x);
+        count = naive_grid(&c.x, &c.scheme.block, grid);
+        c.has_zero_point = 1;
+        c.scale = random_view(a, LQ_F32, 1, &count, VIEW_CONTIGUOUS);
+        c.zero_point = random_view(a, LQ_S32, 1, &count, VIEW_CONTIGUOUS);
+        if (c.operation == QUANTIZE || c.operation == DEQUANTIZE) fill_parameters(&c, 1);
+        c.codes = panel_view(a, c.scheme.code_type, shape);
+        run_case(&c);
+    }
+    arena_close(&c.arena);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_cases),
         cmocka_unit_test(test_large_cases),
         cmocka_unit_test(test_large_in_place),
+        cmocka_unit_test(test_panels),
     };
     return cmocka_run_group_tests_name("views", tests, NULL, NULL);
 }
