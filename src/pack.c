@@ -1,4 +1,5 @@
 /* lq_pack_codes and lq_unpack_codes: byte codes to packed ones and back. */
+#include "strided.h"
 #include "tasks.h"
 
 static bool is_byte(const lq_type_info *type) {
@@ -37,17 +38,29 @@ static lq_status map_all(const lq_call *call, const lq_tensor *bytes, const lq_t
     return lq_map_plain(&job);
 }
 
+/* The most of a part without an early exit, so that it vectorizes. */
 static int64_t bad_code(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n) {
     const lq_type_info *packed = context;
     const bool is_float = packed->kind == LQ_KIND_FLOAT;
     const int64_t most = is_float ? (1 << packed->bits) - 1 : packed->max;
-    int32_t codes[LQ_BATCH];
+    const unsigned char low = (unsigned char)packed->min;
+    const unsigned char range = (unsigned char)(most - packed->min);
+    unsigned char buffer[LQ_BATCH];
     for (int64_t i = 0; i < n; i += LQ_BATCH) {
         const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
-        lq_load_integers(t->type, t->data, at + i * step, step, m, codes);
+        const unsigned char *codes = (const unsigned char *)t->data + at + i;
+        unsigned char worst = 0;
+        if (step != 1) {
+            lq_gather(buffer, t->data, 1, at + i * step, step, m);
+            codes = buffer;
+        }
         for (int64_t k = 0; k < m; ++k) {
-            if (codes[k] < packed->min || codes[k] > most) return i + k;
+            const unsigned char above = (unsigned char)(codes[k] - low);
+            worst = above > worst ? above : worst;
+        }
+        for (int64_t k = 0; worst > range; ++k) {
+            if ((unsigned char)(codes[k] - low) > range) return i + k;
         }
     }
     return -1;

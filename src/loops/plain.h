@@ -240,7 +240,9 @@ LQ_INLINE uint64_t load_three(const unsigned char *from) {
     return from[0] | (uint64_t)from[1] << 8 | (uint64_t)from[2] << 16;
 }
 
+/* Eight bytes are stored, and loaded below, where the row has as many: the next six go over two. */
 LQ_INLINE void join_sixes(const unsigned char *from, unsigned char *to, int64_t n) {
+    for (; n >= 3; n -= 2, from += 8, to += 6) lq_store_eight(join_six(lq_load_eight(from)), to);
     for (; n >= 2; n -= 2, from += 8, to += 6) {
         const uint64_t u = join_six(lq_load_eight(from));
         store_three(u, to);
@@ -256,6 +258,10 @@ LQ_INLINE void split_sixes(const unsigned char *from, unsigned char *to, int64_t
                            unsigned char sign) {
     const uint64_t high = LQ_EIGHT(0x80u);
     const uint64_t signs = LQ_EIGHT((uint64_t)sign);
+    for (; n >= 3; n -= 2, from += 6, to += 8) {
+        const uint64_t u = split_six(lq_load_eight(from));
+        lq_store_eight((((u ^ signs) | high) - signs) ^ high, to);
+    }
     for (; n > 0; n -= 2, from += 6, to += 8) {
         const uint64_t u = load_three(from) | (n > 1 ? load_three(from + 3) << 24 : 0u);
         /* The bit above the codes takes the borrow. */
