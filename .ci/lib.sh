@@ -27,8 +27,8 @@ total() {
         END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || passed == 0 }' "$@"
 }
 
-# run_jobs JOB...: as many at once as there are processors, in this order. One that breaks off has
-# failed.
+# run_jobs JOB...: as many at once as there are processors, in this order. One that breaks off, or is
+# never begun, has failed.
 run_jobs() {
     CI_RESULTS=$results
     MESON_TESTTHREADS=1
@@ -37,7 +37,11 @@ run_jobs() {
         echo "==> Job: $1"
         CI_JOB=$1 sh .ci/run >"$CI_RESULTS/$1.log" 2>&1 ||
             echo "$1 broke off: 0 passed, 1 failed" | tee -a "$CI_RESULTS/$1.summary"
-        flock "$CI_RESULTS/shown" cat "$CI_RESULTS/$1.log"' job
+        flock "$CI_RESULTS/shown" cat "$CI_RESULTS/$1.log"' job || true
+    for job; do
+        [ -s "$results/$job.summary" ] ||
+            echo "$job did not end: 0 passed, 1 failed" | tee -a "$results/$job.summary"
+    done
 }
 
 # did_not_run NAME WHY: not a failure of ours, and not to be overlooked.
@@ -74,13 +78,16 @@ counted() {
     say "Configuration: $name"
     begun=$(date +%s)
     output=$(mktemp)
-    "$@" >"$output" 2>&1 || true
+    status=0
+    "$@" >"$output" 2>&1 || status=$?
     cat "$output"
     counts=$(sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed.*/\1 \2/p' "$output" | tail -n 1)
     skipped=$(sed -n 's/.* failed, \([0-9]* skipped\)$/\1/p' "$output" | tail -n 1)
     rm -f "$output"
     evidence "$name" "$directory"
     set -- ${counts:-0 1}
+    # Whatever was counted before it broke off.
+    [ "$status" -eq 0 ] || [ "$2" -gt 0 ] || set -- "$1" 1
     [ "$1" -gt 0 ] || [ "$2" -gt 0 ] || set -- 0 1
     count "$name" "$1" "$2" $(($(date +%s) - begun))
     [ -z "$skipped" ] || note "$name: $skipped"

@@ -170,15 +170,16 @@ static void walk_blocks(lq_plan *plan) {
 static void plan_run(int64_t run, lq_plan *plan) {
     lq_loop *one = push(plan, run, false);
     one->step[LQ_X] = one->step[LQ_CODES] = one->step[LQ_OTHER] = 1;
-    plan->spread = LQ_SPREAD_ONE;
-    plan->row = LQ_NO_LOOP;
-    plan->vector = 0;
 }
 
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     int axes[LQ_MAX_RANK];
     plan->loops = plan->outer_loops = plan->inner_loops = 0;
     plan->empty = plan->no_cell = false;
+    /* Also of a plan without loops. */
+    plan->spread = LQ_SPREAD_ONE;
+    plan->row = LQ_NO_LOOP;
+    plan->vector = 0;
     memcpy(plan->origin, geometry->origin, sizeof plan->origin);
     if (geometry->run > 0) {
         plan_run(geometry->run, plan);

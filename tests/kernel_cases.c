@@ -83,11 +83,14 @@ void choose_parameters(situation *s) {
     s->limit = random_below(2) && s->row->shape == BY_PAIR ? largest[s->width] : HUGE_VAL;
     s->qmin = s->is_signed ? -half : 0;
     s->qmax = s->is_signed ? half - 1 : 2 * half - 1;
-    if (random_below(3) == 0) s->qmin += s->qmax - s->qmin > 2;
+    const bool narrow = random_below(3) == 0 && s->qmax - s->qmin > 2;
+    s->qmin += narrow;
     for (int i = 0; i < 256; ++i) {
         s->scale[i] = scales[random_below(sizeof scales / sizeof *scales)];
         if (random_below(2)) s->scale[i] = 0.001f + (float)random_below(1000) / 7919.0f;
         s->zero[i] = s->qmin + (int32_t)random_below((uint32_t)(s->qmax - s->qmin + 1));
+        /* The code of 0 that a narrow range has left out. */
+        if (narrow && random_below(4) == 0) s->zero[i] = s->qmin - 1;
         s->multiplier[i] =
             (int32_t)(random_bits() >> (random_below(2) ? 33 : 33 + random_below(31)));
         s->shift[i] = (int32_t)random_below(62) - 31;

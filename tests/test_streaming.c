@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include "call.h"
 #include "guarded.h"
 #include "kernels.h"
 #include "pools.h"
@@ -186,6 +187,30 @@ static void test_in_place(void **state) {
     lq_set_stream_above(0);
 }
 
+/* Outputs stream that are larger than what was set, and no others. */
+static void test_decision(void **state) {
+    static const lq_signature signature = {.position = {1, 5, 3, 4},
+                                           .output = {false, true, false, false},
+                                           .scheme_position = 2,
+                                           .exec_position = 6};
+    enum { N = 4096 };
+    static int8_t codes[N];
+    const float s = 0.01f;
+    const lq_scheme scheme = lq_symmetric(LQ_S8, lq_per_tensor());
+    const lq_tensor x = lq_vector(input, LQ_F32, N), q = lq_vector(codes, LQ_S8, N);
+    const lq_tensor scale = lq_vector(&s, LQ_F32, 1);
+    const lq_arguments arguments = {
+        .signature = &signature, .tensor = {&x, &q, &scale, NULL}, .scheme = &scheme};
+    lq_call call;
+    (void)state;
+    assert_int_equal(lq_check_arguments(&arguments, &call), LQ_OK);
+    lq_set_stream_above(N - 1);
+    assert_true(lq_streams(&call));
+    lq_set_stream_above(N);
+    assert_false(lq_streams(&call));
+    lq_set_stream_above(0);
+}
+
 /* What is detected is a cache, or there is none known. */
 static void test_cache(void **state) {
     (void)state;
@@ -209,6 +234,7 @@ int main(void) {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_in_place),
+        cmocka_unit_test(test_decision),
         cmocka_unit_test(test_cache),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,11 +101,16 @@ LQ_INLINE void fake_run_of_steps(const lq_map_work *w, lq_real real, int64_t r, 
     if (i < count) multiples_to(&p, back, real, x, y, i, count - i, false);
 }
 
+/* Clamped to a narrow range, the code of 0 may be beyond it. */
+LQ_INLINE bool zero_has_code(const lq_map_work *w, int64_t at) {
+    return w->qmin <= w->zero[at] && w->zero[at] <= w->qmax;
+}
+
 LQ_INLINE void fake_run(const lq_map_work *w, lq_real real, int64_t r, bool streams) {
     const int64_t at = r * w->param_step;
     const run_way way = way_of_run(w, at);
     const bool of_steps = !w->rule->divide_back && w->center[at] == (float)w->zero[at];
-    if (way == MULTIPLIED && of_steps && w->back[at] > 0) {
+    if (way == MULTIPLIED && of_steps && w->back[at] > 0 && zero_has_code(w, at)) {
         fake_run_of_steps(w, real, r, streams);
     } else if (way == MULTIPLIED_AND_ADDED) {
         fake_run_by(w, real, r, MULTIPLIED_AND_ADDED, streams);
@@ -120,8 +125,8 @@ LQ_INLINE void plain_multiples_to(const plain_run *p, lq_real real, const unsign
     reals_streamed(real, y, i, tile_multiples(t, p->lo, p->hi, p->scale), n, streams);
 }
 
-/* Zeros are negative then. */
-LQ_INLINE void fake_by_negative(const lq_map_work *w, lq_real real, int64_t r) {
+/* By a negative scale, which makes negative zeros, or where no value is 0. */
+LQ_INLINE void fake_by_codes(const lq_map_work *w, lq_real real, int64_t r) {
     const unsigned char *x = w->x + r * w->x_step;
     unsigned char *y = w->codes + r * w->codes_step;
     const plain_run p = plain_of_run(w, r * w->param_step);
@@ -146,10 +151,10 @@ LQ_INLINE void fake_runs_by(const lq_map_work *w, lq_real real, bool streams) {
     for (int64_t r = 0; r < w->rows; ++r) {
         if (w->rule) {
             fake_run(w, real, r, streams);
-        } else if (w->scale[r * w->param_step] > 0) {
+        } else if (w->scale[r * w->param_step] > 0 && zero_has_code(w, r * w->param_step)) {
             fake_plain(w, real, r, streams);
         } else {
-            fake_by_negative(w, real, r);
+            fake_by_codes(w, real, r);
         }
     }
 }

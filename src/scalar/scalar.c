@@ -287,7 +287,9 @@ LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bo
     *out_hi = hi[0];
 }
 
-/* NaN aside. Few accumulators, for short rows. */
+/* NaN aside. Few accumulators: of rows up to SHORT_ROW the many of range_row are most of the work. */
+enum { SHORT_ROW = 64 };
+
 LQ_INLINE float largest_magnitude(const unsigned char *x, int64_t count, lq_real real) {
     enum { FEW_LANES = 8 };
     const uint32_t all = 0x7fffffffu;
@@ -312,7 +314,7 @@ LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
         float *out_lo = w->lo + r * w->range_step;
         float *out_hi = w->hi + r * w->range_step;
         float lo, hi;
-        if (w->magnitudes) {
+        if (w->magnitudes && w->count <= SHORT_ROW) {
             hi = largest_magnitude(w->x + r * w->x_step, w->count, real);
             if (hi > 0 && lq_is_finite(hi)) {
                 *out_lo = lower(-hi, *out_lo);
