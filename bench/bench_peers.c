@@ -22,10 +22,10 @@ static const peer *const peers[] = {
 
 static const char missing[] = ""
 #ifndef HAVE_XNNPACK
-                              "XNNPACK was not there (Debian: libxnnpack-dev).\n"
+                              "XNNPACK is left out (Debian: libxnnpack-dev).\n"
 #endif
 #ifndef HAVE_ONEDNN
-                              "oneDNN was not there (Debian: libdnnl-dev).\n"
+                              "oneDNN is left out (Debian: libdnnl-dev).\n"
 #endif
     ;
 

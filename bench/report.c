@@ -22,6 +22,11 @@ bool report_open(const char *executable) {
     const time_t now = time(NULL);
     if (!bench_wanted.json) return true;
     file = fopen(bench_wanted.json, "w");
+#ifdef __OPTIMIZE__
+    const char *const build_type = "release";
+#else
+    const char *const build_type = "debug";
+#endif
     if (!file) return false;
     strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S+00:00", gmtime(&now));
     gethostname(host, sizeof host - 1);
@@ -29,12 +34,12 @@ bool report_open(const char *executable) {
     write_string(host);
     fprintf(file, ",\n    \"executable\": ");
     write_string(executable);
-    fprintf(file,
-            ",\n    \"num_cpus\": %ld,\n    \"mhz_per_cpu\": 0,\n"
-            "    \"cpu_scaling_enabled\": false,\n    \"caches\": [],\n"
-            "    \"library_build_type\": \"release\",\n    \"libquant_version\": %d\n"
-            "  },\n  \"benchmarks\": [",
-            sysconf(_SC_NPROCESSORS_ONLN), (int)lq_version());
+    fprintf(
+        file,
+        ",\n    \"num_cpus\": %ld,\n    \"mhz_per_cpu\": 0,\n"
+        "    \"caches\": [],\n    \"library_build_type\": \"%s\",\n    \"libquant_version\": %d\n"
+        "  },\n  \"benchmarks\": [",
+        sysconf(_SC_NPROCESSORS_ONLN), build_type, (int)lq_version());
     return true;
 }
 
