@@ -1,3 +1,6 @@
+/* Without optimization gcc has macros for some of these, which convert masks of their own. */
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+
 #include "x86/avx512_vec.h"
 #include "x86/avx512_codes.h"
 #include "x86/avx512_rows.h"
