@@ -65,44 +65,39 @@ typedef enum { RANGE, MIN_MAX, MOVING_AVERAGE, HISTOGRAM, HISTOGRAM_SUMS } keepe
 static const char *const keeper_names[] = {"range", "min-max", "moving-average", "histogram",
                                            "histogram-sums"};
 
-/* A channel is a row of the matrix, or a column of 4096. */
-typedef enum { TENSOR, ROWS, LANES, BLOCKS } granularity;
-
-static const char *const granularity_names[] = {"tensor", "rows", "lanes", "blocks32"};
-
 typedef struct observation {
     keeper keeper;
     lq_type type;
-    granularity granularity;
+    bench_granularity granularity;
     kind kind;
 } observation;
 
 static const observation observations[] = {
-    {RANGE, LQ_F32, TENSOR, NORMAL},
-    {RANGE, LQ_F16, TENSOR, NORMAL},
-    {RANGE, LQ_BF16, TENSOR, NORMAL},
-    {RANGE, LQ_F32, ROWS, NORMAL},
-    {RANGE, LQ_F32, LANES, NORMAL},
-    {RANGE, LQ_F32, BLOCKS, NORMAL},
-    {MIN_MAX, LQ_F32, TENSOR, NORMAL},
-    {MIN_MAX, LQ_F32, LANES, NORMAL},
-    {MOVING_AVERAGE, LQ_F32, TENSOR, NORMAL},
-    {HISTOGRAM, LQ_F32, TENSOR, NORMAL},
-    {HISTOGRAM, LQ_F32, TENSOR, RELU},
-    {HISTOGRAM, LQ_F32, TENSOR, CONSTANT},
-    {HISTOGRAM, LQ_F32, TENSOR, MOSTLY_CONSTANT},
-    {HISTOGRAM, LQ_F32, TENSOR, RANDOM_SIGN},
-    {HISTOGRAM, LQ_F16, TENSOR, NORMAL},
-    {HISTOGRAM, LQ_BF16, TENSOR, NORMAL},
-    {HISTOGRAM, LQ_F32, ROWS, NORMAL},
-    {HISTOGRAM, LQ_F32, ROWS, RELU},
-    {HISTOGRAM, LQ_F32, LANES, NORMAL},
-    {HISTOGRAM, LQ_F32, LANES, RELU},
-    {HISTOGRAM_SUMS, LQ_F32, TENSOR, NORMAL},
-    {HISTOGRAM_SUMS, LQ_F32, TENSOR, RELU},
-    {HISTOGRAM_SUMS, LQ_F32, TENSOR, CONSTANT},
-    {HISTOGRAM_SUMS, LQ_F32, TENSOR, MOSTLY_CONSTANT},
-    {HISTOGRAM_SUMS, LQ_F32, TENSOR, RANDOM_SIGN},
+    {RANGE, LQ_F32, BENCH_TENSOR, NORMAL},
+    {RANGE, LQ_F16, BENCH_TENSOR, NORMAL},
+    {RANGE, LQ_BF16, BENCH_TENSOR, NORMAL},
+    {RANGE, LQ_F32, BENCH_ROWS, NORMAL},
+    {RANGE, LQ_F32, BENCH_LANES, NORMAL},
+    {RANGE, LQ_F32, BENCH_BLOCKS_32, NORMAL},
+    {MIN_MAX, LQ_F32, BENCH_TENSOR, NORMAL},
+    {MIN_MAX, LQ_F32, BENCH_LANES, NORMAL},
+    {MOVING_AVERAGE, LQ_F32, BENCH_TENSOR, NORMAL},
+    {HISTOGRAM, LQ_F32, BENCH_TENSOR, NORMAL},
+    {HISTOGRAM, LQ_F32, BENCH_TENSOR, RELU},
+    {HISTOGRAM, LQ_F32, BENCH_TENSOR, CONSTANT},
+    {HISTOGRAM, LQ_F32, BENCH_TENSOR, MOSTLY_CONSTANT},
+    {HISTOGRAM, LQ_F32, BENCH_TENSOR, RANDOM_SIGN},
+    {HISTOGRAM, LQ_F16, BENCH_TENSOR, NORMAL},
+    {HISTOGRAM, LQ_BF16, BENCH_TENSOR, NORMAL},
+    {HISTOGRAM, LQ_F32, BENCH_ROWS, NORMAL},
+    {HISTOGRAM, LQ_F32, BENCH_ROWS, RELU},
+    {HISTOGRAM, LQ_F32, BENCH_LANES, NORMAL},
+    {HISTOGRAM, LQ_F32, BENCH_LANES, RELU},
+    {HISTOGRAM_SUMS, LQ_F32, BENCH_TENSOR, NORMAL},
+    {HISTOGRAM_SUMS, LQ_F32, BENCH_TENSOR, RELU},
+    {HISTOGRAM_SUMS, LQ_F32, BENCH_TENSOR, CONSTANT},
+    {HISTOGRAM_SUMS, LQ_F32, BENCH_TENSOR, MOSTLY_CONSTANT},
+    {HISTOGRAM_SUMS, LQ_F32, BENCH_TENSOR, RANDOM_SIGN},
 };
 
 static const lq_method methods[] = {
@@ -140,7 +135,7 @@ static void name_row(int row, char *name, size_t size) {
     if (row < OBSERVATIONS) {
         const observation *o = &observations[row];
         snprintf(name, size, "%s/%s/%s/%s", keeper_names[o->keeper], lq_type_name(o->type),
-                 granularity_names[o->granularity], kind_names[o->kind]);
+                 bench_granularity_names[o->granularity], kind_names[o->kind]);
         return;
     }
     const search s = search_of(row);
@@ -173,9 +168,10 @@ static void run_observe(void *context) {
     bench_check(lq_calibrator_observe(j->calibrator, &j->x, bench_exec()));
 }
 
-static lq_calibrator *make_calibrator(keeper k, granularity g) {
-    lq_calibrator_options options =
-        g == TENSOR ? lq_calibrate_per_tensor() : lq_calibrate_per_channel(g == LANES, CHANNELS);
+static lq_calibrator *make_calibrator(keeper k, bench_granularity g) {
+    lq_calibrator_options options = g == BENCH_TENSOR
+                                        ? lq_calibrate_per_tensor()
+                                        : lq_calibrate_per_channel(g == BENCH_LANES, CHANNELS);
     size_t size;
     if (k == MIN_MAX) options.statistic = LQ_STATISTIC_RANGE;
     if (k == MOVING_AVERAGE) options.statistic = LQ_STATISTIC_MOVING_AVERAGE;
@@ -188,11 +184,9 @@ static lq_calibrator *make_calibrator(keeper k, granularity g) {
 }
 
 static job make_job(const observation *o, int64_t elements) {
-    const lq_block blocks[] = {lq_per_tensor(), lq_per_channel(0), lq_per_channel(1),
-                               lq_per_block(-1, 32)};
     const int64_t others = elements / CHANNELS;
-    const bool rows = o->granularity == ROWS;
-    job j = {.scheme = lq_symmetric(LQ_S8, blocks[o->granularity])};
+    const bool rows = o->granularity == BENCH_ROWS;
+    job j = {.scheme = lq_symmetric(LQ_S8, bench_block_of(o->granularity))};
     int64_t grid[LQ_MAX_RANK], count;
     j.x = rows ? bench_matrix(o->type, CHANNELS, others) : bench_matrix(o->type, others, CHANNELS);
     bench_check(lq_grid_shape(&j.x, &j.scheme, grid, &count));
@@ -233,7 +227,7 @@ static void run_search(void *context) {
 /* One search counts as one element. */
 static void find_parameters(search s, const char *name) {
     const int64_t observed = bench_wanted.elements ? bench_wanted.elements : OBSERVED;
-    const observation o = {sources[s.source].keeper, LQ_F32, TENSOR, sources[s.source].kind};
+    const observation o = {sources[s.source].keeper, LQ_F32, BENCH_TENSOR, sources[s.source].kind};
     const lq_type codes = targets[s.target].codes;
     job j = make_job(&o, observed);
     j.scheme = lq_scheme_of(targets[s.target].mapping, codes, lq_per_tensor());

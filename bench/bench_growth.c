@@ -14,10 +14,6 @@ static const char *const operation_names[] = {"quantize/f32-s8", "dequantize/s8-
                                               "dynamic/f32-s8",  "range/f32",
                                               "convert/f32-f16", "encode/f32-q4_0"};
 
-typedef enum { TENSOR, ROWS, LANES, BLOCKS } granularity;
-
-static const char *const granularity_names[] = {"tensor", "rows", "lanes", "blocks32"};
-
 /* What is compared: forms of one matrix, threads, runs of a length, checks of a call. */
 typedef enum { FORMS, THREADS, RUNS, CALLS } topic;
 
@@ -26,44 +22,44 @@ static const char *const topic_names[] = {"grow", "threads", "runs", "calls"};
 typedef struct question {
     topic topic;
     operation operation;
-    granularity granularity;
+    bench_granularity granularity;
     int64_t length; /* of runs; of forms, the largest size, where that is not the usual one */
 } question;
 
 static const question questions[] = {
-    {FORMS, QUANTIZE, TENSOR, 1 << 28},
-    {FORMS, QUANTIZE, ROWS, 1 << 26},
-    {FORMS, QUANTIZE, LANES, 0},
-    {FORMS, QUANTIZE, BLOCKS, 1 << 26},
-    {FORMS, DEQUANTIZE, TENSOR, 1 << 26},
-    {FORMS, DEQUANTIZE, ROWS, 0},
-    {FORMS, DEQUANTIZE, LANES, 0},
-    {FORMS, DEQUANTIZE, BLOCKS, 0},
-    {FORMS, DYNAMIC, ROWS, 0},
-    {FORMS, DYNAMIC, BLOCKS, 0},
-    {FORMS, RANGE, TENSOR, 0},
-    {FORMS, CONVERT, TENSOR, 0},
-    {THREADS, QUANTIZE, TENSOR, 0},
-    {THREADS, DEQUANTIZE, TENSOR, 0},
-    {THREADS, DYNAMIC, BLOCKS, 0},
-    {THREADS, RANGE, TENSOR, 0},
-    {THREADS, CONVERT, TENSOR, 0},
-    {THREADS, ENCODE, BLOCKS, 0},
-    {RUNS, QUANTIZE, ROWS, 9},
-    {RUNS, QUANTIZE, ROWS, 27},
-    {RUNS, QUANTIZE, ROWS, 172},
-    {RUNS, DEQUANTIZE, ROWS, 9},
-    {RUNS, DEQUANTIZE, ROWS, 27},
-    {RUNS, DEQUANTIZE, ROWS, 172},
-    {RUNS, DYNAMIC, ROWS, 9},
-    {RUNS, DYNAMIC, ROWS, 27},
-    {RUNS, DYNAMIC, ROWS, 172},
-    {CALLS, QUANTIZE, TENSOR, 0},
-    {CALLS, QUANTIZE, BLOCKS, 0},
-    {CALLS, DEQUANTIZE, TENSOR, 0},
-    {CALLS, DYNAMIC, TENSOR, 0},
-    {CALLS, RANGE, TENSOR, 0},
-    {CALLS, CONVERT, TENSOR, 0},
+    {FORMS, QUANTIZE, BENCH_TENSOR, 1 << 28},
+    {FORMS, QUANTIZE, BENCH_ROWS, 1 << 26},
+    {FORMS, QUANTIZE, BENCH_LANES, 0},
+    {FORMS, QUANTIZE, BENCH_BLOCKS_32, 1 << 26},
+    {FORMS, DEQUANTIZE, BENCH_TENSOR, 1 << 26},
+    {FORMS, DEQUANTIZE, BENCH_ROWS, 0},
+    {FORMS, DEQUANTIZE, BENCH_LANES, 0},
+    {FORMS, DEQUANTIZE, BENCH_BLOCKS_32, 0},
+    {FORMS, DYNAMIC, BENCH_ROWS, 0},
+    {FORMS, DYNAMIC, BENCH_BLOCKS_32, 0},
+    {FORMS, RANGE, BENCH_TENSOR, 0},
+    {FORMS, CONVERT, BENCH_TENSOR, 0},
+    {THREADS, QUANTIZE, BENCH_TENSOR, 0},
+    {THREADS, DEQUANTIZE, BENCH_TENSOR, 0},
+    {THREADS, DYNAMIC, BENCH_BLOCKS_32, 0},
+    {THREADS, RANGE, BENCH_TENSOR, 0},
+    {THREADS, CONVERT, BENCH_TENSOR, 0},
+    {THREADS, ENCODE, BENCH_BLOCKS_32, 0},
+    {RUNS, QUANTIZE, BENCH_ROWS, 9},
+    {RUNS, QUANTIZE, BENCH_ROWS, 27},
+    {RUNS, QUANTIZE, BENCH_ROWS, 172},
+    {RUNS, DEQUANTIZE, BENCH_ROWS, 9},
+    {RUNS, DEQUANTIZE, BENCH_ROWS, 27},
+    {RUNS, DEQUANTIZE, BENCH_ROWS, 172},
+    {RUNS, DYNAMIC, BENCH_ROWS, 9},
+    {RUNS, DYNAMIC, BENCH_ROWS, 27},
+    {RUNS, DYNAMIC, BENCH_ROWS, 172},
+    {CALLS, QUANTIZE, BENCH_TENSOR, 0},
+    {CALLS, QUANTIZE, BENCH_BLOCKS_32, 0},
+    {CALLS, DEQUANTIZE, BENCH_TENSOR, 0},
+    {CALLS, DYNAMIC, BENCH_TENSOR, 0},
+    {CALLS, RANGE, BENCH_TENSOR, 0},
+    {CALLS, CONVERT, BENCH_TENSOR, 0},
 };
 
 static void name_row(int row, char *name, size_t size) {
@@ -71,7 +67,7 @@ static void name_row(int row, char *name, size_t size) {
     char length[16] = "";
     if (q->topic == RUNS) snprintf(length, sizeof length, "/of-%d", (int)q->length);
     snprintf(name, size, "%s/%s/%s%s", topic_names[q->topic], operation_names[q->operation],
-             granularity_names[q->granularity], length);
+             bench_granularity_names[q->granularity], length);
 }
 
 /* Runs have a whole number of rows, of nearly 64 Ki elements. */
@@ -122,13 +118,11 @@ static void run_job(void *context) {
 
 /* A matrix with room for x `times` over. */
 static job make_job(const question *q, int64_t rows, int64_t columns, int times) {
-    const lq_block blocks[] = {lq_per_tensor(), lq_per_channel(0), lq_per_channel(1),
-                               lq_per_block(-1, 32)};
     job j = {.operation = q->operation, .exec = bench_exec()};
     int64_t grid[LQ_MAX_RANK], count;
     const lq_tensor room = bench_vector(LQ_F32, rows * columns * times);
     bench_fill(&room);
-    j.scheme = lq_symmetric(LQ_S8, blocks[q->granularity]);
+    j.scheme = lq_symmetric(LQ_S8, bench_block_of(q->granularity));
     j.x = lq_matrix(room.data, LQ_F32, rows, columns);
     bench_check(lq_grid_shape(&j.x, &j.scheme, grid, &count));
     j.codes = bench_matrix(LQ_S8, rows, columns);
@@ -226,7 +220,7 @@ static void compare_threads(const question *q, const char *name, int64_t element
 /* A scale for all elements, one after the other or with a gap behind each run; a scale for each run. */
 static void compare_runs(const question *q, const char *name, int64_t elements) {
     const int64_t rows = elements / q->length;
-    const question whole = {q->topic, q->operation, TENSOR, 0};
+    const question whole = {q->topic, q->operation, BENCH_TENSOR, 0};
     job one = make_job(&whole, rows, q->length, 2), gap = one;
     job channels = make_job(q, rows, q->length, 1);
     gap.x = strided(&one.x, q->length + 1, 1);

@@ -11,12 +11,17 @@ typedef enum { QUANTIZE, DEQUANTIZE, DYNAMIC, FAKE } operation;
 
 static const char *const operation_names[] = {"quantize", "dequantize", "dynamic", "fake"};
 
-/* Of a matrix of rows of 4096; a channel is a row (rows) or a column (lanes). */
-enum { TENSOR = 1, ROWS = 2, LANES = 4, BLOCKS_32 = 8, BLOCKS_128 = 16, GRANULARITIES = 5 };
+/* Of a matrix of rows of 4096. */
+enum {
+    TENSOR = 1 << BENCH_TENSOR,
+    ROWS = 1 << BENCH_ROWS,
+    LANES = 1 << BENCH_LANES,
+    BLOCKS_32 = 1 << BENCH_BLOCKS_32,
+    BLOCKS_128 = 1 << BENCH_BLOCKS_128,
+    ALL = TENSOR | ROWS | LANES | BLOCKS_32 | BLOCKS_128
+};
 
-enum { COLUMNS = 4096, ALL = TENSOR | ROWS | LANES | BLOCKS_32 | BLOCKS_128 };
-
-static const char *const granularity_names[] = {"tensor", "rows", "lanes", "blocks32", "blocks128"};
+enum { COLUMNS = 4096 };
 
 /* A row for each of its granularities. */
 typedef struct job_group {
@@ -64,11 +69,11 @@ static const job_group groups[] = {
 enum { GROUPS = sizeof groups / sizeof *groups };
 
 /* The group of a row, or NULL behind the last one; and which granularity it is. */
-static const job_group *find(int row, int *granularity) {
+static const job_group *find(int row, bench_granularity *granularity) {
     for (int g = 0; g < GROUPS; ++g) {
-        for (int i = 0; i < GRANULARITIES; ++i) {
+        for (int i = 0; i < BENCH_GRANULARITIES; ++i) {
             if (!(groups[g].granularities & 1u << i) || row--) continue;
-            *granularity = i;
+            *granularity = (bench_granularity)i;
             return &groups[g];
         }
     }
@@ -76,7 +81,7 @@ static const job_group *find(int row, int *granularity) {
 }
 
 static void name_row(int row, char *name, size_t size) {
-    int granularity;
+    bench_granularity granularity;
     const job_group *g = find(row, &granularity);
     const char *real = lq_type_name(g->real), *codes = lq_type_name(g->codes);
     char types[32];
@@ -88,7 +93,7 @@ static void name_row(int row, char *name, size_t size) {
         snprintf(types, sizeof types, "%s-%s", real, codes);
     }
     snprintf(name, size, "%s/%s/%s/%s", operation_names[g->operation], types,
-             granularity_names[granularity],
+             bench_granularity_names[granularity],
              g->profile   ? lq_profile_name(g->profile)
              : g->mapping ? "own"
                           : "own-affine");
@@ -122,22 +127,12 @@ static void run_job(void *context) {
     }
 }
 
-static lq_block block_of(int granularity) {
-    switch (1 << granularity) {
-    case ROWS: return lq_per_channel(0);
-    case LANES: return lq_per_channel(1);
-    case BLOCKS_32: return lq_per_block(-1, 32);
-    case BLOCKS_128: return lq_per_block(-1, 128);
-    default: return lq_per_tensor();
-    }
-}
-
-static job make_job(const job_group *g, int granularity, int64_t elements) {
-    const bool blocks = 1 << granularity >= BLOCKS_32;
+static job make_job(const job_group *g, bench_granularity granularity, int64_t elements) {
+    const bool blocks = granularity >= BENCH_BLOCKS_32;
     const int64_t rows = elements / COLUMNS;
     job j = {.operation = g->operation};
     int64_t grid[LQ_MAX_RANK], count;
-    j.scheme = lq_scheme_of(g->mapping, g->codes, block_of(granularity));
+    j.scheme = lq_scheme_of(g->mapping, g->codes, bench_block_of(granularity));
     j.x = bench_matrix(g->real, rows, COLUMNS);
     j.codes = bench_matrix(g->codes, rows, COLUMNS);
     bench_check(lq_grid_shape(&j.x, &j.scheme, grid, &count));
@@ -166,7 +161,7 @@ static int64_t moved_by(const job *j) {
 }
 
 static void run(int row, const char *name, int64_t elements) {
-    int granularity;
+    bench_granularity granularity;
     const job_group *g = find(row, &granularity);
     job own = make_job(g, granularity, elements), theirs = own;
     bench_row r = bench_begin_row(name, elements, moved_by(&own));
@@ -197,6 +192,6 @@ int main(int argc, char **argv) {
         .name_row = name_row,
         .run = run,
     };
-    for (int granularity; find(suite.rows, &granularity);) ++suite.rows;
+    for (bench_granularity granularity; find(suite.rows, &granularity);) ++suite.rows;
     return bench_main(argc, argv, &suite);
 }

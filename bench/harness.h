@@ -133,6 +133,19 @@ void *bench_allocate(int64_t bytes);
 lq_tensor bench_vector(lq_type type, int64_t n);
 lq_tensor bench_matrix(lq_type type, int64_t rows, int64_t columns);
 
+/* Who has a scale: a channel is a row of a matrix (rows) or a column (lanes). */
+typedef enum {
+    BENCH_TENSOR,
+    BENCH_ROWS,
+    BENCH_LANES,
+    BENCH_BLOCKS_32,
+    BENCH_BLOCKS_128,
+    BENCH_GRANULARITIES
+} bench_granularity;
+
+extern const char *const bench_granularity_names[BENCH_GRANULARITIES];
+lq_block bench_block_of(bench_granularity granularity);
+
 /* Values about 0 within (-2, 2), the same ones every time, in a contiguous tensor of real type. */
 void bench_fill(const lq_tensor *x);
 

@@ -84,3 +84,15 @@ void bench_check(lq_status status) {
     fprintf(stderr, "a call failed: %s\n", lq_status_string(status));
     exit(1);
 }
+
+const char *const bench_granularity_names[] = {"tensor", "rows", "lanes", "blocks32", "blocks128"};
+
+lq_block bench_block_of(bench_granularity granularity) {
+    switch (granularity) {
+    case BENCH_ROWS: return lq_per_channel(0);
+    case BENCH_LANES: return lq_per_channel(1);
+    case BENCH_BLOCKS_32: return lq_per_block(-1, 32);
+    case BENCH_BLOCKS_128: return lq_per_block(-1, 128);
+    default: return lq_per_tensor();
+    }
+}
