@@ -177,14 +177,6 @@ static void move_codes(const lq_map *m, unsigned char *buffer, const lq_panel *a
     }
 }
 
-static void move_reals(const lq_map *m, unsigned char *buffer, const lq_panel *all) {
-    if (m->to_codes) {
-        lq_gather_panel(buffer, m->x, m->x_size, all);
-    } else {
-        lq_scatter_panel(buffer, m->x, m->x_size, all);
-    }
-}
-
 static lq_panel panel_of(const lq_piece *p, const segment *part, lq_operand o) {
     return (lq_panel){element_at(p, part, o), part->rows, part->count, p->row_step[o], p->step[o]};
 }
@@ -220,10 +212,10 @@ static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, s
         work.codes = codes;
         work.codes_step = part->count * (m->code->bits < 8 ? 1 : m->code->bits / 8);
     }
-    if (staged.x && m->to_codes) move_reals(m, x, &of_x);
+    if (staged.x && m->to_codes) lq_gather_panel(x, m->x, m->x_size, &of_x);
     if (staged.codes && !m->to_codes) move_codes(m, codes, &of_codes);
     run(m, p, width, &work);
-    if (staged.x && !m->to_codes) move_reals(m, x, &of_x);
+    if (staged.x && !m->to_codes) lq_scatter_panel(x, m->x, m->x_size, &of_x);
     if (staged.codes && m->to_codes) move_codes(m, codes, &of_codes);
 }
 
