@@ -10,7 +10,6 @@
 
 /* Encoding, and decoding. */
 typedef struct format {
-    const char *name;
     lq_layout layout;
     lq_type real;
     lq_type codes, scale, zero; /* of the calls that stop there; 0: there are none */
@@ -19,30 +18,25 @@ typedef struct format {
 } format;
 
 static const format formats[] = {
-    {"q8_0", LQ_LAYOUT_GGML_Q8_0, LQ_F32, LQ_S8, LQ_F16, 0, user_encode_q8_0, user_decode_q8_0},
-    {"q8_0", LQ_LAYOUT_GGML_Q8_0, LQ_BF16, LQ_S8, LQ_F16, 0, NULL, NULL},
-    {"q4_0", LQ_LAYOUT_GGML_Q4_0, LQ_F32, LQ_S4, LQ_F16, 0, user_encode_q4_0, user_decode_q4_0},
-    {"q4_1", LQ_LAYOUT_GGML_Q4_1, LQ_F32, LQ_U4, LQ_F16, LQ_F16, user_encode_q4_1,
-     user_decode_q4_1},
-    {"mxfp4", LQ_LAYOUT_GGML_MXFP4, LQ_F32, LQ_E2M1, LQ_E8M0, 0, user_encode_mxfp4,
-     user_decode_mxfp4},
-    {"nvfp4", LQ_LAYOUT_GGML_NVFP4, LQ_F32, LQ_E2M1, LQ_E4M3, 0, user_encode_nvfp4,
-     user_decode_nvfp4},
-    {"q4_k", LQ_LAYOUT_GGML_Q4_K, LQ_F32, 0, 0, 0, NULL, NULL},
-    {"q6_k", LQ_LAYOUT_GGML_Q6_K, LQ_F32, 0, 0, 0, NULL, NULL},
+    {LQ_LAYOUT_GGML_Q8_0, LQ_F32, LQ_S8, LQ_F16, 0, user_encode_q8_0, user_decode_q8_0},
+    {LQ_LAYOUT_GGML_Q8_0, LQ_BF16, LQ_S8, LQ_F16, 0, NULL, NULL},
+    {LQ_LAYOUT_GGML_Q4_0, LQ_F32, LQ_S4, LQ_F16, 0, user_encode_q4_0, user_decode_q4_0},
+    {LQ_LAYOUT_GGML_Q4_1, LQ_F32, LQ_U4, LQ_F16, LQ_F16, user_encode_q4_1, user_decode_q4_1},
+    {LQ_LAYOUT_GGML_MXFP4, LQ_F32, LQ_E2M1, LQ_E8M0, 0, user_encode_mxfp4, user_decode_mxfp4},
+    {LQ_LAYOUT_GGML_NVFP4, LQ_F32, LQ_E2M1, LQ_E4M3, 0, user_encode_nvfp4, user_decode_nvfp4},
+    {LQ_LAYOUT_GGML_Q4_K, LQ_F32, 0, 0, 0, NULL, NULL},
+    {LQ_LAYOUT_GGML_Q6_K, LQ_F32, 0, 0, 0, NULL, NULL},
 };
 
 enum { FORMATS = sizeof formats / sizeof *formats, UNIT = 4096 };
 
 static void name_row(int row, char *name, size_t size) {
     const format *f = &formats[row / 2];
-    const char *real = lq_type_name(f->real);
-    lq_layout_info info;
-    bench_check(lq_layout_describe(f->layout, &info, sizeof info));
+    const char *real = lq_type_name(f->real), *records = lq_layout_name(f->layout);
     if (row % 2) {
-        snprintf(name, size, "decode/%s-%s/blocks%d/ggml", f->name, real, (int)info.block);
+        snprintf(name, size, "decode/%s-%s", records, real);
     } else {
-        snprintf(name, size, "encode/%s-%s/blocks%d/ggml", real, f->name, (int)info.block);
+        snprintf(name, size, "encode/%s-%s", real, records);
     }
 }
 
@@ -119,10 +113,10 @@ static void run(int row, const char *name, int64_t elements) {
     int user = 0, parts = 0;
     if (f->encode) user = bench_enter(&r, "user", run_user, &j);
     if (f->codes) {
-        parts = bench_enter_levels(&r, NULL, run_parts, &j);
+        parts = bench_enter_levels(&r, run_parts, &j);
         for (int i = parts; i < r.n; ++i) r.contestants[i].hidden = true;
     }
-    const int first = bench_enter_levels(&r, NULL, run_records, &j);
+    const int first = bench_enter_levels(&r, run_records, &j);
     if (user) bench_compare(&r, first, 0, user, false);
     if (parts) bench_compare(&r, first, 1, parts, true);
     bench_end_row(&r);

@@ -139,9 +139,9 @@ static void name_row(int row, char *name, size_t size) {
         return;
     }
     const search s = search_of(row);
-    snprintf(name, size, "parameters/%s/%s/%s/%s", lq_type_name(targets[s.target].codes),
-             kind_names[sources[s.source].kind], keeper_names[sources[s.source].keeper],
-             lq_method_name(methods[s.method]));
+    snprintf(name, size, "parameters/%s/%s/%s/%s/%s", lq_type_name(targets[s.target].codes),
+             bench_granularity_names[BENCH_TENSOR], lq_method_name(methods[s.method]),
+             keeper_names[sources[s.source].keeper], kind_names[sources[s.source].kind]);
 }
 
 static int64_t size_of(int row, int index) {
@@ -206,10 +206,10 @@ static void free_job(const job *j) {
 static void observe(const observation *o, const char *name, int64_t elements) {
     job j = make_job(o, elements);
     bench_row r = bench_begin_row(name, elements, j.x.size);
-    const int ranges = bench_enter_levels(&r, NULL, run_range, &j);
+    const int ranges = bench_enter_levels(&r, run_range, &j);
     if (o->keeper != RANGE) {
         for (int i = ranges; i < r.n; ++i) r.contestants[i].hidden = true;
-        const int first = bench_enter_levels(&r, NULL, run_observe, &j);
+        const int first = bench_enter_levels(&r, run_observe, &j);
         bench_compare(&r, first, 0, ranges, true);
     }
     bench_end_row(&r);
@@ -235,7 +235,7 @@ static void find_parameters(search s, const char *name) {
     j.by = lq_calibration_by(methods[s.method]);
     run_observe(&j);
     bench_row r = bench_begin_row(name, 1, 0);
-    bench_enter_levels(&r, NULL, run_search, &j);
+    bench_enter_levels(&r, run_search, &j);
     bench_end_row(&r);
     free_job(&j);
 }

@@ -29,7 +29,7 @@ static void run(int row, const char *name, int64_t elements) {
              .y = bench_vector(rows[row].to, elements)};
     bench_row r = bench_begin_row(name, elements, j.x.size + j.y.size);
     bench_fill(&j.x);
-    bench_enter_levels(&r, NULL, run_job, &j);
+    bench_enter_levels(&r, run_job, &j);
     bench_end_row(&r);
     free(j.x.data);
     free(j.y.data);

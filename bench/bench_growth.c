@@ -10,9 +10,12 @@
 
 typedef enum { QUANTIZE, DEQUANTIZE, DYNAMIC, RANGE, CONVERT, ENCODE } operation;
 
-static const char *const operation_names[] = {"quantize/f32-s8", "dequantize/s8-f32",
-                                              "dynamic/f32-s8",  "range/f32",
-                                              "convert/f32-f16", "encode/f32-q4_0"};
+static const struct {
+    const char *name;
+    bool scaled, ruled; /* somebody has a scale, by a rule codes come about */
+} operations[] = {{"quantize/f32-s8", true, true},   {"dequantize/s8-f32", true, true},
+                  {"dynamic/f32-s8", true, true},    {"range/f32", true, false},
+                  {"convert/f32-f16", false, false}, {"encode/f32-ggml-q4_0", false, false}};
 
 /* What is compared: forms of one matrix, threads, runs of a length, checks of a call. */
 typedef enum { FORMS, THREADS, RUNS, CALLS } topic;
@@ -64,10 +67,12 @@ static const question questions[] = {
 
 static void name_row(int row, char *name, size_t size) {
     const question *q = &questions[row];
+    const bool scaled = operations[q->operation].scaled, ruled = operations[q->operation].ruled;
     char length[16] = "";
-    if (q->topic == RUNS) snprintf(length, sizeof length, "/of-%d", (int)q->length);
-    snprintf(name, size, "%s/%s/%s%s", topic_names[q->topic], operation_names[q->operation],
-             bench_granularity_names[q->granularity], length);
+    if (q->topic == RUNS) snprintf(length, sizeof length, "-of-%d", (int)q->length);
+    snprintf(name, size, "%s%s%s%s%s/%s%s", operations[q->operation].name, scaled ? "/" : "",
+             scaled ? bench_granularity_names[q->granularity] : "", ruled ? "/" : "",
+             ruled ? lq_profile_name(LQ_PROFILE_LIBQUANT) : "", topic_names[q->topic], length);
 }
 
 /* Runs have a whole number of rows, of nearly 64 Ki elements. */

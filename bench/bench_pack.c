@@ -169,7 +169,7 @@ static void run(int row, const char *name, int64_t elements) {
     fill_ends(&j);
     j.back = row % 2;
     bench_row r = bench_begin_row(name, elements, codes + parts + packed);
-    bench_enter_levels(&r, NULL, run_job, &j);
+    bench_enter_levels(&r, run_job, &j);
     bench_end_row(&r);
     lq_tensor *const tensors[] = {&j.codes,      &j.scale,    &j.packed_codes, &j.from.bytes,
                                   &j.from.scale, &j.to.bytes, &j.to.scale};

@@ -55,10 +55,10 @@ static const job_row rows[] = {
     {"convert/f16-f32", PEER_CONVERT, LQ_F16, LQ_F32, 0, false},
     {"convert/f32-bf16", PEER_CONVERT, LQ_F32, LQ_BF16, 0, false},
     {"convert/bf16-f32", PEER_CONVERT, LQ_BF16, LQ_F32, 0, false},
-    {"encode/f32-q8_0", PEER_ENCODE, LQ_F32, LQ_U8, LQ_LAYOUT_GGML_Q8_0, false},
-    {"encode/f32-q4_0", PEER_ENCODE, LQ_F32, LQ_U8, LQ_LAYOUT_GGML_Q4_0, false},
-    {"decode/q8_0-f32", PEER_DECODE, LQ_U8, LQ_F32, LQ_LAYOUT_GGML_Q8_0, false},
-    {"decode/q4_0-f32", PEER_DECODE, LQ_U8, LQ_F32, LQ_LAYOUT_GGML_Q4_0, false},
+    {"encode/f32-ggml-q8_0", PEER_ENCODE, LQ_F32, LQ_U8, LQ_LAYOUT_GGML_Q8_0, false},
+    {"encode/f32-ggml-q4_0", PEER_ENCODE, LQ_F32, LQ_U8, LQ_LAYOUT_GGML_Q4_0, false},
+    {"decode/ggml-q8_0-f32", PEER_DECODE, LQ_U8, LQ_F32, LQ_LAYOUT_GGML_Q8_0, false},
+    {"decode/ggml-q4_0-f32", PEER_DECODE, LQ_U8, LQ_F32, LQ_LAYOUT_GGML_Q4_0, false},
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };
@@ -161,11 +161,8 @@ static void make_job(const job_row *row, int64_t elements, job *j) {
 
 /* -------------------------------------------------------------------- summary */
 
-static const struct {
-    const char *name;
-    lq_profile profile;
-} rules[PEER_RULES] = {
-    {"own", LQ_PROFILE_LIBQUANT}, {"pytorch", LQ_PROFILE_PYTORCH}, {"xnnpack", LQ_PROFILE_XNNPACK}};
+static const lq_profile rules[PEER_RULES] = {LQ_PROFILE_LIBQUANT, LQ_PROFILE_PYTORCH,
+                                             LQ_PROFILE_XNNPACK};
 
 /* libquant's time by one rule as a multiple of one peer's, by size. */
 typedef struct summary {
@@ -196,7 +193,7 @@ static void keep_ratios(const job_row *row, int rule, int64_t elements, const be
                         int place) {
     const contestant *c = &r->contestants[place];
     for (int p = 0; p < PEERS; ++p) {
-        const summary of = {row, rules[rule].name, peers[p], {0}};
+        const summary of = {row, lq_profile_name(rules[rule]), peers[p], {0}};
         if (!c->against[p]) continue;
         keep(&of, elements, c->minimum / r->contestants[c->against[p]].minimum);
     }
@@ -260,10 +257,10 @@ static peer_job job_for_peers(const job *j, int64_t elements) {
 
 /* libquant by one of its rules. */
 static int enter(bench_row *r, job *j, int rule) {
-    char by[24];
-    snprintf(by, sizeof by, "%s %s", lq_cpu_name(bench_wanted.level), rules[rule].name);
+    char by[32];
+    snprintf(by, sizeof by, "%s/%s", lq_profile_name(rules[rule]), lq_cpu_name(bench_wanted.level));
     if (rule != PEER_RULE_OWN) {
-        j->scheme = lq_profile_scheme(rules[rule].profile, j->row->to, j->scheme.block);
+        j->scheme = lq_profile_scheme(rules[rule], j->row->to, j->scheme.block);
     }
     const int place = bench_enter(r, by, run_job, j);
     r->contestants[place].ours = true;
@@ -317,8 +314,9 @@ int main(int argc, char **argv) {
         .purpose =
             "libquant on its best level, or that of --level, against others who do the same.\n"
             "Libraries run on the best that they find; their objects are made before. \"user\"\n"
-            "and \"roundf\" are plain loops on one thread. Of quantization, \"own\" divides and\n"
-            "\"xnnpack\" multiplies by the reciprocal.",
+            "and \"roundf\" are plain loops on one thread. Of the rules, \"libquant\" divides, "
+            "and\n"
+            "\"xnnpack\" and \"pytorch\" multiply by the reciprocal.",
         .unit = COLUMNS,
         .rows = ROWS,
         .name_row = name_row,

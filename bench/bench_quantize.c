@@ -1,7 +1,7 @@
 /*
  * bench_quantize: quantization, dequantization, both in one (fake), and quantization with parameters
  * chosen in the same pass (dynamic). The rows of another system's rule have libquant's own, which
- * divides, in the same run: "/ own" is what they take against it.
+ * divides, in the same run: "/ libquant" is what they take against it.
  */
 #include "harness.h"
 #include <stdio.h>
@@ -94,9 +94,7 @@ static void name_row(int row, char *name, size_t size) {
     }
     snprintf(name, size, "%s/%s/%s/%s", operation_names[g->operation], types,
              bench_granularity_names[granularity],
-             g->profile   ? lq_profile_name(g->profile)
-             : g->mapping ? "own"
-                          : "own-affine");
+             lq_profile_name(g->profile ? g->profile : LQ_PROFILE_LIBQUANT));
 }
 
 /* --------------------------------------------------------------------- jobs */
@@ -165,11 +163,11 @@ static void run(int row, const char *name, int64_t elements) {
     const job_group *g = find(row, &granularity);
     job own = make_job(g, granularity, elements), theirs = own;
     bench_row r = bench_begin_row(name, elements, moved_by(&own));
-    const int first = bench_enter_levels(&r, NULL, run_job, &own);
+    const int first = bench_enter_levels(&r, run_job, &own);
     if (g->profile) {
         for (int i = first; i < r.n; ++i) r.contestants[i].hidden = true;
         theirs.scheme = lq_profile_scheme(g->profile, g->codes, own.scheme.block);
-        const int place = bench_enter_levels(&r, NULL, run_job, &theirs);
+        const int place = bench_enter_levels(&r, run_job, &theirs);
         bench_compare(&r, place, 0, first, true);
     }
     bench_end_row(&r);
@@ -183,11 +181,12 @@ static void run(int row, const char *name, int64_t elements) {
 int main(int argc, char **argv) {
     bench_suite suite = {
         .name = "bench_quantize",
-        .purpose = "Real values to codes (quantize, dynamic: with parameters chosen in the same\n"
-                   "call), back (dequantize) and both (fake), of a matrix of rows of 4096. Scales\n"
-                   "of blocks are f16. \"own\" is libquant's own rule, which divides; other names\n"
-                   "are profiles, with the ratio to that.",
-        .others = {"own"},
+        .purpose =
+            "Real values to codes (quantize, dynamic: with parameters chosen in the same\n"
+            "call), back (dequantize) and both (fake), of a matrix of rows of 4096. Scales\n"
+            "of blocks are f16. Rules are profiles: \"libquant\" divides, and others have the\n"
+            "ratio to that.",
+        .others = {"libquant"},
         .unit = COLUMNS,
         .name_row = name_row,
         .run = run,

@@ -3,7 +3,7 @@
  * changes: for each call of counted_calls.c and each level, per element, from the difference of two
  * sizes, and in all for a call that is as short as can be.
  *
- *     count_instructions [--filter=TEXT] [--write FILE | --check FILE]
+ *     count_instructions [--filter TEXT] [--write FILE | --check FILE]
  *
  * --check compares with a table that --write has made: more than 2 % more or fewer is a fault.
  * Instructions are counted as a debugger would step through them; callgrind, which would be faster,
@@ -12,6 +12,7 @@
  */
 #define _GNU_SOURCE
 #include "counted_calls.h"
+#include "options.h"
 #include <elf.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -34,6 +35,8 @@ static const char compiler[] = "clang";
 enum { COMPILER_VERSION = __GNUC__ };
 static const char compiler[] = "gcc";
 #endif
+
+static const char program[] = "count_instructions";
 
 enum { SKIPPED = 77 };
 
@@ -122,7 +125,7 @@ typedef struct table {
 } table;
 
 static void skip(const char *why) {
-    fprintf(stderr, "count_instructions: not counted: %s\n", why);
+    fprintf(stderr, "%s: not counted: %s\n", program, why);
     exit(SKIPPED);
 }
 
@@ -149,12 +152,16 @@ static void print_head(FILE *file) {
             COMPILER_VERSION);
 }
 
+static bool selected(int row, const char *filter, char *name, size_t size) {
+    counted_name(&counted_rows[row], name, size);
+    return strstr(name, filter) != NULL;
+}
+
 /* The rows of this machine's levels that `filter` is part of. */
 static void measure_all(const char *filter, FILE *file, table *t) {
     for (int r = 0; r < counted_row_count; ++r) {
         char name[64];
-        counted_name(&counted_rows[r], name, sizeof name);
-        if (!strstr(name, filter)) continue;
+        if (!selected(r, filter, name, sizeof name)) continue;
         for (int i = 0; i < LEVELS; ++i) {
             if (!lq_cpu_available(levels[i]) || t->size == MOST) continue;
             t->lines[t->size] = measure(&counted_rows[r], levels[i]);
@@ -167,7 +174,7 @@ static void measure_all(const char *filter, FILE *file, table *t) {
 static FILE *open_file(const char *path, const char *mode) {
     FILE *file = fopen(path, mode);
     if (!file) {
-        fprintf(stderr, "count_instructions: %s: %s\n", path, strerror(errno));
+        fprintf(stderr, "%s: %s: %s\n", program, path, strerror(errno));
         exit(1);
     }
     return file;
@@ -197,7 +204,7 @@ static void read_table(const char *path, table *t) {
 static const line *find(const table *t, const line *like) {
     for (int i = 0; i < t->size; ++i) {
         const line *l = &t->lines[i];
-        if (!strcmp(l->name, like->name) && !strcmp(l->level, like->level)) return l;
+        if (!strcmp(l->level, like->level) && !strcmp(l->name, like->name)) return l;
     }
     return NULL;
 }
@@ -262,23 +269,57 @@ static int write_table(const char *path, const char *filter) {
     return fclose(file) ? 1 : 0;
 }
 
+static void help(void) {
+    printf("usage: %s [OPTION...]\n\n"
+           "Instructions that the library executes, on each level that this machine has: per\n"
+           "element, and for the shortest call.\n\n"
+           "  --filter TEXT   rows whose name contains TEXT\n"
+           "  --check FILE    compares with the table in FILE; ends with 1 where more than %g %%\n"
+           "                  more or fewer were counted, with %d where nothing can be compared\n"
+           "  --write FILE    writes such a table\n"
+           "  --list          the names of rows; nothing is counted\n"
+           "  --help          this\n",
+           program, tolerance * 100, SKIPPED);
+    exit(0);
+}
+
+/* How many rows are selected; their names, if these are wanted. */
+static int list(const char *filter, bool prints) {
+    int n = 0;
+    for (int r = 0; r < counted_row_count; ++r) {
+        char name[64];
+        if (!selected(r, filter, name, sizeof name)) continue;
+        if (prints) printf("%s\n", name);
+        ++n;
+    }
+    return n;
+}
+
 int main(int argc, char **argv) {
     static table t;
-    const char *filter = "";
-    const char *check = NULL;
-    const char *write = NULL;
+    const char *filter = "", *check = NULL, *write = NULL, *value;
+    bool lists = false;
     for (int i = 1; i < argc; ++i) {
-        if (strncmp(argv[i], "--filter=", 9) == 0) {
-            filter = argv[i] + 9;
-        } else if (i + 1 < argc && strcmp(argv[i], "--check") == 0) {
-            check = argv[++i];
-        } else if (i + 1 < argc && strcmp(argv[i], "--write") == 0) {
-            write = argv[++i];
+        if (strcmp(argv[i], "--help") == 0) {
+            help();
+        } else if (strcmp(argv[i], "--list") == 0) {
+            lists = true;
+        } else if ((value = options_value(program, "--filter", argv, &i))) {
+            filter = value;
+        } else if ((value = options_value(program, "--check", argv, &i))) {
+            check = value;
+        } else if ((value = options_value(program, "--write", argv, &i))) {
+            write = value;
         } else {
-            fprintf(stderr, "usage: %s [--filter=TEXT] [--write FILE | --check FILE]\n", argv[0]);
-            return 2;
+            options_refuse(program, argv[i]);
         }
     }
+    if (check && write)
+        options_fault(program, "either --check or --write; --help tells them apart");
+    if (!list(filter, lists)) {
+        options_fault(program, "no row's name contains '%s'; --list prints them", filter);
+    }
+    if (lists) return 0;
     if (!find_text()) skip("no /proc/self/maps");
     if (check) return check_table(check, filter);
     if (write) return write_table(write, filter);

@@ -57,30 +57,46 @@ const counted_row counted_rows[] = {
 };
 const int counted_row_count = (int)(sizeof counted_rows / sizeof *counted_rows);
 
-static const char *const operation_names[] = {
-    "quantize", "dequantize", "fake-quantize", "dynamic", "min and max", "histogram",
-    "convert",  "encode",     "decode",        "pack",    "unpack"};
+static const char *const operation_names[] = {"quantize", "dequantize", "fake",        "dynamic",
+                                              "range",    "histogram",  "convert",     "encode",
+                                              "decode",   "pack_codes", "unpack_codes"};
 
 static bool of_records(const counted_row *row) {
     return row->operation == ENCODE || row->operation == DECODE;
 }
 
+/* Who has a scale, and by which rule its codes come about; "" where there are none. */
+static void name_rule(const counted_row *row, char *name, size_t size) {
+    char blocks[24] = "tensor";
+    if (row->block > 0) snprintf(blocks, sizeof blocks, "blocks%d", (int)row->block);
+    if (row->block == PER_ROW) strcpy(blocks, "rows");
+    if (row->block == PER_LANE) strcpy(blocks, "lanes");
+    switch (row->operation) {
+    case QUANTIZE:
+    case DEQUANTIZE:
+    case FAKE:
+    case DYNAMIC:
+        snprintf(name, size, "/%s/%s", blocks,
+                 lq_profile_name(row->profile ? row->profile : LQ_PROFILE_LIBQUANT));
+        break;
+    case RANGE:
+    case OBSERVE: snprintf(name, size, "/%s", blocks); break;
+    default: break;
+    }
+}
+
 void counted_name(const counted_row *row, char *name, size_t size) {
     const char *operation = operation_names[row->operation];
-    const char *from = lq_type_name(row->from);
-    char groups[24] = "";
-    if (of_records(row)) {
-        snprintf(name, size, "%s %s", operation, lq_layout_name(row->layout));
-        return;
-    }
-    if (row->block > 0) snprintf(groups, sizeof groups, " blocks of %d", (int)row->block);
-    if (row->block == PER_ROW) strcpy(groups, " rows");
-    if (row->block == PER_LANE) strcpy(groups, " lanes");
-    if (row->operation == RANGE || row->operation == OBSERVE) {
-        snprintf(name, size, "%s %s%s", operation, from, groups);
-    } else {
-        snprintf(name, size, "%s %s -> %s%s%s%s", operation, from, lq_type_name(row->to), groups,
-                 row->profile ? ", " : "", row->profile ? lq_profile_name(row->profile) : "");
+    const char *from = lq_type_name(row->from), *to = lq_type_name(row->to);
+    char rule[48] = "";
+    name_rule(row, rule, sizeof rule);
+    switch (row->operation) {
+    case RANGE:
+    case OBSERVE: snprintf(name, size, "%s/%s%s", operation, from, rule); break;
+    case ENCODE: snprintf(name, size, "%s/f32-%s", operation, lq_layout_name(row->layout)); break;
+    case DECODE: snprintf(name, size, "%s/%s-f32", operation, lq_layout_name(row->layout)); break;
+    case FAKE: snprintf(name, size, "%s/%s-%s-%s%s", operation, from, to, from, rule); break;
+    default: snprintf(name, size, "%s/%s-%s%s", operation, from, to, rule);
     }
 }
 

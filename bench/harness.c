@@ -84,16 +84,12 @@ int bench_enter_best(bench_row *row, const char *name, void (*run)(void *context
     return place;
 }
 
-int bench_enter_levels(bench_row *row, const char *rule, void (*run)(void *context),
-                       void *context) {
+int bench_enter_levels(bench_row *row, void (*run)(void *context), void *context) {
     const int scalar = row->n;
     for (lq_cpu level = 0; lq_cpu_name(level); ++level) {
         const bool wanted = !bench_wanted.one_level || level == bench_wanted.level;
         if (!lq_cpu_available(level) || (level != LQ_CPU_SCALAR && !wanted)) continue;
-        char name[32];
-        snprintf(name, sizeof name, "%s%s%s", lq_cpu_name(level), rule ? " " : "",
-                 rule ? rule : "");
-        contestant *c = &row->contestants[bench_enter(row, name, run, context)];
+        contestant *c = &row->contestants[bench_enter(row, lq_cpu_name(level), run, context)];
         c->ours = true;
         c->level = level;
         c->hidden = !wanted;
@@ -134,7 +130,7 @@ static int other_width(int other) {
 }
 
 static void print_heading(void) {
-    printf("%-*s %-14s %9s %11s %9s %9s %7s %8s %8s", name_width, "row", "by", "elements",
+    printf("%-*s %-16s %9s %11s %9s %9s %7s %8s %8s", name_width, "row", "by", "elements",
            "ns a call", "ns/el min", "median", "GB/s", "/ floor", "/ scalar");
     for (int o = 0; o < BENCH_OTHERS && suite->others[o]; ++o) {
         char heading[24];
@@ -165,7 +161,7 @@ static void print_line(const bench_row *row, const contestant *c) {
     const double minimum = c->minimum / (double)row->elements;
     const double median = c->median / (double)row->elements;
     const int digits = minimum < 100 ? 4 : 0;
-    printf("%-*s %-14s %9lld %11.0f %9.*f %9.*f", name_width, row->name, c->name,
+    printf("%-*s %-16s %9lld %11.0f %9.*f %9.*f", name_width, row->name, c->name,
            (long long)row->elements, c->minimum, digits, minimum, digits, median);
     if (row->moved) {
         printf(" %7.1f", (double)row->moved / c->minimum);
@@ -236,12 +232,13 @@ int bench_main(int argc, char **argv, const bench_suite *of) {
     if (!bench_wanted.list && bench_wanted.seconds > 0) bench_fix_addresses(argv);
     const int all = go_through(0, false);
     if (!all) {
-        options_fault(suite, "no row's name contains '%s'; --list prints them",
+        options_fault(suite->name, "no row's name contains '%s'; --list prints them",
                       bench_wanted.filter);
     }
     if (bench_wanted.list) return go_through(all, true) ? 0 : 1;
     if (!report_open(argv[0])) {
-        options_fault(suite, "cannot write %s; give --json a file that can be", bench_wanted.json);
+        options_fault(suite->name, "cannot write %s; give --json a file that can be",
+                      bench_wanted.json);
     }
     print_heading();
     go_through(all, true);

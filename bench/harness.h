@@ -40,8 +40,18 @@ void bench_contest(contestant *contestants, int n, double seconds);
 
 /* --------------------------------------------------------------------- rows */
 
+/*
+ * Names are alike in all benches and in count_instructions, where parts that a row does not have are
+ * left out:
+ *
+ *     OPERATION/TYPES/GRANULARITY/RULE/WHAT-ELSE       quantize/f32-s8/tensor/libquant
+ *
+ * TYPES are lq_type_name's and lq_layout_name's, GRANULARITY is of bench_granularity_names, and RULE
+ * is lq_profile_name's; of searches it is lq_method_name's. In JSON come who it was and the number
+ * of elements: a level, where many rules meet in a row RULE/LEVEL, or whose code it is.
+ */
 typedef struct bench_row {
-    const char *name; /* operation/types/granularity/rule */
+    const char *name;
     int64_t elements;
     int64_t moved; /* bytes read plus written */
     int n;
@@ -64,10 +74,9 @@ int bench_enter_best(bench_row *row, const char *name, void (*run)(void *context
 
 /*
  * Enters libquant's levels that are there and wanted, the scalar one first, which is measured in
- * any case. `rule` is appended to their names; NULL where the row's name has it. Returns the place
- * of the first.
+ * any case. Returns the place of the first.
  */
-int bench_enter_levels(bench_row *row, const char *rule, void (*run)(void *context), void *context);
+int bench_enter_levels(bench_row *row, void (*run)(void *context), void *context);
 
 /* Compares the contestants from `first` on with `place`, or, `each`, with one from there on each. */
 void bench_compare(bench_row *row, int first, int other, int place, bool each);

@@ -8,14 +8,28 @@ static const int64_t most_elements = 1 << 28;
 
 bench_options bench_wanted = {.filter = "", .threads = 1, .seconds = 0.4};
 
-void options_fault(const bench_suite *suite, const char *format, ...) {
+void options_fault(const char *program, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
-    fprintf(stderr, "%s: ", suite->name);
+    fprintf(stderr, "%s: ", program);
     vfprintf(stderr, format, arguments);
     fprintf(stderr, "\n");
     va_end(arguments);
     exit(2);
+}
+
+const char *options_value(const char *program, const char *option, char **argv, int *i) {
+    const size_t length = strlen(option);
+    const char *argument = argv[*i];
+    if (strncmp(argument, option, length) != 0) return NULL;
+    if (argument[length] == '=') return argument + length + 1;
+    if (argument[length]) return NULL;
+    if (!argv[*i + 1]) options_fault(program, "%s wants a value; --help says which", option);
+    return argv[++*i];
+}
+
+void options_refuse(const char *program, const char *argument) {
+    options_fault(program, "there is no option '%s'; --help lists those there are", argument);
 }
 
 static void help(const bench_suite *suite) {
@@ -43,10 +57,10 @@ static lq_cpu read_level(const bench_suite *suite, const char *text) {
     for (lq_cpu level = 0; lq_cpu_name(level); ++level) {
         if (strcmp(text, lq_cpu_name(level)) != 0) continue;
         if (lq_cpu_available(level)) return level;
-        options_fault(suite, "this machine or build has no %s; leave --level out, or try scalar",
-                      text);
+        options_fault(suite->name,
+                      "this machine or build has no %s; leave --level out, or try scalar", text);
     }
-    options_fault(suite, "--level wants scalar, avx2, avx512 or neon, not '%s'", text);
+    options_fault(suite->name, "--level wants scalar, avx2, avx512 or neon, not '%s'", text);
     return 0;
 }
 
@@ -55,7 +69,7 @@ static int64_t read_integer(const bench_suite *suite, const char *option, const 
     char *end;
     const long long n = strtoll(text, &end, 10);
     if (end == text || *end || n < unit || n > most || n % unit) {
-        options_fault(suite, "%s wants a multiple of %lld up to %lld, not '%s'", option,
+        options_fault(suite->name, "%s wants a multiple of %lld up to %lld, not '%s'", option,
                       (long long)unit, (long long)most, text);
     }
     return n;
@@ -65,20 +79,9 @@ static double read_seconds(const bench_suite *suite, const char *text) {
     char *end;
     const double seconds = strtod(text, &end);
     if (end == text || *end || !(seconds >= 0 && seconds <= 3600)) {
-        options_fault(suite, "--seconds wants a number from 0 to 3600, not '%s'", text);
+        options_fault(suite->name, "--seconds wants a number from 0 to 3600, not '%s'", text);
     }
     return seconds;
-}
-
-/* The value of argv[*i] if that is `option`, in the same argument behind '=' or in the next. */
-static const char *value_of(const bench_suite *suite, const char *option, char **argv, int *i) {
-    const size_t length = strlen(option);
-    const char *argument = argv[*i];
-    if (strncmp(argument, option, length) != 0) return NULL;
-    if (argument[length] == '=') return argument + length + 1;
-    if (argument[length]) return NULL;
-    if (!argv[*i + 1]) options_fault(suite, "%s wants a value; --help says which", option);
-    return argv[++*i];
 }
 
 void options_parse(int argc, char **argv, const bench_suite *suite) {
@@ -89,21 +92,21 @@ void options_parse(int argc, char **argv, const bench_suite *suite) {
             help(suite);
         } else if (strcmp(argv[i], "--list") == 0) {
             o->list = true;
-        } else if ((value = value_of(suite, "--filter", argv, &i))) {
+        } else if ((value = options_value(suite->name, "--filter", argv, &i))) {
             o->filter = value;
-        } else if ((value = value_of(suite, "--level", argv, &i))) {
+        } else if ((value = options_value(suite->name, "--level", argv, &i))) {
             o->level = read_level(suite, value);
             o->one_level = true;
-        } else if ((value = value_of(suite, "--elements", argv, &i))) {
+        } else if ((value = options_value(suite->name, "--elements", argv, &i))) {
             o->elements = read_integer(suite, "--elements", value, suite->unit, most_elements);
-        } else if ((value = value_of(suite, "--threads", argv, &i))) {
+        } else if ((value = options_value(suite->name, "--threads", argv, &i))) {
             o->threads = (int)read_integer(suite, "--threads", value, 1, BENCH_MOST_THREADS);
-        } else if ((value = value_of(suite, "--json", argv, &i))) {
+        } else if ((value = options_value(suite->name, "--json", argv, &i))) {
             o->json = value;
-        } else if ((value = value_of(suite, "--seconds", argv, &i))) {
+        } else if ((value = options_value(suite->name, "--seconds", argv, &i))) {
             o->seconds = read_seconds(suite, value);
         } else {
-            options_fault(suite, "there is no option '%s'; --help lists those there are", argv[i]);
+            options_refuse(suite->name, argv[i]);
         }
     }
 }

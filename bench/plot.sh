@@ -21,6 +21,18 @@ fail() {
     exit 1
 }
 
+# What is wrong and what to do, with 2 as the benches.
+case ${1:-} in
+--help)
+    sed -n '2,/^set -eu/s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+-*)
+    printf "plot.sh: there is no option '%s'; --help lists those there are\n" "$1" >&2
+    exit 2
+    ;;
+esac
+
 command -v gnuplot >/dev/null || fail "there is no gnuplot here. As root:
     apt-get update && apt-get install gnuplot-nox"
 
@@ -47,8 +59,7 @@ if [ $# -eq 0 ]; then
     set -- "$place"/*.json
 fi
 
-# A benchmark is a line. Names are ROW/RULE/LEVEL/ELEMENTS in bench_quantize, and ROW/WHO/ELEMENTS in
-# bench_peers, where libquant is "LEVEL RULE".
+# A benchmark is a line, named OPERATION/TYPES/GRANULARITY, RULE/LEVEL or whose code it is, ELEMENTS.
 awk '
 function value(key) {
     return match($0, "\"" key "\": [0-9.]+") ? substr($0, RSTART + length(key) + 4, RLENGTH) + 0 : -1
@@ -79,26 +90,24 @@ BEGIN {
     levels = split("scalar avx2 neon avx512", level, " ")
     split("#8fb8de #4f8fc9 #1f5fa8 #1f5fa8", color, " ")
 }
+/"executable"/ { of_peers = /bench_peers"/ }
 /"real_time"/ {
     match($0, /"name": "[^"]*"/)
     n = split(substr($0, RSTART + 9, RLENGTH - 10), part, "/")
-    if (part[n] ~ /^threads/) next
+    if (part[n] ~ /^threads/ || !(p = panel_of(part[1] "/" part[2] "/" part[3]))) next
     elements = part[n]
     who = part[n - 1]
-    row = part[1]
-    for (i = 2; i < n - 1; ++i) row = row "/" part[i]
-    rule = part[n - 2]
+    rule = n == 6 ? part[4] : ""
     ns = value("real_time") / elements
-    if (who == "user") who = "lrintf, by hand"
-    if (who == "roundf") who = "roundf, by hand"
-    if ((p = panel_of(row))) {
-        if (who ~ / own$/) level_there[p, elements] = substr(who, 1, length(who) - 4)
-        if (who ~ / own$/) own_there[p, elements] = ns
-        else if (who != "floor" && who !~ /^(scalar|avx|neon)/) peer[p, who, elements] = ns
-    } else if ((p = panel_of(substr(row, 1, length(row) - length(rule) - 1)))) {
-        if (rule == "own") keep(p, who, elements, ns)
-        else if (rule == "xnnpack" && who !~ /^(floor|scalar|avx2)$/)
-            keep(p, who ", reciprocal", elements, ns)
+    if (of_peers && rule == "libquant") {
+        level_there[p, elements] = who
+        own_there[p, elements] = ns
+    } else if (of_peers && rule == "" && who != "floor") {
+        peer[p, who (who ~ /^(user|roundf)/ ? ", by hand" : ""), elements] = ns
+    } else if (!of_peers && rule == "libquant") {
+        keep(p, who, elements, ns)
+    } else if (!of_peers && rule == "xnnpack" && who !~ /^(floor|scalar|avx2)$/) {
+        keep(p, who ", reciprocal", elements, ns)
     }
 }
 END {
