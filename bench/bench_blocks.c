@@ -1,6 +1,6 @@
 /*
  * bench_blocks: real values to records of blocks and back, with the ratios to the loops that a user
- * would write, and to the calls that stop at codes and scales (parts: lq_quantize_dynamic and
+ * would write, for any machine and for this one, and to the calls that stop at codes and scales (parts: lq_quantize_dynamic and
  * lq_dequantize on the same level).
  */
 #include "harness.h"
@@ -13,19 +13,17 @@ typedef struct format {
     lq_layout layout;
     lq_type real;
     lq_type codes, scale, zero; /* of the calls that stop there; 0: there are none */
-    user_encode_fn *encode;
-    user_decode_fn *decode;
 } format;
 
 static const format formats[] = {
-    {LQ_LAYOUT_GGML_Q8_0, LQ_F32, LQ_S8, LQ_F16, 0, user_encode_q8_0, user_decode_q8_0},
-    {LQ_LAYOUT_GGML_Q8_0, LQ_BF16, LQ_S8, LQ_F16, 0, NULL, NULL},
-    {LQ_LAYOUT_GGML_Q4_0, LQ_F32, LQ_S4, LQ_F16, 0, user_encode_q4_0, user_decode_q4_0},
-    {LQ_LAYOUT_GGML_Q4_1, LQ_F32, LQ_U4, LQ_F16, LQ_F16, user_encode_q4_1, user_decode_q4_1},
-    {LQ_LAYOUT_GGML_MXFP4, LQ_F32, LQ_E2M1, LQ_E8M0, 0, user_encode_mxfp4, user_decode_mxfp4},
-    {LQ_LAYOUT_GGML_NVFP4, LQ_F32, LQ_E2M1, LQ_E4M3, 0, user_encode_nvfp4, user_decode_nvfp4},
-    {LQ_LAYOUT_GGML_Q4_K, LQ_F32, 0, 0, 0, NULL, NULL},
-    {LQ_LAYOUT_GGML_Q6_K, LQ_F32, 0, 0, 0, NULL, NULL},
+    {LQ_LAYOUT_GGML_Q8_0, LQ_F32, LQ_S8, LQ_F16, 0},
+    {LQ_LAYOUT_GGML_Q8_0, LQ_BF16, LQ_S8, LQ_F16, 0},
+    {LQ_LAYOUT_GGML_Q4_0, LQ_F32, LQ_S4, LQ_F16, 0},
+    {LQ_LAYOUT_GGML_Q4_1, LQ_F32, LQ_U4, LQ_F16, LQ_F16},
+    {LQ_LAYOUT_GGML_MXFP4, LQ_F32, LQ_E2M1, LQ_E8M0, 0},
+    {LQ_LAYOUT_GGML_NVFP4, LQ_F32, LQ_E2M1, LQ_E4M3, 0},
+    {LQ_LAYOUT_GGML_Q4_K, LQ_F32, 0, 0, 0},
+    {LQ_LAYOUT_GGML_Q6_K, LQ_F32, 0, 0, 0},
 };
 
 enum { FORMATS = sizeof formats / sizeof *formats, UNIT = 4096 };
@@ -44,6 +42,7 @@ static void name_row(int row, char *name, size_t size) {
 
 typedef struct job {
     const format *format;
+    const user_format *user; /* whose loops; NULL: there are none */
     bool encodes;
     int64_t elements;
     lq_tensor x, bytes, codes, scale, zero;
@@ -71,9 +70,9 @@ static void run_parts(void *context) {
 static void run_user(void *context) {
     const job *j = context;
     if (j->encodes) {
-        j->format->encode(j->x.data, j->elements, j->bytes.data);
+        j->user->encode(j->x.data, j->elements, j->bytes.data);
     } else {
-        j->format->decode(j->bytes.data, j->elements, j->x.data);
+        j->user->decode(j->bytes.data, j->elements, j->x.data);
     }
 }
 
@@ -105,20 +104,35 @@ static job make_job(const format *f, int64_t elements) {
     return j;
 }
 
+/* A user's loops for the level of each contestant from `first` on, hidden. */
+static void enter_tuned(bench_row *r, int first, const job *of, job *jobs) {
+    const int end = r->n;
+    for (int i = first; i < end; ++i) {
+        job *j = &jobs[i - first];
+        *j = *of;
+        j->user = user_blocks_of(user_tuned_blocks(r->contestants[i].level), of->format->layout);
+        const int place = bench_enter(r, "tuned", run_user, j);
+        r->contestants[place].hidden = true;
+        r->contestants[i].against[1] = place;
+    }
+}
+
 static void run(int row, const char *name, int64_t elements) {
     const format *f = &formats[row / 2];
-    job j = make_job(f, elements);
+    job j = make_job(f, elements), tuned[BENCH_MOST];
     j.encodes = row % 2 == 0;
+    j.user = f->real == LQ_F32 ? user_blocks_of(user_blocks, f->layout) : NULL;
     bench_row r = bench_begin_row(name, elements, j.x.size + j.bytes.size);
     int user = 0, parts = 0;
-    if (f->encode) user = bench_enter(&r, "user", run_user, &j);
+    if (j.user) user = bench_enter(&r, "user", run_user, &j);
     if (f->codes) {
         parts = bench_enter_levels(&r, run_parts, &j);
         for (int i = parts; i < r.n; ++i) r.contestants[i].hidden = true;
     }
     const int first = bench_enter_levels(&r, run_records, &j);
     if (user) bench_compare(&r, first, 0, user, false);
-    if (parts) bench_compare(&r, first, 1, parts, true);
+    if (parts) bench_compare(&r, first, 2, parts, true);
+    if (user) enter_tuned(&r, first, &j, tuned);
     bench_end_row(&r);
     free(j.x.data);
     free(j.bytes.data);
@@ -132,9 +146,9 @@ int main(int argc, char **argv) {
         .name = "bench_blocks",
         .purpose =
             "Real values to records of blocks (encode) and back (decode), with the ratios to\n"
-            "plain loops as a user would write them (user), and to the calls that stop at\n"
-            "codes and scales (parts).",
-        .others = {"user", "parts"},
+            "plain loops as a user would write them, for any machine (user) and for the level\n"
+            "alone (tuned), and to the calls that stop at codes and scales (parts).",
+        .others = {"user", "tuned", "parts"},
         .unit = UNIT,
         .rows = 2 * FORMATS,
         .name_row = name_row,

@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const peer *const peers[] = {
+static const peer *peers[] = {
 #ifdef HAVE_XNNPACK
     &peer_xnnpack,
 #endif
 #ifdef HAVE_ONEDNN
     &peer_onednn,
 #endif
-    &peer_user,
-    &peer_roundf,
+    NULL, /* the loops for the level that is wanted */
+    &peer_user,    &peer_roundf,
 };
 
 static const char missing[] = ""
@@ -29,7 +29,7 @@ static const char missing[] = ""
 #endif
     ;
 
-enum { PEERS = sizeof peers / sizeof *peers, COLUMNS = 1024 };
+enum { PEERS = sizeof peers / sizeof *peers, TUNED = PEERS - 3, COLUMNS = 1024 };
 
 typedef struct job_row {
     const char *name;
@@ -275,6 +275,7 @@ static void run(int index, const char *name, int64_t elements) {
     void *made[PEERS];
     job jobs[PEER_RULES];
     make_job(row, elements, &jobs[0]);
+    peers[TUNED] = user_tuned_peer(bench_wanted.level);
     const peer_job wanted = job_for_peers(&jobs[0], elements);
     const int64_t written = row->operation == PEER_RANGE ? 0 : jobs[0].out.size;
     bench_row r = bench_begin_row(name, elements, jobs[0].in.size + written);
@@ -314,16 +315,17 @@ int main(int argc, char **argv) {
         .purpose =
             "libquant on its best level, or that of --level, against others who do the same.\n"
             "Libraries run on the best that they find; their objects are made before. \"user\"\n"
-            "and \"roundf\" are plain loops on one thread. Of the rules, \"libquant\" divides, "
-            "and\n"
-            "\"xnnpack\" and \"pytorch\" multiply by the reciprocal.",
+            "and \"roundf\" are plain loops on one thread for any machine, \"tuned\" the same for\n"
+            "this level. Of the rules, \"libquant\" divides, \"xnnpack\" and \"pytorch\" multiply\n"
+            "by the reciprocal.",
         .unit = COLUMNS,
         .rows = ROWS,
         .name_row = name_row,
         .run = run,
     };
-    for (int p = 0; p < PEERS; ++p) suite.others[p] = peers[p]->name;
     bench_wanted.level = lq_cpu_level();
+    peers[TUNED] = user_tuned_peer(bench_wanted.level);
+    for (int p = 0; p < PEERS; ++p) suite.others[p] = peers[p]->name;
     const int failed = bench_main(argc, argv, &suite);
     if (bench_wanted.seconds > 0 && summary_count) print_summary();
     return failed || disagreed;

@@ -103,7 +103,7 @@ BEGIN {
         level_there[p, elements] = who
         own_there[p, elements] = ns
     } else if (of_peers && rule == "" && who != "floor") {
-        peer[p, who (who ~ /^(user|roundf)/ ? ", by hand" : ""), elements] = ns
+        peer[p, who (who ~ /^(tuned|user|roundf)$/ ? ", by hand" : ""), elements] = ns
     } else if (!of_peers && rule == "libquant") {
         keep(p, who, elements, ns)
     } else if (!of_peers && rule == "xnnpack" && who !~ /^(floor|scalar|avx2)$/) {

@@ -15,7 +15,7 @@ static float get_half(const unsigned char *from) {
     return from_half((uint16_t)(from[0] | from[1] << 8));
 }
 
-void user_encode_q8_0(const float *x, int64_t n, unsigned char *to) {
+static void encode_q8_0(const float *x, int64_t n, unsigned char *to) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, to += 2 + BLOCK) {
         float most = 0;
         for (int k = 0; k < BLOCK; ++k) most = fmaxf(most, fabsf(x[k]));
@@ -25,14 +25,14 @@ void user_encode_q8_0(const float *x, int64_t n, unsigned char *to) {
     }
 }
 
-void user_decode_q8_0(const unsigned char *from, int64_t n, float *x) {
+static void decode_q8_0(const unsigned char *from, int64_t n, float *x) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, from += 2 + BLOCK) {
         const float d = get_half(from);
         for (int k = 0; k < BLOCK; ++k) x[k] = (float)(signed char)from[2 + k] * d;
     }
 }
 
-void user_encode_q4_0(const float *x, int64_t n, unsigned char *to) {
+static void encode_q4_0(const float *x, int64_t n, unsigned char *to) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, to += 2 + HALF) {
         float most = 0, v = 0;
         for (int k = 0; k < BLOCK; ++k) {
@@ -49,7 +49,7 @@ void user_encode_q4_0(const float *x, int64_t n, unsigned char *to) {
     }
 }
 
-void user_decode_q4_0(const unsigned char *from, int64_t n, float *x) {
+static void decode_q4_0(const unsigned char *from, int64_t n, float *x) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, from += 2 + HALF) {
         const float d = get_half(from);
         for (int k = 0; k < HALF; ++k) {
@@ -59,7 +59,7 @@ void user_decode_q4_0(const unsigned char *from, int64_t n, float *x) {
     }
 }
 
-void user_encode_q4_1(const float *x, int64_t n, unsigned char *to) {
+static void encode_q4_1(const float *x, int64_t n, unsigned char *to) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, to += 4 + HALF) {
         float low = x[0], high = x[0];
         for (int k = 1; k < BLOCK; ++k) {
@@ -77,7 +77,7 @@ void user_encode_q4_1(const float *x, int64_t n, unsigned char *to) {
     }
 }
 
-void user_decode_q4_1(const unsigned char *from, int64_t n, float *x) {
+static void decode_q4_1(const unsigned char *from, int64_t n, float *x) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, from += 4 + HALF) {
         const float d = get_half(from), m = get_half(from + 2);
         for (int k = 0; k < HALF; ++k) {
@@ -100,7 +100,7 @@ static unsigned nearest(float v) {
     return code && v < 0 ? code | 8u : code;
 }
 
-void user_encode_mxfp4(const float *x, int64_t n, unsigned char *to) {
+static void encode_mxfp4(const float *x, int64_t n, unsigned char *to) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, to += 1 + HALF) {
         float most = 0;
         for (int k = 0; k < BLOCK; ++k) most = fmaxf(most, fabsf(x[k]));
@@ -115,7 +115,7 @@ void user_encode_mxfp4(const float *x, int64_t n, unsigned char *to) {
     }
 }
 
-void user_decode_mxfp4(const unsigned char *from, int64_t n, float *x) {
+static void decode_mxfp4(const unsigned char *from, int64_t n, float *x) {
     for (int64_t i = 0; i < n; i += BLOCK, x += BLOCK, from += 1 + HALF) {
         const float d = ldexpf(1, from[0] - 127);
         for (int k = 0; k < HALF; ++k) {
@@ -142,7 +142,7 @@ static unsigned to_e4m3(float v) {
 
 enum { NV_BLOCK = 16, NV_BLOCKS = 4, NV_HALF = 8 };
 
-void user_encode_nvfp4(const float *x, int64_t n, unsigned char *to) {
+static void encode_nvfp4(const float *x, int64_t n, unsigned char *to) {
     for (int64_t i = 0; i < n; i += NV_BLOCK, x += NV_BLOCK) {
         const int64_t block = i / NV_BLOCK % NV_BLOCKS;
         unsigned char *codes = to + NV_BLOCKS + block * NV_HALF;
@@ -158,7 +158,7 @@ void user_encode_nvfp4(const float *x, int64_t n, unsigned char *to) {
     }
 }
 
-void user_decode_nvfp4(const unsigned char *from, int64_t n, float *x) {
+static void decode_nvfp4(const unsigned char *from, int64_t n, float *x) {
     for (int64_t i = 0; i < n; i += NV_BLOCK, x += NV_BLOCK) {
         const int64_t block = i / NV_BLOCK % NV_BLOCKS;
         const unsigned char *codes = from + NV_BLOCKS + block * NV_HALF;
@@ -170,3 +170,10 @@ void user_decode_nvfp4(const unsigned char *from, int64_t n, float *x) {
         if (block == NV_BLOCKS - 1) from += NV_BLOCKS * (1 + NV_HALF);
     }
 }
+
+const user_format user_blocks[] = {{LQ_LAYOUT_GGML_Q8_0, encode_q8_0, decode_q8_0},
+                                   {LQ_LAYOUT_GGML_Q4_0, encode_q4_0, decode_q4_0},
+                                   {LQ_LAYOUT_GGML_Q4_1, encode_q4_1, decode_q4_1},
+                                   {LQ_LAYOUT_GGML_MXFP4, encode_mxfp4, decode_mxfp4},
+                                   {LQ_LAYOUT_GGML_NVFP4, encode_nvfp4, decode_nvfp4},
+                                   {0, NULL, NULL}};

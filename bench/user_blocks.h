@@ -3,13 +3,23 @@
 #define USER_BLOCKS_H
 
 #include "libquant.h"
+#include <stddef.h>
 
-typedef void user_encode_fn(const float *x, int64_t n, unsigned char *to);
-typedef void user_decode_fn(const unsigned char *from, int64_t n, float *x);
+typedef struct user_format {
+    lq_layout layout; /* 0 behind the last one */
+    void (*encode)(const float *x, int64_t n, unsigned char *to);
+    void (*decode)(const unsigned char *from, int64_t n, float *x);
+} user_format;
 
-user_encode_fn user_encode_q8_0, user_encode_q4_0, user_encode_q4_1, user_encode_mxfp4,
-    user_encode_nvfp4;
-user_decode_fn user_decode_q8_0, user_decode_q4_0, user_decode_q4_1, user_decode_mxfp4,
-    user_decode_nvfp4;
+extern const user_format user_blocks[];
+
+/* Compiled for this level alone. */
+const user_format *user_tuned_blocks(lq_cpu level);
+
+/* That of a layout; NULL where there is none. */
+static inline const user_format *user_blocks_of(const user_format *formats, lq_layout layout) {
+    while (formats->layout && formats->layout != layout) ++formats;
+    return formats->layout ? formats : NULL;
+}
 
 #endif

@@ -46,6 +46,9 @@ typedef struct peer {
 } peer;
 
 extern const peer peer_user, peer_roundf;
+
+/* The loops of peer_user, written and compiled for this level alone. */
+const peer *user_tuned_peer(lq_cpu level);
 #ifdef HAVE_XNNPACK
 extern const peer peer_xnnpack;
 #endif

@@ -1,6 +1,7 @@
 /*
- * The loops that users write by hand: plain C, one element after the other, for any machine, with -O3
- * and no further options.
+ * The loops that users write by hand: plain C, one element after the other. Compiled for any machine,
+ * with -O3 and no further options; and again for each level (TUNED), as those do who look at what the
+ * compiler makes of it.
  */
 #include "peer.h"
 #include "user_blocks.h"
@@ -9,13 +10,29 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-static inline long clamp(long v, long least, long most) {
+#ifdef TUNED
+typedef int integer;
+
+/* Compilers have vectors of this, but not of lrintf's long. */
+static inline integer nearest(float x) {
+    return (int)rintf(x);
+}
+#else
+typedef long integer;
+
+static inline integer nearest(float x) {
+    return lrintf(x);
+}
+#endif
+
+static inline integer clamp(integer v, integer least, integer most) {
     return v < least ? least : v > most ? most : v;
 }
 
 /* By roundf, halves go away from zero. */
-static inline long quantize_one(float x, float s, long z, bool away, long least, long most) {
-    return clamp((away ? (long)roundf(x / s) : lrintf(x / s)) + z, least, most);
+static inline integer quantize_one(float x, float s, integer z, bool away, integer least,
+                                   integer most) {
+    return clamp((away ? (integer)roundf(x / s) : nearest(x / s)) + z, least, most);
 }
 
 static inline void quantize(const peer_job *j, bool away) {
@@ -23,7 +40,7 @@ static inline void quantize(const peer_job *j, bool away) {
     const float *x = j->in;
     signed char *s8 = j->out;
     unsigned char *u8 = j->out;
-    const long z = j->zero_point;
+    const integer z = j->zero_point;
     for (int64_t r = 0; r < j->rows; ++r, x += columns, s8 += columns, u8 += columns) {
         const float s = j->scale[r];
         if (j->to == LQ_S8) {
@@ -36,8 +53,8 @@ static inline void quantize(const peer_job *j, bool away) {
             }
         } else {
             for (int64_t i = 0; i < columns / 2; ++i) {
-                const long a = quantize_one(x[2 * i], s, z, away, -8, 7);
-                const long b = quantize_one(x[2 * i + 1], s, z, away, -8, 7);
+                const integer a = quantize_one(x[2 * i], s, z, away, -8, 7);
+                const integer b = quantize_one(x[2 * i + 1], s, z, away, -8, 7);
                 u8[i] = (unsigned char)((a & 15) | (b & 15) << 4);
             }
         }
@@ -63,7 +80,7 @@ static void dequantize(const peer_job *j) {
 static inline void fake(const peer_job *j, bool away) {
     const float *x = j->in, s = *j->scale;
     float *y = j->out;
-    const long z = j->zero_point;
+    const integer z = j->zero_point;
     for (int64_t i = 0; i < j->elements; ++i) {
         y[i] = (float)(quantize_one(x[i], s, z, away, -128, 127) - z) * s;
     }
@@ -84,11 +101,11 @@ static void requantize(const peer_job *j) {
     const int64_t columns = j->elements / j->rows;
     const int32_t *acc = j->in;
     signed char *to = j->out;
-    const long z = j->zero_point;
+    const integer z = j->zero_point;
     for (int64_t r = 0; r < j->rows; ++r, acc += columns, to += columns) {
         const float m = j->scale[r];
         for (int64_t i = 0; i < columns; ++i) {
-            to[i] = (signed char)clamp(lrintf((float)acc[i] * m) + z, -128, 127);
+            to[i] = (signed char)clamp(nearest((float)acc[i] * m) + z, -128, 127);
         }
     }
 }
@@ -123,14 +140,6 @@ static void convert(const peer_job *j) {
     }
 }
 
-static user_encode_fn *encoder_of(lq_layout layout) {
-    return layout == LQ_LAYOUT_GGML_Q8_0 ? user_encode_q8_0 : user_encode_q4_0;
-}
-
-static user_decode_fn *decoder_of(lq_layout layout) {
-    return layout == LQ_LAYOUT_GGML_Q8_0 ? user_decode_q8_0 : user_decode_q4_0;
-}
-
 static void run(void *context) {
     const peer_job *j = context;
     switch (j->operation) {
@@ -140,8 +149,12 @@ static void run(void *context) {
     case PEER_RANGE: range(j); break;
     case PEER_CONVERT: convert(j); break;
     case PEER_REQUANTIZE: requantize(j); break;
-    case PEER_ENCODE: encoder_of(j->layout)(j->in, j->elements, j->out); break;
-    case PEER_DECODE: decoder_of(j->layout)(j->in, j->elements, j->out); break;
+    case PEER_ENCODE:
+        user_blocks_of(user_blocks, j->layout)->encode(j->in, j->elements, j->out);
+        break;
+    case PEER_DECODE:
+        user_blocks_of(user_blocks, j->layout)->decode(j->in, j->elements, j->out);
+        break;
     }
 }
 
@@ -159,15 +172,18 @@ static int rule(peer_operation operation) {
 static const char *words(peer_operation operation) {
     switch (operation) {
     case PEER_QUANTIZE:
-    case PEER_FAKE: return "lrintf(x / s) + z";
+    case PEER_FAKE: return "rne(x / s) + z";
     case PEER_RANGE: return "x < least, x > most";
-    case PEER_REQUANTIZE: return "lrintf(acc * m)";
+    case PEER_REQUANTIZE: return "rne(acc * m)";
     case PEER_ENCODE: return "x * (1 / s), roundf or + 8.5f";
     case PEER_CONVERT: return "to nearest even, by integers and shifts";
     default: return "(q - z) * s";
     }
 }
 
+#ifdef TUNED
+const peer peer_user = {"tuned", make, run, free, rule, words};
+#else
 const peer peer_user = {"user", make, run, free, rule, words};
 
 /* ------------------------------------------------------------ by roundf */
@@ -196,3 +212,4 @@ static const char *words_roundf(peer_operation operation) {
 }
 
 const peer peer_roundf = {"roundf", make_roundf, run_roundf, free, rule_roundf, words_roundf};
+#endif
