@@ -75,10 +75,15 @@ version=$(sed -n 's/#define LQ_VERSION_\(MAJOR\|MINOR\) //p' "$source/include/li
 cxx=g++
 [ -z "${MESON_EXE_WRAPPER:-}" ] || cxx=${compiler%gcc}g++
 if command -v "$cxx" >/dev/null; then
-    echo '#include <libquant.h>
-int main() { return lq_matrix(nullptr, LQ_S8, 2, 3).size == 6 ? 0 : 1; }' >header.cc
-    $cxx -std=c++17 -Wall -Wextra -Wshadow -Wconversion -Werror $(pkg-config --cflags libquant) \
-        header.cc -o header
+    # The headers from C++; DLPack as a program of today has it.
+    echo '#include <libquant_dlpack.h>
+int main() {
+    DLTensor empty{};
+    lq_tensor view = lq_matrix(nullptr, LQ_S8, 2, 3);
+    return view.size == 6 && lq_tensor_from_dlpack(&empty, &view) == LQ_ERROR_ENUM ? 0 : 1;
+}' >header.cc
+    $cxx -std=c++17 -Wall -Wextra -Wshadow -Wconversion -Werror -I"$source/tests" \
+        $(pkg-config --cflags libquant) header.cc $(pkg-config --libs libquant) -o header
     run ./header
 else
     echo "no $cxx here: the header was not tried from C++"
