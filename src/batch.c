@@ -6,7 +6,7 @@
 enum { LQ_BATCH_ELEMENTS = 8192 };
 
 /* So many rows that share lines of the caches are worth more than that. */
-enum { LQ_SHARING = 64 };
+enum { LQ_SHARING = 128 };
 
 static int64_t smaller(int64_t a, int64_t b) {
     return a < b ? a : b;

@@ -217,6 +217,11 @@ typedef void lq_product_fn(const lq_product_work *work);
 typedef void lq_expect_fn(const lq_expectation *expectation);
 typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sums *sums);
 
+/* lq_gather_panel and lq_scatter_panel. */
+struct lq_panel;
+typedef void lq_gather_fn(void *buffer, const void *data, int size, const struct lq_panel *panel);
+typedef void lq_scatter_fn(const void *buffer, void *data, int size, const struct lq_panel *panel);
+
 /*
  * The list of kernels. REAL rows exist for each real type, CODE rows for each code width up to 8
  * bits, 6 among them, WIDTH rows for each other width, REAL_CODE rows for each pair, REAL_REAL rows for each pair of real
@@ -265,6 +270,8 @@ typedef struct lq_kernels {
     lq_error_fn *error_sums;
     lq_expect_fn *expected_errors;
     lq_choose_fn *choose_scales;
+    lq_gather_fn *gather_panel;
+    lq_scatter_fn *scatter_panel;
 } lq_kernels;
 
 /* The table in use; NULL where LIBQUANT_CPU asked for a level that this machine cannot have. */

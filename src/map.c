@@ -107,8 +107,8 @@ static void map_streaming(const lq_map *m, const lq_piece *p, const segment *all
 
 /* -------------------------------------------------------- through a buffer */
 
-/* Elements that go through the first-level cache together, and the most bytes of them. */
-enum { PANEL = 4096, PANEL_BYTES = 4 * PANEL };
+/* What goes through the first-level cache together; and codes below 8 bits by columns. */
+enum { PANEL_BYTES = 32768, COLUMN_BYTES = 8192 };
 
 /* `n` codes from element `at` on, one after the other, to or from bytes that are not extended. */
 static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64_t n) {
@@ -137,7 +137,7 @@ static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64
 
 /* Columns of codes below 8 bits, whose elements lie side by side. */
 static void move_columns(const lq_map *m, unsigned char *bytes, const lq_panel *all) {
-    unsigned char columns[PANEL];
+    unsigned char columns[COLUMN_BYTES];
     const lq_panel turned = {0, all->rows, all->count, 1, all->rows};
     if (m->to_codes) lq_scatter_panel(bytes, columns, 1, &turned);
     for (int64_t i = 0; i < all->count; ++i) {
@@ -195,9 +195,20 @@ typedef struct staging {
     bool x, codes;
 } staging;
 
+/* Rows without gaps that share their parameters are one. */
+static void join_rows(const lq_map *m, const lq_piece *p, int width, lq_map_work *work) {
+    const int code_size = width == LQ_WIDTH_8 && m->code->bits < 8 ? 1 : m->code->bits / 8;
+    if (p->batch->plan->spread != LQ_SPREAD_ONE || code_size == 0) return;
+    if (work->x_step != work->count * m->x_size || work->codes_step != work->count * code_size)
+        return;
+    work->count *= work->rows;
+    work->rows = 1;
+}
+
 static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, staging staged) {
-    _Alignas(LQ_LINE) unsigned char x[PANEL_BYTES];
-    _Alignas(LQ_LINE) unsigned char codes[PANEL_BYTES];
+    _Alignas(LQ_LINE) unsigned char buffer[PANEL_BYTES];
+    unsigned char *const x = buffer;
+    unsigned char *const codes = buffer + (staged.x ? part->rows * part->count * m->x_size : 0);
     const lq_panel of_x = panel_of(p, part, LQ_X);
     const lq_panel of_codes = panel_of(p, part, LQ_CODES);
     lq_map_work work;
@@ -214,6 +225,7 @@ static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, s
     }
     if (staged.x && m->to_codes) lq_gather_panel(x, m->x, m->x_size, &of_x);
     if (staged.codes && !m->to_codes) move_codes(m, codes, &of_codes);
+    join_rows(m, p, width, &work);
     run(m, p, width, &work);
     if (staged.x && !m->to_codes) lq_scatter_panel(x, m->x, m->x_size, &of_x);
     if (staged.codes && m->to_codes) move_codes(m, codes, &of_codes);
@@ -221,14 +233,17 @@ static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, s
 
 /* What lies apart goes through a buffer, and codes below 8 bits where rows are not whole bytes. */
 static void map_staged(const lq_map *m, const lq_piece *p, const segment *all) {
+    if (all->count == 0) return;
     const staging staged = {p->step[LQ_X] != 1,
                             p->step[LQ_CODES] != 1 || !has_whole_bytes(m, p, all)};
-    const bool large = (staged.x && m->x_size > 4) || (staged.codes && m->code->bits > 32);
+    const int code_size = m->code->bits < 8 ? 1 : m->code->bits / 8;
+    const int64_t size = (staged.x ? m->x_size : 0) + (staged.codes ? code_size : 0);
+    int64_t most = PANEL_BYTES / size;
     const bool columns_first = lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]) ||
                                lq_columns_first(p->row_step[LQ_CODES], p->step[LQ_CODES]);
-    if (all->count == 0) return;
-    const lq_panel_shape shape = lq_shape_panels(all->rows, all->count, large ? PANEL / 2 : PANEL,
-                                                 columns_first && all->rows > 1, m->in_order);
+    if (m->code->bits < 8 && most > COLUMN_BYTES) most = COLUMN_BYTES;
+    const lq_panel_shape shape =
+        lq_shape_panels(all->rows, all->count, most, columns_first && all->rows > 1, m->in_order);
     segment part;
     for (int64_t r = 0; r < all->rows; r += shape.rows) {
         part.first_row = all->first_row + r;

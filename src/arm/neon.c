@@ -2,6 +2,8 @@
 #include "arm/neon_codes.h"
 #include "arm/neon_rows.h"
 #include "loops/simd.h"
+#include "loops/strips.h"
+#include "loops/panels.h"
 
 #define LQ_TABLE lq_kernels_neon
 #include "loops/table.h"

@@ -316,17 +316,20 @@ LQ_INLINE void quantize_tile(const quick_run *p, run_way way, bytes_kind kind, l
     bytes_to(width, q, i, b, n, streams);
 }
 
+/* The rows that one run's parameters are for. */
 LQ_INLINE void quantize_quickly(const lq_map_work *w, lq_real real, lq_width width, int64_t r,
                                 run_way way, bytes_kind kind, bool streams) {
-    const unsigned char *x = w->x + r * w->x_step;
-    unsigned char *q = w->codes + r * w->codes_step;
-    const int64_t count = w->count;
+    const int64_t count = w->count, end = w->param_step ? r + 1 : w->rows;
     const quick_run p = quick_of_run(w, r * w->param_step, way, kind);
-    int64_t i = 0;
-    for (; i + TILE <= count; i += TILE) {
-        quantize_tile(&p, way, kind, real, width, x, q, i, TILE, streams);
+    for (; r < end; ++r) {
+        const unsigned char *x = w->x + r * w->x_step;
+        unsigned char *q = w->codes + r * w->codes_step;
+        int64_t i = 0;
+        for (; i + TILE <= count; i += TILE) {
+            quantize_tile(&p, way, kind, real, width, x, q, i, TILE, streams);
+        }
+        if (i < count) quantize_tile(&p, way, kind, real, width, x, q, i, count - i, false);
     }
-    if (i < count) quantize_tile(&p, way, kind, real, width, x, q, i, count - i, false);
 }
 
 /* Constants for the compiler. */
@@ -361,6 +364,7 @@ LQ_INLINE void quantize_rows(const lq_map_work *w, lq_real real, lq_width width,
             quantize_by_rule(w, real, width, r);
         } else {
             quantize_run(w, real, width, r, way, streams);
+            if (!w->param_step) break;
         }
     }
 }

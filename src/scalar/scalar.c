@@ -381,5 +381,8 @@ LQ_INLINE void dequantize_products(const lq_product_work *w, lq_real real) {
     }
 }
 
+#include "loops/strips.h"
+#include "loops/panels.h"
+
 #define LQ_TABLE lq_kernels_scalar
 #include "loops/table.h"

@@ -4,7 +4,9 @@
 #include "x86/avx512_vec.h"
 #include "x86/avx512_codes.h"
 #include "x86/avx512_rows.h"
+#include "x86/avx512_strips.h"
 #include "loops/simd.h"
+#include "loops/panels.h"
 
 #define LQ_TABLE lq_kernels_avx512
 #include "loops/table.h"
