@@ -165,11 +165,6 @@ static void find_scale(choice *c, bool negative_first) {
 
 /* -------------------------------------------------- rounding of scales */
 
-/* Of a positive normal double. */
-static int32_t exponent_of(double v) {
-    return (int32_t)(lq_bits_of_double(v) >> 52) - 1023;
-}
-
 /* v over its power of two, in [1, 2). */
 static double fraction_of(double v) {
     return lq_double_from_bits((lq_bits_of_double(v) & 0x000fffffffffffffu) | 0x3ff0000000000000u);
@@ -177,13 +172,13 @@ static double fraction_of(double v) {
 
 /* Bits of the mantissa of a code; of an integer, those below the first of its largest value. */
 static int32_t mantissa_of(const lq_rule *rule) {
-    return rule->format ? rule->format->mantissa : exponent_of(fabs(rule->steps));
+    return rule->format ? rule->format->mantissa : lq_exponent_of(fabs(rule->steps));
 }
 
 /* The exponent of an E8M0 scale for the magnitude a, neither 0 nor NaN. */
 static int32_t scale_exponent(const lq_rule *rule, double a) {
     const double most = fabs(rule->steps) * (double)rule->scale_factor;
-    const int32_t exponent = exponent_of(a) - exponent_of(most);
+    const int32_t exponent = lq_exponent_of(a) - lq_exponent_of(most);
     switch (rule->scale_rounding) {
     case LQ_SCALE_EXPONENT_CEIL: return exponent + (fraction_of(a) > 1);
     case LQ_SCALE_EXPONENT_EVEN: {

@@ -60,11 +60,6 @@ static bool to_real(const lq_rule *r, lq_type type, lq_choose_work *w) {
     }
 }
 
-/* The exponent of a number from 1 up. */
-static int32_t exponent_of(double v) {
-    return (int32_t)(lq_bits_of_double(v) >> 52) - 1023;
-}
-
 static bool to_exponent(const lq_rule *r, lq_type type, lq_choose_work *w) {
     const double most = r->steps * (double)r->scale_factor;
     if (r->scale_rounding != LQ_SCALE_EXPONENT_FLOOR || type != LQ_E8M0 || !(most >= 1)) {
@@ -73,7 +68,7 @@ static bool to_exponent(const lq_rule *r, lq_type type, lq_choose_work *w) {
     const bool one = r->degenerate == LQ_DEGENERATE_ONE && r->scale_floor == 0;
     if (!one && r->degenerate != LQ_DEGENERATE_SET) return false;
     w->as = LQ_SCALES_EXPONENT;
-    w->exponent = exponent_of(most);
+    w->exponent = lq_exponent_of(most);
     w->empty = lq_choose_for_range(r, type, 0.0f, 0.0f).stored;
     w->factor = r->scale_factor;
     return r->codes_from == LQ_FROM_STORED && !w->in_float;

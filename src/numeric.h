@@ -100,6 +100,11 @@ static inline uint64_t lq_bits_of_double(double d) {
     return u;
 }
 
+/* Of a positive normal number. */
+static inline int32_t lq_exponent_of(double v) {
+    return (int32_t)(lq_bits_of_double(v) >> 52) - 1023;
+}
+
 static inline double lq_double_from_bits(uint64_t u) {
     double d;
     memcpy(&d, &u, sizeof d);

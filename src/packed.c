@@ -281,6 +281,25 @@ static lq_status check_zeros(const lq_tensor *codes, bool output, lq_side *packe
                                                                                  : LQ_OK;
 }
 
+int64_t lq_part_span(const lq_layout_row *layout, lq_part part) {
+    switch (part) {
+    case LQ_PART_SCALE:
+    case LQ_PART_ZERO: return layout->block;
+    case LQ_PART_SUM: return layout->sum_block;
+    default: return layout->record;
+    }
+}
+
+lq_type lq_part_type(const lq_layout_row *layout, lq_part part) {
+    switch (part) {
+    case LQ_PART_SCALE: return layout->scale_type;
+    case LQ_PART_ZERO: return layout->zero_type;
+    case LQ_PART_SUPER_SCALE: return layout->super_scale_type;
+    case LQ_PART_SUPER_ZERO: return layout->super_zero_type;
+    default: return layout->sum_type;
+    }
+}
+
 static const lq_tensor *part_of(const lq_parts *p, lq_part part) {
     switch (part) {
     case LQ_PART_SCALE: return p->scale;

@@ -251,16 +251,10 @@ static void put_halves(const lq_kernels *kernels, const float *v, int64_t n, uns
     kernels->convert[LQ_REAL_f32][LQ_REAL_f16](&work);
 }
 
-/* As Q8_0, by the scale before it is rounded; so is the sum. An infinite inverse gives zeros 0. */
-static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t records,
-                              unsigned char *codes, unsigned char *scale_to,
-                              unsigned char *sum_to) {
-    static const lq_element_rule rule = {
-        .multiply = true, .rounding = LQ_ROUND_AWAY, .nan = LQ_NAN_CODE_0};
-    static const float none[Q8_1_PIECE];
-    static const int32_t zero[Q8_1_PIECE];
-    float lo[Q8_1_PIECE], hi[Q8_1_PIECE], scale[Q8_1_PIECE], inverse[Q8_1_PIECE];
-    int64_t sum[Q8_1_PIECE] = {0};
+/* Scales of the greatest magnitudes, before they are rounded. */
+static void find_q8_1_scales(const lq_kernels *kernels, const float *x, int64_t records,
+                             float *scale) {
+    float lo[Q8_1_PIECE], hi[Q8_1_PIECE];
     for (int64_t i = 0; i < records; ++i) lo[i] = hi[i] = 0;
     const lq_range_work ranges = {.x = (const unsigned char *)x,
                                   .count = BLOCK,
@@ -272,6 +266,16 @@ static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t
                                   .magnitudes = true};
     kernels->range_runs[LQ_REAL_f32](&ranges);
     for (int64_t i = 0; i < records; ++i) scale[i] = (-lo[i] > hi[i] ? -lo[i] : hi[i]) / 127;
+}
+
+/* An infinite inverse gives zeros 0. */
+static void find_q8_1_codes(const lq_kernels *kernels, const float *x, int64_t records,
+                            const float *scale, unsigned char *codes) {
+    static const lq_element_rule rule = {
+        .multiply = true, .rounding = LQ_ROUND_AWAY, .nan = LQ_NAN_CODE_0};
+    static const float none[Q8_1_PIECE];
+    static const int32_t zero[Q8_1_PIECE];
+    float inverse[Q8_1_PIECE];
     for (int64_t i = 0; i < records; ++i) inverse[i] = 1 / scale[i];
     const lq_map_work map = {.x = (unsigned char *)x,
                              .codes = codes,
@@ -288,6 +292,14 @@ static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t
                              .rule = &rule,
                              .offset = none};
     kernels->quantize_runs[LQ_REAL_f32][LQ_WIDTH_8](&map);
+}
+
+/* As Q8_0, by the scale before it is rounded; so is the sum. */
+static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t records,
+                              unsigned char *codes, unsigned char *scale_to,
+                              unsigned char *sum_to) {
+    float scale[Q8_1_PIECE];
+    int64_t sum[Q8_1_PIECE] = {0};
     const lq_sum_work sums = {.codes = codes,
                               .count = BLOCK,
                               .rows = records,
@@ -295,6 +307,8 @@ static void encode_q8_1_piece(const lq_kernels *kernels, const float *x, int64_t
                               .sign = 128,
                               .sum = sum,
                               .sum_step = 1};
+    find_q8_1_scales(kernels, x, records, scale);
+    find_q8_1_codes(kernels, x, records, scale, codes);
     kernels->sum_runs[LQ_WIDTH_8](&sums);
     put_halves(kernels, scale, records, scale_to);
     for (int64_t i = 0; i < records; ++i) scale[i] = (float)(int32_t)sum[i] * scale[i];

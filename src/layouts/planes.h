@@ -17,16 +17,16 @@ typedef struct lq_planes {
 } lq_planes;
 
 /* Where the bits of a group are: from which byte on, and how far up. */
-typedef struct lq_plane {
+typedef struct lq_group_place {
     int low, low_shift, high, high_shift;
-} lq_plane;
+} lq_group_place;
 
-LQ_INLINE lq_plane lq_plane_of(const lq_planes *p, int group) {
+LQ_INLINE lq_group_place lq_group_place_of(const lq_planes *p, int group) {
     const int per_low = 8 / p->low_bits, per_high = p->high_bits ? 8 / p->high_bits : LQ_GROUPS;
     const int row = p->crossed ? group / 4 * 2 + group % 2 : group / per_low;
     const int place = p->crossed ? group / 2 % 2 : group % per_low;
-    return (lq_plane){p->low + row * LQ_GROUP, place * p->low_bits,
-                      p->high + group / per_high * LQ_GROUP, group % per_high * p->high_bits};
+    return (lq_group_place){p->low + row * LQ_GROUP, place * p->low_bits,
+                            p->high + group / per_high * LQ_GROUP, group % per_high * p->high_bits};
 }
 
 /* All arithmetic is on bytes, eight at once: what is subtracted borrows from no other. */
@@ -35,7 +35,7 @@ LQ_INLINE void lq_unpack_planes(const lq_planes *p, const unsigned char *record,
     const uint64_t low_mask = LQ_EIGHT((1u << p->low_bits) - 1u), sign = LQ_EIGHT(128);
     const uint64_t high_mask = LQ_EIGHT((1u << p->high_bits) - 1u);
     for (int group = 0; group < LQ_GROUPS; ++group) {
-        const lq_plane at = lq_plane_of(p, group);
+        const lq_group_place at = lq_group_place_of(p, group);
         for (int k = 0; k < LQ_GROUP; k += 8) {
             uint64_t v = lq_load_eight(record + at.low + k) >> at.low_shift & low_mask;
             if (p->high_bits)
@@ -53,7 +53,7 @@ LQ_INLINE void lq_pack_planes(const lq_planes *p, const unsigned char *codes,
     const uint64_t low_mask = LQ_EIGHT((1u << p->low_bits) - 1u), sign = LQ_EIGHT(128);
     const uint64_t high_mask = LQ_EIGHT((1u << p->high_bits) - 1u);
     for (int group = 0; group < LQ_GROUPS; ++group) {
-        const lq_plane at = lq_plane_of(p, group);
+        const lq_group_place at = lq_group_place_of(p, group);
         for (int k = 0; k < LQ_GROUP; k += 8) {
             unsigned char *low = record + at.low + k, *high = record + at.high + k;
             uint64_t v = lq_load_eight(codes + group * LQ_GROUP + k);
