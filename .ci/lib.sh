@@ -167,7 +167,7 @@ test_names() {
         sed -n 's/.*"name": "\([^"]*\)".*/\1/p' | sort
 }
 
-# same_tests BUILD BUILD NAME: neither has a test that the other lacks, but for NAME.
+# same_tests BUILD BUILD NAMES: neither has a test that the other lacks, but for these (a pattern).
 same_tests() {
     test_names "$1" | grep -vx "$3" >"$1/tests.txt"
     test_names "$2" | diff "$1/tests.txt" - && [ -s "$1/tests.txt" ]

@@ -2,7 +2,7 @@
  * Which level of kernels runs. Everything about the processor is in this file: what it has, what
  * LIBQUANT_CPU says, the one pointer to the table in use, and how much the caches hold.
  */
-#include "kernels.h"
+#include "isa.h"
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,34 +18,6 @@
 #define LQ_ARCH LQ_ARCH_ARM64
 #else
 #define LQ_ARCH LQ_ARCH_ANY
-#endif
-
-/* The build says which levels it has. */
-#ifndef LQ_HAVE_AVX2
-#define LQ_HAVE_AVX2 0
-#endif
-#ifndef LQ_HAVE_AVX512
-#define LQ_HAVE_AVX512 0
-#endif
-#ifndef LQ_HAVE_NEON
-#define LQ_HAVE_NEON 0
-#endif
-
-extern const lq_kernels lq_kernels_scalar;
-#if LQ_HAVE_AVX2
-extern const lq_kernels lq_kernels_avx2;
-#else
-#define lq_kernels_avx2 lq_kernels_scalar
-#endif
-#if LQ_HAVE_AVX512
-extern const lq_kernels lq_kernels_avx512;
-#else
-#define lq_kernels_avx512 lq_kernels_scalar
-#endif
-#if LQ_HAVE_NEON
-extern const lq_kernels lq_kernels_neon;
-#else
-#define lq_kernels_neon lq_kernels_scalar
 #endif
 
 typedef struct level {

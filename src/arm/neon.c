@@ -1,3 +1,6 @@
+#include "isa.h"
+#if LQ_HAVE_NEON
+
 #include "arm/neon_vec.h"
 #include "arm/neon_codes.h"
 #include "arm/neon_rows.h"
@@ -7,3 +10,5 @@
 
 #define LQ_TABLE lq_kernels_neon
 #include "loops/table.h"
+
+#endif

@@ -1,3 +1,6 @@
+#include "isa.h"
+#if LQ_HAVE_AVX512
+
 /* Without optimization gcc has macros for some of these, which convert masks of their own. */
 #pragma GCC diagnostic ignored "-Wsign-conversion"
 
@@ -10,3 +13,5 @@
 
 #define LQ_TABLE lq_kernels_avx512
 #include "loops/table.h"
+
+#endif
