@@ -16,6 +16,10 @@
  *               aborted. Nothing outside a view is read or written, and no
  *               alignment or padding is asked of any pointer (but a calibrator's).
  *               Optimized builds take up to 112 KiB of stack.
+ *   Structs     One that begins with struct_size grows at its end only, and 0 in a field means what
+ *               versions without it do. What a smaller struct of an earlier version lacks counts as
+ *               0 and is not written; in a larger one of a later version all that this version
+ *               does not know must be 0, or the status is STRUCT.
  *   Threads     Every function may be called from any number of threads at once,
  *               as long as no two calls write the same memory.
  *   Floating    Round-to-nearest and no flush-to-zero are assumed of the caller's

@@ -4,14 +4,17 @@
 #include <math.h>
 #include <string.h>
 
+/* How these began, before they grew. */
+enum { FIRST_REPORT = LQ_END(lq_report, clipped), FIRST_EXEC = LQ_END(lq_exec, report) };
+
 lq_status lq_report_init(lq_report *report, size_t struct_size) {
-    const lq_status status = lq_init_struct(report, struct_size, sizeof *report);
+    const lq_status status = lq_init_struct(report, struct_size, FIRST_REPORT);
     if (!status) report->index = -1;
     return status;
 }
 
 lq_status lq_exec_init(lq_exec *exec, size_t struct_size) {
-    return lq_init_struct(exec, struct_size, sizeof *exec);
+    return lq_init_struct(exec, struct_size, FIRST_EXEC);
 }
 
 lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index) {
@@ -24,11 +27,18 @@ lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t
 
 /* A report that is too small to be one is left alone. */
 static lq_status begin_report(lq_call *call, const lq_exec *exec) {
-    if (exec->struct_size < sizeof *exec) return LQ_ERROR_STRUCT;
+    if (exec->struct_size < FIRST_EXEC) return LQ_ERROR_STRUCT;
     lq_report *report = exec->report;
     if (!report) return LQ_OK;
-    if (report->struct_size < sizeof *report) return LQ_ERROR_STRUCT;
-    *report = (lq_report){.struct_size = report->struct_size, .index = -1};
+    const lq_report fresh = {.struct_size = report->struct_size, .index = -1};
+    if (fresh.struct_size >= sizeof fresh) {
+        *report = fresh;
+    } else {
+        const lq_status status =
+            lq_check_grown(report, fresh.struct_size, FIRST_REPORT, sizeof fresh);
+        if (status) return status;
+        memcpy(report, &fresh, fresh.struct_size);
+    }
     call->report = report;
     return LQ_OK;
 }
@@ -41,7 +51,14 @@ static lq_status begin(lq_call *call, const lq_exec *exec, int position) {
     call->forward_only = false;
     if (exec) {
         lq_status status = begin_report(call, exec);
-        if (!status) status = lq_check_struct(exec, exec->struct_size, sizeof *exec);
+        if (!status) {
+            status = lq_check_grown(exec, exec->struct_size, FIRST_EXEC, sizeof *exec);
+        }
+        if (!status && exec->struct_size < sizeof *exec) {
+            call->whole = (lq_exec){.struct_size = 0};
+            memcpy(&call->whole, exec, exec->struct_size);
+            call->exec = exec = &call->whole;
+        }
         if (!status && exec->reserved) status = LQ_ERROR_STRUCT;
         if (!status && exec->flags & ~(uint32_t)LQ_TRUSTED) status = LQ_ERROR_ENUM;
         if (status) return lq_refuse(call, status, position, -1);

@@ -34,7 +34,8 @@ typedef struct lq_arguments {
 typedef struct lq_call {
     const lq_kernels *kernels;
     const lq_exec *exec; /* or NULL */
-    lq_report *report;   /* or NULL */
+    lq_exec whole;       /* that of a caller whose version had fewer fields */
+    lq_report *report;   /* or NULL; it may end behind `clipped` */
     bool trusted;
     const lq_tensor *tensor[LQ_OPERANDS];
     const lq_type_info *type[LQ_OPERANDS];

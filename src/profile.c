@@ -1,4 +1,5 @@
 /* Profiles: the rules of other systems, as data. What each means is said in libquant.h. */
+#include "scheme.h"
 #include "tensor.h"
 #include <string.h>
 
@@ -370,16 +371,13 @@ lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile pr
     if (!scheme || !block) return LQ_ERROR_NULL;
     if (!p) return LQ_ERROR_ENUM;
     if (!code || !has_codes(p, code)) return LQ_ERROR_TYPE;
-    lq_status status = lq_init_struct(scheme, struct_size, sizeof *scheme);
-    if (status) return status;
-    *scheme = p->scheme;
-    scheme->struct_size = struct_size;
-    scheme->code_type = code_type;
-    scheme->block = *block;
+    lq_scheme value = p->scheme;
+    value.code_type = code_type;
+    value.block = *block;
     if (code->kind == LQ_KIND_FLOAT) {
-        scheme->mapping = LQ_SYMMETRIC;
+        value.mapping = LQ_SYMMETRIC;
     } else {
-        set_range(p, code, scheme);
+        set_range(p, code, &value);
     }
-    return LQ_OK;
+    return lq_give_scheme(scheme, struct_size, &value);
 }

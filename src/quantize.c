@@ -80,6 +80,7 @@ void lq_tell_counts(const lq_job *j) {
     report->nan = j->counts.nan;
     report->infinite = j->counts.infinite;
     report->clipped = j->counts.clipped;
+    if (!LQ_HAS(report, lq_report, underflowed)) return;
     report->overflowed = j->counts.overflowed;
     report->underflowed = j->counts.underflowed;
 }

@@ -2,7 +2,6 @@
 #include "float_format.h"
 #include "numeric.h"
 #include "tensor.h"
-#include <stddef.h>
 #include <string.h>
 
 static int32_t smaller(int32_t a, int32_t b) {
@@ -218,10 +217,8 @@ void lq_make_code_table(const lq_rule *rule, lq_code_table *table) {
 
 /* --------------------------------------------------------------- all of it */
 
-lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
-    if (!scheme) return LQ_ERROR_NULL;
-    lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
-    if (status) return status;
+static lq_status check_whole(const lq_scheme *scheme, lq_rule *rule) {
+    lq_status status;
     *rule = (lq_rule){.scale_factor = 1};
     rule->mapping = scheme->mapping;
     rule->code = lq_type_find(scheme->code_type);
@@ -245,14 +242,44 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     return status;
 }
 
+/* How a scheme began, before it had switches. */
+enum { FIRST_SCHEME = LQ_END(lq_scheme, block) };
+
+lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
+    if (!scheme) return LQ_ERROR_NULL;
+    const lq_status status =
+        lq_check_grown(scheme, scheme->struct_size, FIRST_SCHEME, sizeof *scheme);
+    if (status) return status;
+    if (scheme->struct_size >= sizeof *scheme) return check_whole(scheme, rule);
+    lq_scheme whole = {.table = NULL};
+    memcpy(&whole, scheme, scheme->struct_size);
+    return check_whole(&whole, rule);
+}
+
+lq_status lq_give_scheme(lq_scheme *scheme, size_t struct_size, const lq_scheme *value) {
+    lq_scheme whole = *value;
+    whole.struct_size = struct_size;
+    if (struct_size >= sizeof whole) {
+        const lq_status status = lq_init_struct(scheme, struct_size, sizeof whole);
+        if (!status) *scheme = whole;
+        return status;
+    }
+    /* What the caller has no fields for must be what their absence means. */
+    const lq_status status = lq_check_grown(&whole, struct_size, FIRST_SCHEME, sizeof whole);
+    if (status) return status;
+    const unsigned char *bytes = (const unsigned char *)&whole;
+    for (size_t i = struct_size; i < sizeof whole; ++i) {
+        if (bytes[i]) return LQ_ERROR_STRUCT;
+    }
+    memcpy(scheme, &whole, struct_size);
+    return LQ_OK;
+}
+
 lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
                          lq_type code_type, const lq_block *block) {
-    if (!block) return LQ_ERROR_NULL;
-    lq_status status = lq_init_struct(scheme, struct_size, sizeof *scheme);
-    if (status) return status;
-    *scheme = lq_scheme_of(mapping, code_type, *block);
-    scheme->struct_size = struct_size;
-    return LQ_OK;
+    if (!scheme || !block) return LQ_ERROR_NULL;
+    const lq_scheme value = lq_scheme_of(mapping, code_type, *block);
+    return lq_give_scheme(scheme, struct_size, &value);
 }
 
 lq_status lq_scheme_range(const lq_scheme *scheme, int32_t *qmin, int32_t *qmax,
@@ -321,7 +348,7 @@ lq_status lq_grid_shape(const lq_tensor *x, const lq_scheme *scheme, int64_t gri
     int64_t shape[LQ_MAX_RANK];
     int64_t product;
     if (!x || !scheme || !grid) return LQ_ERROR_NULL;
-    lq_status status = lq_check_struct(scheme, scheme->struct_size, sizeof *scheme);
+    lq_status status = lq_check_grown(scheme, scheme->struct_size, FIRST_SCHEME, sizeof *scheme);
     if (status) return status;
     if (x->rank < 0 || x->rank > LQ_MAX_RANK) return LQ_ERROR_RANK;
     for (int i = 0; i < x->rank; ++i) {

@@ -40,6 +40,12 @@ typedef struct lq_rule {
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);
 
+/*
+ * Writes a scheme to a caller's, which may be of an earlier version; STRUCT where that one has no
+ * fields for what it says.
+ */
+lq_status lq_give_scheme(lq_scheme *scheme, size_t struct_size, const lq_scheme *value);
+
 static inline bool lq_has_integer_codes(const lq_rule *rule) {
     return !rule->format && !rule->table;
 }

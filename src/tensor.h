@@ -3,6 +3,7 @@
 #define LQ_TENSOR_H
 
 #include "types.h"
+#include <stddef.h>
 
 /* The bytes from a view's first element in memory to its last; empty where there are none. */
 typedef struct lq_span {
@@ -39,8 +40,18 @@ void lq_clear_tail(const lq_tensor *t);
 lq_status lq_check_struct(const void *object, size_t size, size_t known);
 
 /*
+ * The same of a struct that has grown since it had `first` bytes, which an older caller's still has.
+ * What that one lacks counts as 0.
+ */
+lq_status lq_check_grown(const void *object, size_t size, size_t first, size_t known);
+
+/* Where a field of a struct ends; and whether a caller's struct reaches as far. */
+#define LQ_END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))
+#define LQ_HAS(object, type, field) ((object)->struct_size >= LQ_END(type, field))
+
+/*
  * Zeroes a caller's struct, of which a newer caller may know more fields than this version, but for
- * the size that it begins with.
+ * the size that it begins with. Of one that has grown, `known` is how it began.
  */
 lq_status lq_init_struct(void *object, size_t size, size_t known);
 

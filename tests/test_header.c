@@ -1,6 +1,6 @@
 /*
- * What the header states about itself: layouts, values, names, the exported twins of inline
- * functions, the questions that need no tensor, and LIBQUANT_CPU.
+ * What the header states about itself: names, the exported twins of inline functions, the questions
+ * that need no tensor, and LIBQUANT_CPU. Values and layouts are in abi.inc.
  */
 #define _POSIX_C_SOURCE 200809L /* setenv and fork */
 
@@ -152,126 +152,45 @@ static void test_levels(void **state) {
     assert_int_equal(lq_cpu_use(INT32_MIN), LQ_ERROR_CPU);
 }
 
-/* ------------------------------------------------------- layouts and values */
+/* ---------------------------------------------------------- statuses, types */
 
-static void test_layouts(void **state) {
+static void test_statuses(void **state) {
     (void)state;
-    assert_int_equal(sizeof(lq_block), 80);
-    assert_int_equal(offsetof(lq_block, extent), 16);
-    assert_int_equal(sizeof(lq_status), 4);
-    assert_int_equal(sizeof(lq_type), 4);
-    if (sizeof(void *) != 8) return;
-    assert_int_equal(sizeof(lq_tensor), 160);
-    assert_int_equal(offsetof(lq_tensor, data), 0);
-    assert_int_equal(offsetof(lq_tensor, size), 8);
-    assert_int_equal(offsetof(lq_tensor, type), 16);
-    assert_int_equal(offsetof(lq_tensor, rank), 20);
-    assert_int_equal(offsetof(lq_tensor, offset), 24);
-    assert_int_equal(offsetof(lq_tensor, shape), 32);
-    assert_int_equal(offsetof(lq_tensor, stride), 96);
-    assert_int_equal(sizeof(lq_scheme), 192);
-    assert_int_equal(sizeof(lq_report), 64);
-    assert_int_equal(sizeof(lq_exec), 48);
-    assert_int_equal(sizeof(lq_product), 72);
-    assert_int_equal(sizeof(lq_error), 80);
-    assert_int_equal(sizeof(lq_calibrator_options), 40);
-    assert_int_equal(sizeof(lq_calibration), 40);
-    assert_int_equal(sizeof(lq_summary), 88);
-    assert_int_equal(sizeof(lq_histogram), 40);
-    assert_int_equal(sizeof(lq_bin), 16);
-}
-
-/* Programs hold these numbers: none may ever change. */
-static void test_values(void **state) {
-    static const int32_t statuses[] = {LQ_OK,
-                                       LQ_ERROR_NULL,
-                                       LQ_ERROR_STRUCT,
-                                       LQ_ERROR_TYPE,
-                                       LQ_ERROR_RANK,
-                                       LQ_ERROR_SHAPE,
-                                       LQ_ERROR_OVERFLOW,
-                                       LQ_ERROR_SIZE,
-                                       LQ_ERROR_STRIDE,
-                                       LQ_ERROR_AXIS,
-                                       LQ_ERROR_BLOCK,
-                                       LQ_ERROR_ENUM,
-                                       LQ_ERROR_RANGE,
-                                       LQ_ERROR_GRID,
-                                       LQ_ERROR_SCALE,
-                                       LQ_ERROR_ZERO_POINT,
-                                       LQ_ERROR_CODE,
-                                       LQ_ERROR_OVERLAP,
-                                       LQ_ERROR_CPU,
-                                       LQ_ERROR_EXEC,
-                                       LQ_ERROR_ALIGNMENT,
-                                       LQ_ERROR_STATE,
-                                       LQ_ERROR_METHOD,
-                                       LQ_ERROR_EMPTY,
-                                       LQ_ERROR_MISMATCH,
-                                       LQ_ERROR_DATA,
-                                       LQ_ERROR_VERSION,
-                                       LQ_ERROR_TABLE,
-                                       LQ_ERROR_LAYOUT,
-                                       LQ_ERROR_INEXACT};
-    (void)state;
-    for (int32_t i = 0; i < (int32_t)(sizeof statuses / sizeof *statuses); ++i) {
-        assert_int_equal(statuses[i], i);
+    for (lq_status i = LQ_OK; i <= LQ_ERROR_INEXACT; ++i) {
         assert_true(strlen(lq_status_string(i)) > 1);
-        for (int32_t j = -1; j < i; ++j)
+        for (lq_status j = -1; j < i; ++j)
             assert_string_not_equal(lq_status_string(i), lq_status_string(j));
     }
     assert_non_null(lq_status_string(INT32_MIN));
-    assert_int_equal(LQ_AFFINE, 0);
-    assert_int_equal(LQ_SYMMETRIC, 1);
-    assert_int_equal(LQ_SYMMETRIC_HALF_RANGE, 2);
-    assert_int_equal(LQ_SYMMETRIC_FULL_RANGE, 3);
-    assert_int_equal(LQ_PER_TENSOR, 0);
-    assert_int_equal(LQ_PER_CHANNEL, 1);
-    assert_int_equal(LQ_PER_BLOCK, 2);
-    assert_int_equal(LQ_PER_TILE, 3);
-    assert_int_equal(LQ_TRUSTED, 1);
-    assert_int_equal(LQ_OVERFLOW_INFINITE, 0);
-    assert_int_equal(LQ_OVERFLOW_SATURATE, 1);
-    assert_int_equal(LQ_REQUANTIZE_FLOAT, 0);
-    assert_int_equal(LQ_REQUANTIZE_ONNX, 1);
-    assert_int_equal(LQ_REQUANTIZE_DOUBLE_ROUNDING, 2);
-    assert_int_equal(LQ_REQUANTIZE_SINGLE_ROUNDING, 3);
-    assert_int_equal(LQ_BIAS_EVEN, 0);
-    assert_int_equal(LQ_BIAS_AWAY, 1);
-    assert_int_equal(LQ_MAX_RANK, 8);
-    assert_int_equal(LQ_CPU_SCALAR, 0);
-    assert_int_equal(LQ_CPU_AVX2, 1);
-    assert_int_equal(LQ_CPU_AVX512, 2);
-    assert_int_equal(LQ_CPU_NEON, 3);
     assert_int_equal(lq_version(),
                      LQ_VERSION_MAJOR * 10000 + LQ_VERSION_MINOR * 100 + LQ_VERSION_PATCH);
 }
 
 static const struct {
-    lq_type type, value;
+    lq_type type;
     const char *name;
 } types[] = {
-    {LQ_F32, 0x0020, "f32"},
-    {LQ_F16, 0x0010, "f16"},
-    {LQ_BF16, 0x0110, "bf16"},
-    {LQ_S2, 0x1002, "s2"},
-    {LQ_S4, 0x1004, "s4"},
-    {LQ_S8, 0x1008, "s8"},
-    {LQ_S16, 0x1010, "s16"},
-    {LQ_S32, 0x1020, "s32"},
-    {LQ_U2, 0x2002, "u2"},
-    {LQ_U4, 0x2004, "u4"},
-    {LQ_U8, 0x2008, "u8"},
-    {LQ_U16, 0x2010, "u16"},
-    {LQ_F64, 0x0040, "f64"},
-    {LQ_E4M3, 0x3008, "e4m3"},
-    {LQ_E5M2, 0x3108, "e5m2"},
-    {LQ_E4M3FNUZ, 0x3208, "e4m3fnuz"},
-    {LQ_E5M2FNUZ, 0x3308, "e5m2fnuz"},
-    {LQ_E8M0, 0x3408, "e8m0"},
-    {LQ_E2M3, 0x3006, "e2m3"},
-    {LQ_E3M2, 0x3106, "e3m2"},
-    {LQ_E2M1, 0x3004, "e2m1"},
+    {LQ_F32, "f32"},
+    {LQ_F16, "f16"},
+    {LQ_BF16, "bf16"},
+    {LQ_S2, "s2"},
+    {LQ_S4, "s4"},
+    {LQ_S8, "s8"},
+    {LQ_S16, "s16"},
+    {LQ_S32, "s32"},
+    {LQ_U2, "u2"},
+    {LQ_U4, "u4"},
+    {LQ_U8, "u8"},
+    {LQ_U16, "u16"},
+    {LQ_F64, "f64"},
+    {LQ_E4M3, "e4m3"},
+    {LQ_E5M2, "e5m2"},
+    {LQ_E4M3FNUZ, "e4m3fnuz"},
+    {LQ_E5M2FNUZ, "e5m2fnuz"},
+    {LQ_E8M0, "e8m0"},
+    {LQ_E2M3, "e2m3"},
+    {LQ_E3M2, "e3m2"},
+    {LQ_E2M1, "e2m1"},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
@@ -280,7 +199,6 @@ static void test_types(void **state) {
                                             "s", "s3", "u32", "s88"};
     (void)state;
     for (int i = 0; i < TYPES; ++i) {
-        assert_int_equal(types[i].type, types[i].value);
         assert_string_equal(lq_type_name(types[i].type), types[i].name);
         assert_int_equal(lq_type_from_name(types[i].name), types[i].type);
     }
@@ -514,17 +432,11 @@ static void test_grid_shape(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_environment),
-        cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_tensor_twin),
-        cmocka_unit_test(test_scheme_twin),
-        cmocka_unit_test(test_init),
-        cmocka_unit_test(test_init_longer),
-        cmocka_unit_test(test_scheme_range),
-        cmocka_unit_test(test_scheme_range_refusals),
+        cmocka_unit_test(test_environment),  cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_statuses),     cmocka_unit_test(test_types),
+        cmocka_unit_test(test_tensor_twin),  cmocka_unit_test(test_scheme_twin),
+        cmocka_unit_test(test_init),         cmocka_unit_test(test_init_longer),
+        cmocka_unit_test(test_scheme_range), cmocka_unit_test(test_scheme_range_refusals),
         cmocka_unit_test(test_grid_shape),
     };
     return cmocka_run_group_tests_name("header", tests, NULL, NULL);
