@@ -39,6 +39,7 @@
 #define LQ_VERSION_MINOR 1
 #define LQ_VERSION_PATCH 0
 
+/* What the library exports. On Windows, programs that link the static one define LQ_STATIC. */
 #if defined(LQ_STATIC)
 #define LQ_API
 #elif defined(_WIN32)
@@ -70,9 +71,10 @@ extern "C" {
 
 /* ------------------------------------------------------------------ status */
 
+/* What a call has to say; a comment names those that a function returns without LQ_ERROR_. */
 typedef int32_t lq_status;
 enum {
-    LQ_OK = 0,
+    LQ_OK = 0,             /* done */
     LQ_ERROR_NULL = 1,     /* a pointer that must not be NULL is NULL */
     LQ_ERROR_STRUCT = 2,   /* a struct_size is too small, or an unknown field is set */
     LQ_ERROR_TYPE = 3,     /* an element type is unknown, or not allowed in this argument */
@@ -160,6 +162,7 @@ LQ_API lq_type lq_type_from_name(const char *name);
 
 /* ----------------------------------------------------------------- tensors */
 
+/* As many dimensions as a tensor may have. */
 #define LQ_MAX_RANK 8
 
 /*
@@ -187,13 +190,14 @@ LQ_API lq_type lq_type_from_name(const char *name);
  * is const, its elements are not.
  */
 typedef struct lq_tensor {
-    void *data;
-    int64_t size; /* bytes at data that belong to the view; negative: an overflowed shape */
-    lq_type type;
-    int32_t rank;   /* 0 to LQ_MAX_RANK */
-    int64_t offset; /* elements */
-    int64_t shape[LQ_MAX_RANK];
-    int64_t stride[LQ_MAX_RANK];
+    void *data;                  /* the caller's memory; of any alignment */
+    int64_t size;                /* bytes at data that belong to the view; negative: an */
+                                 /* overflowed shape */
+    lq_type type;                /* of an element */
+    int32_t rank;                /* 0 to LQ_MAX_RANK */
+    int64_t offset;              /* elements from data to the first one */
+    int64_t shape[LQ_MAX_RANK];  /* `rank` of them, each at least 0 */
+    int64_t stride[LQ_MAX_RANK]; /* elements from one index to the next */
 } lq_tensor;
 
 /*
@@ -238,11 +242,13 @@ static inline lq_tensor lq_contiguous(const void *data, lq_type type, int32_t ra
     return t;
 }
 
+/* A contiguous vector of n elements. */
 LQ_NOT_READ(1)
 static inline lq_tensor lq_vector(const void *data, lq_type type, int64_t n) {
     return lq_contiguous(data, type, 1, &n);
 }
 
+/* A contiguous matrix, row by row. */
 LQ_NOT_READ(1)
 static inline lq_tensor lq_matrix(const void *data, lq_type type, int64_t rows, int64_t columns) {
     int64_t shape[2];
@@ -268,6 +274,7 @@ static inline lq_tensor lq_strided(const void *data, int64_t size, lq_type type,
 
 /* ------------------------------------------------------------------ blocks */
 
+/* Which elements share a scale. */
 typedef int32_t lq_granularity;
 enum {
     LQ_PER_TENSOR = 0,  /* one block */
@@ -283,11 +290,11 @@ enum {
  * block along an axis may be short. The layout of this struct is fixed.
  */
 typedef struct lq_block {
-    lq_granularity granularity;
-    int32_t axis; /* per channel, per block; negative counts from the end */
-    int32_t rank; /* per tile */
+    lq_granularity granularity; /* which of the fields below count */
+    int32_t axis;               /* per channel, per block; negative counts from the end */
+    int32_t rank;               /* per tile */
     int32_t reserved;
-    int64_t extent[LQ_MAX_RANK];
+    int64_t extent[LQ_MAX_RANK]; /* elements, at least 0: see lq_granularity */
 } lq_block;
 
 /* One block: the whole tensor. */
@@ -373,6 +380,7 @@ enum {
     LQ_QUOTIENT_MULTIPLIER = 2
 };
 
+/* r(...): which integer, or which code, a value between two becomes. */
 typedef int32_t lq_rounding;
 enum {
     LQ_ROUND_EVEN = 0,    /* to nearest, ties to even */
@@ -396,6 +404,7 @@ enum {
 typedef int32_t lq_zero_place;
 enum { LQ_ZERO_OUTSIDE = 0, LQ_ZERO_INSIDE = 1, LQ_ZERO_MINIMUM = 2 };
 
+/* To what codes are clamped. */
 typedef int32_t lq_clamp;
 enum {
     LQ_CLAMP_RANGE = 0,  /* to [qmin, qmax], or the mapping's part of it */
@@ -515,11 +524,11 @@ enum {
  */
 typedef struct lq_scheme {
     size_t struct_size;
-    lq_mapping mapping;
-    lq_type code_type; /* S2 S4 S8 S16 U2 U4 U8 U16; floats of 4 to 8 bits but E8M0 */
-    int32_t qmin;      /* both 0: the whole range of code_type. So any width from */
-    int32_t qmax;      /* 1 to 16 bits: 3 bits are {-4, 3}, 1 bit is {0, 1}. */
-    lq_block block;
+    lq_mapping mapping; /* how a range is laid onto codes */
+    lq_type code_type;  /* S2 S4 S8 S16 U2 U4 U8 U16; floats of 4 to 8 bits but E8M0 */
+    int32_t qmin;       /* both 0: the whole range of code_type. So any width from */
+    int32_t qmax;       /* 1 to 16 bits: 3 bits are {-4, 3}, 1 bit is {0, 1}. */
+    lq_block block;     /* what shares a scale */
     /* Codes. */
     lq_quotient quotient;
     lq_type precision; /* x, s, 1 / s and the quotient are rounded to it: 0, F32, F16, BF16 */
@@ -579,6 +588,7 @@ typedef struct lq_scheme {
 LQ_API lq_status lq_scheme_init(lq_scheme *scheme, size_t struct_size, lq_mapping mapping,
                                 lq_type code_type, const lq_block *block);
 
+/* lq_scheme_init by value: all switches are 0. */
 static inline lq_scheme lq_scheme_of(lq_mapping mapping, lq_type code_type, lq_block block) {
     lq_scheme s = LQ_ZERO_INIT;
     s.struct_size = sizeof s;
@@ -592,15 +602,12 @@ static inline lq_scheme lq_scheme_of(lq_mapping mapping, lq_type code_type, lq_b
 static inline lq_scheme lq_affine(lq_type code_type, lq_block block) {
     return lq_scheme_of(LQ_AFFINE, code_type, block);
 }
-
 static inline lq_scheme lq_symmetric(lq_type code_type, lq_block block) {
     return lq_scheme_of(LQ_SYMMETRIC, code_type, block);
 }
-
 static inline lq_scheme lq_symmetric_half_range(lq_type code_type, lq_block block) {
     return lq_scheme_of(LQ_SYMMETRIC_HALF_RANGE, code_type, block);
 }
-
 static inline lq_scheme lq_symmetric_full_range(lq_type code_type, lq_block block) {
     return lq_scheme_of(LQ_SYMMETRIC_FULL_RANGE, code_type, block);
 }
@@ -800,7 +807,7 @@ typedef int32_t lq_parallel_for(void *pool, lq_task *task, void *argument, int64
 /* How to run a call; NULL means serial and silent. Later versions may add fields at the end. */
 typedef struct lq_exec {
     size_t struct_size;
-    uint32_t flags;
+    uint32_t flags; /* 0 or LQ_TRUSTED */
     uint32_t reserved;
     lq_report *report; /* NULL: nothing is counted, which is faster */
     /*
@@ -1105,18 +1112,18 @@ LQ_API lq_layout lq_layout_from_name(const char *name);
  */
 typedef struct lq_layout_info {
     size_t struct_size;
-    int32_t records; /* 1: a layout of records, 0: one of codes */
-    int32_t bits;    /* of a code; 0: any that lq_packed says */
-    int64_t block;   /* elements that share a scale */
-    int64_t record;  /* elements of a record */
-    int64_t record_bytes;
-    lq_type code_type; /* S8 or U8, one code a byte; or E2M1 */
-    lq_type scale_type;
-    lq_type zero_type; /* zero points, or minimums */
-    lq_type super_scale_type;
-    lq_type super_zero_type;
-    lq_type sum_type;
-    int64_t sum_block; /* elements that share a sum */
+    int32_t records;          /* 1: a layout of records, 0: one of codes */
+    int32_t bits;             /* of a code; 0: any that lq_packed says */
+    int64_t block;            /* elements that share a scale */
+    int64_t record;           /* elements of a record */
+    int64_t record_bytes;     /* that a record takes */
+    lq_type code_type;        /* S8 or U8, one code a byte; or E2M1 */
+    lq_type scale_type;       /* of the scales of blocks */
+    lq_type zero_type;        /* of zero points, or minimums */
+    lq_type super_scale_type; /* of the scales of scales */
+    lq_type super_zero_type;  /* of the scales of minimums */
+    lq_type sum_type;         /* of the sums of codes */
+    int64_t sum_block;        /* elements that share a sum */
 } lq_layout_info;
 
 /* Fills struct_size bytes. Statuses: NULL, STRUCT, ENUM. */
@@ -1146,6 +1153,7 @@ typedef struct lq_parts {
     const lq_tensor *sum;              /* [rows, columns / sum_block]; packing may leave it out */
 } lq_parts;
 
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
 LQ_API lq_status lq_parts_init(lq_parts *parts, size_t struct_size);
 
 /*
@@ -1154,9 +1162,10 @@ LQ_API lq_status lq_parts_init(lq_parts *parts, size_t struct_size);
  */
 typedef struct lq_packed {
     size_t struct_size;
-    lq_layout layout;
-    int32_t bits; /* layouts of codes of any width: 1 to 8; else 0 or the layout's */
-    int64_t rows, columns;
+    lq_layout layout;       /* what lies at `bytes` */
+    int32_t bits;           /* layouts of codes of any width: 1 to 8; else 0 or the layout's */
+    int64_t rows;           /* of the matrix, at least 0 */
+    int64_t columns;        /* the same; blocks lie along them */
     int64_t block;          /* layouts of codes: elements that share a scale; 0: the row */
     const lq_tensor *bytes; /* U8, a vector; of rows, MatMulNBits, compressed-tensors and */
                             /* records also [rows, bytes of a row], with any distance between */
@@ -1170,6 +1179,7 @@ typedef struct lq_packed {
     int32_t reserved;
 } lq_packed;
 
+/* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
 LQ_API lq_status lq_packed_init(lq_packed *packed, size_t struct_size);
 
 /*
@@ -1279,6 +1289,7 @@ LQ_API lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, con
  */
 typedef struct lq_calibrator lq_calibrator;
 
+/* What a calibrator keeps of the values that it is shown. */
 typedef int32_t lq_statistic;
 enum {
     /*
@@ -1307,6 +1318,7 @@ enum {
 /* Later versions may add fields at the end; a field of 0 means what this version does. */
 typedef struct lq_calibrator_options {
     size_t struct_size;
+    /* What is kept of values. */
     lq_statistic statistic;
     int32_t mantissa_bits; /* histogram: k, from 1 to 10; 0 is 7 */
     int32_t bin_sums;      /* histogram: 1 keeps the sum of the values of each bin, exactly; */
@@ -1445,8 +1457,9 @@ LQ_API lq_status lq_calibrator_quantiles(const lq_calibrator *calibrator, int64_
  * at the ends of the range; where both are one, all are that one.
  */
 typedef struct lq_bin {
-    float low, high;
-    int64_t count;
+    float low;     /* finite */
+    float high;    /* not below low */
+    int64_t count; /* at least 1 */
 } lq_bin;
 
 /*
@@ -1539,7 +1552,7 @@ LQ_API lq_method lq_method_from_name(const char *name);
  */
 typedef struct lq_calibration {
     size_t struct_size;
-    lq_method method;
+    lq_method method;       /* how ranges are found */
     int32_t quantized_bins; /* onnxruntime-entropy: default 128 */
     double percentile;      /* all percentiles: in (0, 100], default 99.99 */
     double deviations;      /* mean-deviation, onnxruntime-distribution: above 0, default 3 */
@@ -1550,6 +1563,7 @@ typedef struct lq_calibration {
 /* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
 LQ_API lq_status lq_calibration_init(lq_calibration *calibration, size_t struct_size);
 
+/* A method with the defaults of its parameters. */
 static inline lq_calibration lq_calibration_by(lq_method method) {
     lq_calibration c = LQ_ZERO_INIT;
     c.struct_size = sizeof c;
@@ -1593,10 +1607,11 @@ LQ_API lq_status lq_calibrator_parameters(const lq_calibrator *calibrator,
  */
 typedef struct lq_histogram {
     size_t struct_size;
-    const double *counts;
-    const float *edges; /* bins + 1 of them */
-    int64_t bins;
-    float min, max;
+    const double *counts; /* `bins` of them */
+    const float *edges;   /* bins + 1 of them */
+    int64_t bins;         /* 1 to 2^24 */
+    float min;            /* the least value, or 0 */
+    float max;            /* the greatest, or 0 */
 } lq_histogram;
 
 /* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
