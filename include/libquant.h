@@ -1250,6 +1250,7 @@ LQ_API lq_status lq_parts_parameters(const lq_parts *parts, lq_layout layout,
  *     lq_packed_init(&packed, sizeof packed);
  *     packed.layout = LQ_LAYOUT_GGML_Q4_0;
  *     packed.rows = rows, packed.columns = columns;
+ *     int64_t size;
  *     lq_packed_size(&packed, &size, NULL);
  *     lq_tensor bytes = lq_vector(malloc(size), LQ_U8, size);
  *     lq_tensor x = lq_matrix(weights, LQ_F32, rows, columns);
@@ -1277,9 +1278,9 @@ LQ_API lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, con
  *     lq_calibrator_size(&options, &size);
  *     lq_calibrator *calibrator = malloc(size);
  *     lq_calibrator_init(calibrator, size, &options);
- *     for (...) lq_calibrator_observe(calibrator, &batch, NULL);
+ *     for (int i = 0; i < batches; ++i) lq_calibrator_observe(calibrator, &batch[i], NULL);
  *     lq_calibration mse = lq_calibration_by(LQ_METHOD_MSE);
- *     lq_calibrator_parameters(calibrator, &mse, &scheme, &scale, &zero_point, NULL);
+ *     lq_calibrator_parameters(calibrator, &mse, &scheme, &s, &z, NULL);
  *
  * The block may be copied and moved, but not to a machine of another byte order or library
  * version: lq_calibrator_serialize is for that. It must be aligned to 8 bytes, as malloc does.
