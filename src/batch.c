@@ -102,6 +102,14 @@ static void walk_outer(walk *w, int depth) {
     advance(b->at, &b->plan->loop[loop], -turns);
 }
 
+void lq_batch_of_run(const lq_geometry *g, lq_batch *b) {
+    b->plan = &lq_plan_of_runs;
+    b->blocks = b->rows = 1;
+    b->count = g->run;
+    memcpy(b->at, g->origin, sizeof b->at);
+    memset(b->step, 0, sizeof b->step);
+}
+
 void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context) {
     if (plan->no_cell) return;
     walk w;
@@ -150,5 +158,9 @@ void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context) {
     } else {
         memcpy(piece.row_step, plan->loop[plan->row].step, sizeof piece.row_step);
     }
-    walk_inner(batch, &piece, 0, visit, context);
+    if (plan->inner_loops == 0) {
+        visit(context, &piece);
+    } else {
+        walk_inner(batch, &piece, 0, visit, context);
+    }
 }

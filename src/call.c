@@ -81,9 +81,9 @@ lq_status lq_begin(lq_call *call, const lq_exec *exec, int position) {
 
 /* Parameters: the block grid's strides for a view of its shape, or for a flat vector. */
 static lq_status grid_strides(const lq_call *call, int64_t blocks, bool broadcast,
-                              const lq_tensor *t, int64_t *stride) {
+                              const lq_tensor *t, int64_t elements, int64_t *stride) {
     const int rank = call->geometry.rank;
-    if (broadcast && t->rank <= 1 && lq_elements(t) == 1) {
+    if (broadcast && t->rank <= 1 && elements == 1) {
         memset(stride, 0, (size_t)rank * sizeof *stride);
         return LQ_OK;
     }
@@ -109,8 +109,8 @@ static lq_status refuse_operand(const lq_arguments *a, const lq_call *call, lq_s
 }
 
 /* Whether a tensor's type is one its place may have. */
-static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand operand,
-                      const lq_type_info *type) {
+LQ_INLINE bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand operand,
+                         const lq_type_info *type) {
     if (operand == LQ_CODES && a->signature->codes_are_reals) return type == call->type[LQ_X];
     /* Between accumulators and codes nothing is real but the multipliers. */
     if (operand == LQ_ZERO && a->signature->x_is_s32 && type->kind == LQ_KIND_REAL) return false;
@@ -119,6 +119,7 @@ static bool type_fits(const lq_arguments *a, const lq_call *call, lq_operand ope
     case LQ_SCALE:
         if (a->signature->scale_is_s32) return type->kind == LQ_KIND_WIDE;
         if (a->signature->x_is_s32) return type->kind == LQ_KIND_REAL;
+        if (type->kind == LQ_KIND_REAL && !a->signature->output[LQ_SCALE]) return true;
         return lq_scale_fits(type, &call->rule, a->signature->output[LQ_SCALE]);
     case LQ_CODES: return type == call->rule.code;
     case LQ_OTHER: return type == call->type[LQ_X];
@@ -135,31 +136,40 @@ static int operands_of(const lq_arguments *a) {
                                                                                 : LQ_OTHER;
 }
 
-static lq_status check_views(const lq_arguments *a, lq_call *call, lq_span *span) {
-    const int operands = operands_of(a);
-    for (int o = operands; o < LQ_OPERANDS; ++o) call->type[o] = NULL;
-    for (int o = 0; o < operands; ++o) {
-        const lq_tensor *t = a->tensor[o];
-        call->tensor[o] = t;
-        call->type[o] = NULL;
-        span[o].begin = span[o].end = 0;
-        if (!a->signature->position[o]) continue;
-        if (!t) {
-            /* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
-            const bool needed = o != LQ_ZERO || call->rule.element.minimum ||
-                                (a->signature->output[o] && call->rule.mapping == LQ_AFFINE);
-            if (needed && !a->signature->optional[o])
-                return refuse_operand(a, call, LQ_ERROR_NULL, o);
-            continue;
-        }
-        lq_status status = lq_check_tensor(t, a->signature->output[o], &span[o]);
-        if (status) return refuse_operand(a, call, status, o);
-        call->type[o] = lq_type_find(t->type);
-        if (!type_fits(a, call, (lq_operand)o, call->type[o])) {
-            return refuse_operand(a, call, LQ_ERROR_TYPE, o);
-        }
+static lq_status check_missing(const lq_arguments *a, const lq_call *call, int o) {
+    /* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
+    const bool needed = o != LQ_ZERO || call->rule.element.minimum ||
+                        (a->signature->output[o] && call->rule.mapping == LQ_AFFINE);
+    if (!a->signature->position[o] || !needed || a->signature->optional[o]) return LQ_OK;
+    return refuse_operand(a, call, LQ_ERROR_NULL, o);
+}
+
+/* Compiled for each of the first operands. */
+LQ_INLINE lq_status check_view(const lq_arguments *a, lq_call *call, int o, lq_span *span) {
+    const lq_tensor *t = a->tensor[o];
+    call->tensor[o] = t;
+    call->type[o] = NULL;
+    if (!t || !a->signature->position[o]) {
+        span->begin = span->end = 0;
+        return check_missing(a, call, o);
     }
-    return LQ_OK;
+    const lq_status status = lq_check_tensor(t, a->signature->output[o], span);
+    if (status) return refuse_operand(a, call, status, o);
+    call->type[o] = span->type;
+    const bool fits = type_fits(a, call, (lq_operand)o, span->type);
+    return fits ? LQ_OK : refuse_operand(a, call, LQ_ERROR_TYPE, o);
+}
+
+static lq_status check_views(const lq_arguments *a, lq_call *call, int operands, lq_span *span) {
+    lq_status status = check_view(a, call, LQ_X, &span[LQ_X]);
+    if (!status) status = check_view(a, call, LQ_CODES, &span[LQ_CODES]);
+    if (!status) status = check_view(a, call, LQ_SCALE, &span[LQ_SCALE]);
+    if (!status) status = check_view(a, call, LQ_ZERO, &span[LQ_ZERO]);
+    for (int o = operands; o < LQ_OPERANDS; ++o) call->type[o] = NULL;
+    for (int o = LQ_OTHER; o < operands && !status; ++o) {
+        status = check_view(a, call, o, &span[o]);
+    }
+    return status;
 }
 
 lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor *out,
@@ -175,8 +185,8 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
  * Which pairs may share memory, and how: x and codes (or what is read beside x) in place, parameters
  * and codes as records.
  */
-static lq_status judge_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
-    const int operands = operands_of(a);
+static lq_status judge_overlaps(const lq_arguments *a, lq_call *call, int operands,
+                                const lq_span *span) {
     for (int i = 0; i < operands; ++i) {
         if (!call->type[i]) continue;
         for (int k = i + 1; k < operands; ++k) {
@@ -200,12 +210,14 @@ static lq_status judge_overlaps(const lq_arguments *a, lq_call *call, const lq_s
     return LQ_OK;
 }
 
-static lq_status check_overlaps(const lq_arguments *a, lq_call *call, const lq_span *span) {
-    const int operands = operands_of(a);
+static lq_status check_overlaps(const lq_arguments *a, lq_call *call, int operands,
+                                const lq_span *span) {
     for (int i = 0; i < operands; ++i) {
         if (!a->signature->output[i]) continue;
         for (int k = 0; k < operands; ++k) {
-            if (k != i && lq_spans_meet(span[i], span[k])) return judge_overlaps(a, call, span);
+            if (k != i && lq_spans_meet(span[i], span[k])) {
+                return judge_overlaps(a, call, operands, span);
+            }
         }
     }
     return LQ_OK;
@@ -220,9 +232,11 @@ lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
     for (int i = 0; i < 2; ++i) {
         status = t[i] ? lq_check_tensor(t[i], i == 1, &span[i]) : LQ_ERROR_NULL;
         if (status) return lq_refuse(call, status, i + 1, -1);
-        call->type[i] = lq_type_find(t[i]->type);
+        call->type[i] = span[i].type;
         if (!fits[i](call->type[i])) return lq_refuse(call, LQ_ERROR_TYPE, i + 1, -1);
     }
+    call->elements = span[0].elements;
+    call->run = span[0].dense && span[1].dense ? call->elements : 0;
     if (!lq_same_shape(in, out)) status = LQ_ERROR_SHAPE;
     if (!status) status = lq_check_overlap(in, span[0], out, span[1], &call->forward_only);
     return status ? lq_refuse(call, status, 2, -1) : LQ_OK;
@@ -248,21 +262,24 @@ static void set_strides(lq_geometry *g, int operand, const lq_tensor *t) {
     }
 }
 
-void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes) {
+void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes, int64_t run) {
     const lq_tensor *t[] = {x, codes};
     lq_geometry *g = &call->geometry;
     begin_geometry(g, call, x, LQ_CODES + 1);
     call->tensor[LQ_X] = x;
     call->tensor[LQ_CODES] = codes;
     g->leading = LQ_CODES;
+    g->run = run;
+    if (run) {
+        for (int o = LQ_X; o <= LQ_CODES; ++o) g->origin[o] = t[o]->offset;
+        return;
+    }
     for (int i = 0; i < x->rank; ++i) {
         call->extent[i] = x->shape[i] > 0 ? x->shape[i] : 1;
         call->grid[i] = 1;
     }
     /* Nobody has checked the strides of a tensor without elements. */
-    const int64_t elements = lq_elements(x);
-    const bool empty = elements == 0;
-    if (lq_is_contiguous(x) && lq_is_contiguous(codes)) g->run = elements;
+    const bool empty = lq_elements(x) == 0;
     for (int o = LQ_X; o <= LQ_CODES; ++o) {
         if (!empty) g->origin[o] = t[o]->offset;
         set_strides(g, o, empty ? NULL : t[o]);
@@ -278,7 +295,43 @@ static bool all_dense(const lq_call *call, const lq_span *span) {
     return dense;
 }
 
-static lq_status check_shapes(const lq_arguments *a, lq_call *call, const lq_span *span) {
+/* One element, where there is one block. */
+static bool is_single(const lq_call *call, const lq_tensor *t, int64_t elements) {
+    return elements == 1 && (t->rank <= 1 || t->rank == call->geometry.rank);
+}
+
+/* Of one block without gaps, whose elements need no strides. */
+static lq_status check_run(const lq_arguments *a, lq_call *call, const lq_span *span) {
+    for (int o = 0; o < call->geometry.operands; ++o) {
+        if (!call->type[o]) continue;
+        call->geometry.origin[o] = a->tensor[o]->offset;
+        if (lq_of_elements(o) || is_single(call, a->tensor[o], span[o].elements)) continue;
+        return refuse_operand(a, call, LQ_ERROR_GRID, o);
+    }
+    return LQ_OK;
+}
+
+static lq_status check_strides(const lq_arguments *a, lq_call *call, const lq_span *span,
+                               int64_t blocks) {
+    const lq_tensor *const *t = a->tensor;
+    lq_geometry *g = &call->geometry;
+    for (int o = 0; o < g->operands; ++o) {
+        /* Nobody has checked the strides of a tensor without elements. */
+        const bool absent = !call->type[o] || (call->elements == 0 && lq_of_elements(o));
+        if (!absent) g->origin[o] = t[o]->offset;
+        if (absent || lq_of_elements(o)) {
+            set_strides(g, o, absent ? NULL : t[o]);
+            continue;
+        }
+        const lq_status status = grid_strides(call, blocks, a->signature->broadcast, t[o],
+                                              span[o].elements, g->stride[o]);
+        if (status) return refuse_operand(a, call, status, o);
+    }
+    return LQ_OK;
+}
+
+static lq_status check_shapes(const lq_arguments *a, lq_call *call, int operands,
+                              const lq_span *span) {
     const lq_tensor *const *t = a->tensor;
     const int leading = t[LQ_X] ? LQ_X : LQ_CODES;
     lq_geometry *g = &call->geometry;
@@ -292,25 +345,14 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call, const lq_spa
     lq_status status =
         lq_check_block(t[leading], &a->scheme->block, call->extent, call->grid, &blocks);
     if (status) return lq_refuse(call, status, a->signature->scheme_position, -1);
-    const int operands = operands_of(a);
     begin_geometry(g, call, t[leading], operands);
     g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
-    const int64_t elements = lq_elements(t[leading]);
-    const bool empty = elements == 0;
-    if (blocks == 1 && all_dense(call, span)) g->run = elements;
-    for (int o = 0; o < operands; ++o) {
-        /* Nobody has checked the strides of a tensor without elements. */
-        const bool absent = !call->type[o] || (empty && lq_of_elements(o));
-        if (!absent) g->origin[o] = t[o]->offset;
-        if (absent || lq_of_elements(o)) {
-            set_strides(g, o, absent ? NULL : t[o]);
-            continue;
-        }
-        status = grid_strides(call, blocks, a->signature->broadcast, t[o], g->stride[o]);
-        if (status) return refuse_operand(a, call, status, o);
-    }
-    if (!call->sums) return LQ_OK;
-    status = grid_strides(call, blocks, false, call->sums, call->sums_stride);
+    call->elements = span[leading].elements;
+    if (blocks == 1 && all_dense(call, span)) g->run = call->elements;
+    status = g->run ? check_run(a, call, span) : check_strides(a, call, span, blocks);
+    if (status || !call->sums) return status;
+    status =
+        grid_strides(call, blocks, false, call->sums, lq_elements(call->sums), call->sums_stride);
     return status ? lq_refuse(call, status, a->signature->exec_position, -1) : LQ_OK;
 }
 
@@ -342,12 +384,13 @@ lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     }
     if (!status && call->rule.table) lq_make_code_table(&call->rule, &call->table);
     if (status) return lq_refuse(call, status, arguments->signature->scheme_position, -1);
-    status = check_views(arguments, call, span);
+    const int operands = operands_of(arguments);
+    status = check_views(arguments, call, operands, span);
     if (!status) status = check_sums(arguments, call, span);
     if (status) return status;
-    status = check_shapes(arguments, call, span);
+    status = check_shapes(arguments, call, operands, span);
     if (status) return status;
-    return check_overlaps(arguments, call, span);
+    return check_overlaps(arguments, call, operands, span);
 }
 
 /* Of a view of rank 2 or more. */
@@ -416,6 +459,12 @@ static bool all_scales(const lq_rule *rule, const float *stored, int64_t n) {
     return good == n;
 }
 
+/* Floats that may be read where they are, which costs less than a copy; or NULL. */
+static const float *floats_in_place(const lq_tensor *t, int64_t at, int64_t step) {
+    const bool here = t->type == LQ_F32 && step == 1 && (uintptr_t)t->data % _Alignof(float) == 0;
+    return here ? (const float *)(const void *)t->data + at : NULL;
+}
+
 static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                          int64_t n) {
     const lq_rule *rule = context;
@@ -423,8 +472,9 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
     for (int64_t i = 0, m; i < n; i += m) {
         m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         if (m > FEW) {
-            lq_load_reals(t->type, t->data, at + i * step, step, m, s);
-            if (all_scales(rule, s, m)) continue;
+            const float *stored = floats_in_place(t, at + i * step, step);
+            if (!stored) lq_load_reals(t->type, t->data, at + i * step, step, m, s);
+            if (all_scales(rule, stored ? stored : s, m)) continue;
         }
         for (int64_t k = i; k < i + m; ++k) {
             if (!is_scale(rule, lq_load_real(t->type, t->data, at + k * step))) return k;
@@ -500,6 +550,6 @@ lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call
 bool lq_streams(const lq_call *call) {
     const lq_tensor *codes = call->tensor[LQ_CODES];
     const int64_t size = call->type[LQ_CODES]->bits / 8;
-    if (call->forward_only || call->sums || call->tensor[LQ_X]->data == codes->data) return false;
-    return size > 0 && (uint64_t)lq_elements(codes) * (uint64_t)size > lq_stream_above();
+    if (size == 0 || (uint64_t)call->elements * (uint64_t)size <= lq_stream_above()) return false;
+    return !call->forward_only && !call->sums && call->tensor[LQ_X]->data != codes->data;
 }

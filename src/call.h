@@ -43,6 +43,8 @@ typedef struct lq_call {
     lq_code_table table;   /* where the rule has one */
     bool forward_only;     /* the output overwrites the input from the front */
     const lq_tensor *sums; /* of the codes that the call writes, or NULL */
+    int64_t elements;      /* of x */
+    int64_t run;           /* the same where a pair of tensors is dense; else 0 */
     /* From here on what shapes come to. */
     int64_t extent[LQ_MAX_RANK];
     int64_t grid[LQ_MAX_RANK];
@@ -72,14 +74,14 @@ int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context);
 
 /*
  * Two tensors of one shape, the first and second argument of a call that has begun, the second
- * written. Fills in call->type: LQ_X is the first, LQ_CODES the second.
+ * written. Fills in call->type: LQ_X is the first, LQ_CODES the second; and call->run.
  */
 typedef bool lq_fits_fn(const lq_type_info *type);
 lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
                         const lq_tensor *out, lq_fits_fn *out_fits);
 
-/* The geometry of two tensors of one shape without blocks, and the call's tensors. */
-void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes);
+/* The geometry of two tensors of one shape without blocks, and the call's tensors; see its run. */
+void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes, int64_t run);
 
 /* x and codes of the same shape, one read, one written. */
 lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor *out,

@@ -147,7 +147,7 @@ static lq_status encode(lq_job *j) {
 static lq_status decode(lq_job *j, lq_call *call, const lq_tensor *x, const lq_tensor *y) {
     const lq_type_info *from = call->type[LQ_X];
     const lq_type_info *to = call->type[LQ_CODES];
-    lq_plain_geometry(call, y, x);
+    lq_plain_geometry(call, y, x, call->run);
     call->type[LQ_X] = to;
     call->type[LQ_CODES] = from;
     j->map.runs = call->kernels->dequantize_runs[to->index];
@@ -199,7 +199,7 @@ lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflo
     }
     status = lq_check_pair(&call, x, is_number, y, is_number);
     if (status) return status;
-    lq_plain_geometry(&call, x, y);
+    lq_plain_geometry(&call, x, y, call.run);
     const lq_type_info *to = call.type[LQ_CODES];
     lq_start_plain_job(&job, &call);
     job.map.to_codes = true;

@@ -163,7 +163,7 @@ static lq_status check_reals(lq_call *call, const lq_tensor *x, const lq_tensor 
     if (scale) return lq_refuse(call, LQ_ERROR_GRID, 4, -1);
     if (zero_point) return lq_refuse(call, LQ_ERROR_GRID, 5, -1);
     if (!lq_same_shape(x, y)) return lq_refuse(call, LQ_ERROR_SHAPE, 2, -1);
-    lq_plain_geometry(call, x, y);
+    lq_plain_geometry(call, x, y, 0);
     return LQ_OK;
 }
 

@@ -18,7 +18,7 @@ typedef struct lq_job {
     lq_purpose purpose;
     bool quantizes;              /* calibrated blocks are quantized at once */
     bool magnitudes;             /* the rule asks for no more of ranges */
-    bool chosen;                 /* the one block's parameters are there, not to be read */
+    bool chosen;                 /* the one block's parameters are there, ready for use */
     const lq_gradient *gradient; /* or NULL */
     lq_calibrator *calibrator;   /* that observes, or NULL */
     double slice[2]; /* the sums of a slice of the one block, for scale and zero point */
@@ -35,6 +35,12 @@ typedef struct lq_job {
 } lq_job;
 
 void lq_start_job(lq_job *job, const lq_call *call, lq_purpose purpose);
+
+/*
+ * The values of scales and zero points that the call reads are checked; those of a run are there
+ * then, and not loaded again.
+ */
+lq_status lq_take_parameters(const lq_arguments *arguments, lq_job *job);
 
 /* For calls without parameters, which fill in what the map is between. */
 void lq_start_plain_job(lq_job *job, const lq_call *call);

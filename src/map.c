@@ -14,12 +14,10 @@ static int64_t element_at(const lq_piece *p, const segment *part, lq_operand o) 
 }
 
 /* Not all of it at once, which would be made elsewhere first and copied. */
-static void set_work(const lq_map *m, const lq_piece *p, const segment *part, lq_map_work *work) {
-    const lq_parameters *of = m->parameters;
+LQ_INLINE void set_work(const lq_map *m, int64_t rows, int64_t count, lq_map_work *work) {
     *work = (lq_map_work){.limit = 0};
-    work->count = part->count;
-    work->rows = part->rows;
-    work->param_step = p->batch->plan->spread == LQ_SPREAD_ROWS;
+    work->count = count;
+    work->rows = rows;
     work->qmin = m->qmin;
     work->qmax = m->qmax;
     work->sign = lq_sign_bit(m->code);
@@ -27,8 +25,12 @@ static void set_work(const lq_map *m, const lq_piece *p, const segment *part, lq
     work->format = m->format;
     work->table = m->table;
     work->limit = m->limit;
+}
+
+/* The parameters from one of a batch's blocks on. */
+LQ_INLINE void set_parameters(const lq_map *m, int64_t block, lq_map_work *work) {
+    const lq_parameters *of = m->parameters;
     if (!of) return;
-    const int64_t block = lq_block_at(p, part->first_row, part->first);
     work->scale = of->scale + block;
     work->zero = of->zero + block;
     if (m->fixed_point) {
@@ -41,15 +43,17 @@ static void set_work(const lq_map *m, const lq_piece *p, const segment *part, lq
     work->back = of->back + block;
 }
 
-static void run(const lq_map *m, const lq_piece *p, int width, const lq_map_work *work) {
-    const bool lanes = m->lanes && p->batch->plan->spread == LQ_SPREAD_LANES;
+static void run(const lq_map *m, lq_spread spread, int width, const lq_map_work *work) {
+    const bool lanes = m->lanes && spread == LQ_SPREAD_LANES;
     if (m->counts) (lanes ? m->count_lanes : m->count_runs)(work, m->counts);
     (lanes ? m->lanes : m->runs)[width](work);
 }
 
 /* The same, in the caller's memory. */
 static void place_work(const lq_map *m, const lq_piece *p, const segment *part, lq_map_work *work) {
-    set_work(m, p, part, work);
+    set_work(m, part->rows, part->count, work);
+    set_parameters(m, lq_block_at(p, part->first_row, part->first), work);
+    work->param_step = p->batch->plan->spread == LQ_SPREAD_ROWS;
     work->x = m->x + element_at(p, part, LQ_X) * m->x_size;
     work->x_step = p->row_step[LQ_X] * m->x_size;
     work->codes = m->codes + element_at(p, part, LQ_CODES) * m->code->bits / 8;
@@ -61,7 +65,7 @@ static void map_directly(const lq_map *m, const lq_piece *p, const segment *part
     if (part->count == 0) return;
     place_work(m, p, part, &work);
     work.streams = streams;
-    run(m, p, m->code->index, &work);
+    run(m, p->batch->plan->spread, m->code->index, &work);
 }
 
 static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) {
@@ -226,7 +230,7 @@ static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, s
     if (staged.x && m->to_codes) lq_gather_panel(x, m->x, m->x_size, &of_x);
     if (staged.codes && !m->to_codes) move_codes(m, codes, &of_codes);
     join_rows(m, p, width, &work);
-    run(m, p, width, &work);
+    run(m, p->batch->plan->spread, width, &work);
     if (staged.x && !m->to_codes) lq_scatter_panel(x, m->x, m->x_size, &of_x);
     if (staged.codes && m->to_codes) move_codes(m, codes, &of_codes);
 }
@@ -327,4 +331,32 @@ void lq_map_piece(const lq_map *m, const lq_piece *p) {
         repeats = repeats && p->step[o] == 1 && p->row_step[o] == p->count;
     }
     (repeats ? map_repeated : map_rows)(m, p);
+}
+
+/* Of codes of whole bytes, which go through the caches. */
+static void map_run_directly(const lq_map *m, const lq_geometry *g) {
+    lq_map_work work;
+    set_work(m, 1, g->run, &work);
+    set_parameters(m, 0, &work);
+    work.x = m->x + g->origin[LQ_X] * m->x_size;
+    work.codes = m->codes + g->origin[LQ_CODES] * (m->code->bits / 8);
+    run(m, LQ_SPREAD_ONE, m->code->index, &work);
+}
+
+void lq_map_run(const lq_map *m, const lq_geometry *g) {
+    static const lq_batch batch = {.plan = &lq_plan_of_runs, .blocks = 1};
+    lq_piece p;
+    if (m->code->bits >= 8 && !m->streams) {
+        map_run_directly(m, g);
+        return;
+    }
+    p.batch = &batch;
+    p.rows = 1;
+    p.count = g->run;
+    for (int o = LQ_X; o <= LQ_CODES; ++o) {
+        p.at[o] = g->origin[o];
+        p.row_step[o] = 0;
+        p.step[o] = 1;
+    }
+    map_rows(m, &p);
 }

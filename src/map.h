@@ -54,4 +54,7 @@ typedef struct lq_map {
 
 void lq_map_piece(const lq_map *map, const lq_piece *piece);
 
+/* A whole run, which is a piece. */
+void lq_map_run(const lq_map *map, const lq_geometry *geometry);
+
 #endif

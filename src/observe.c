@@ -114,13 +114,12 @@ static lq_status check_batch(lq_call *call, const lq_calibrator *c, const lq_ten
     call->type[LQ_X] = lq_type_find(x->type);
     if (call->type[LQ_X]->kind != LQ_KIND_REAL) return LQ_ERROR_TYPE;
     if (lq_spans_meet(span, lq_calibrator_span(c))) return LQ_ERROR_OVERLAP;
-    lq_plain_geometry(call, x, x);
+    lq_plain_geometry(call, x, x, 0);
     call->type[LQ_CODES] = call->type[LQ_SCALE] = call->type[LQ_ZERO] = NULL;
     status = lq_check_block(x, &block, call->extent, call->grid, &blocks);
     if (status) return status;
     if (blocks != c->channels) return LQ_ERROR_SHAPE;
     call->geometry.leading = LQ_X;
-    call->geometry.run = 0;
     call->geometry.operands = LQ_SCALE + 1;
     memset(call->geometry.stride[LQ_SCALE], 0, sizeof call->geometry.stride[LQ_SCALE]);
     if (c->per_channel) {

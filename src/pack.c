@@ -21,7 +21,7 @@ static lq_status check(lq_call *call, const lq_tensor *bytes, const lq_tensor *p
         return lq_refuse(call, LQ_ERROR_TYPE, 2, -1);
     }
     call->rule.code = call->type[to_packed];
-    lq_plain_geometry(call, bytes, packed);
+    lq_plain_geometry(call, bytes, packed, call->run);
     return LQ_OK;
 }
 

@@ -1,7 +1,7 @@
 /* Scales and zero points, as callers give them and as kernels take them. */
-#include "call.h"
 #include "choose.h"
 #include "fixed_point.h"
+#include "job.h"
 #include "numeric.h"
 #include <math.h>
 
@@ -26,6 +26,13 @@ static void load_reals(const lq_call *call, lq_operand operand, const lq_batch *
     call->kernels->convert[type->index][LQ_REAL_f32](&work);
 }
 
+/* Nobody has checked it. */
+static int32_t tamed_zero(const lq_rule *rule, int32_t zero) {
+    const int32_t low = rule->qmin < rule->code_min ? rule->qmin : rule->code_min;
+    const int32_t high = rule->qmax > rule->code_max ? rule->qmax : rule->code_max;
+    return lq_clamp_int(zero, low, high);
+}
+
 /* Zero points go to `zero`, real ones to `center`. */
 static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
     const lq_tensor *z = call->tensor[LQ_ZERO];
@@ -46,11 +53,22 @@ static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) 
     }
     lq_load_integers(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
                      to->zero);
-    const int32_t low = rule->qmin < rule->code_min ? rule->qmin : rule->code_min;
-    const int32_t high = rule->qmax > rule->code_max ? rule->qmax : rule->code_max;
     for (int64_t b = 0; b < batch->blocks && call->trusted; ++b) {
-        to->zero[b] = to->zero[b] < low ? low : to->zero[b];
-        to->zero[b] = to->zero[b] > high ? high : to->zero[b];
+        to->zero[b] = tamed_zero(rule, to->zero[b]);
+    }
+}
+
+/* The same of a run's one block, where there is nothing to loop over. */
+static void load_one(const lq_call *call, lq_parameters *to) {
+    const lq_tensor *s = call->tensor[LQ_SCALE];
+    const lq_tensor *z = call->tensor[LQ_ZERO];
+    to->scale[0] = lq_scale_of(&call->rule, lq_load_real(s->type, s->data, s->offset));
+    to->zero[0] = call->rule.zero;
+    if (has_real_zeros(call)) {
+        to->center[0] = lq_load_real(z->type, z->data, z->offset);
+    } else if (call->type[LQ_ZERO]) {
+        const int32_t zero = lq_load_integer(z->type, z->data, z->offset);
+        to->zero[0] = call->trusted ? tamed_zero(&call->rule, zero) : zero;
     }
 }
 
@@ -133,11 +151,41 @@ void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters
     lq_prepare_for_codes(call, batch->blocks, false, to);
 }
 
+static void prepare_for_reals(const lq_call *call, int64_t blocks, lq_parameters *p) {
+    if (!lq_reals_rule(call)) return;
+    centers(call, blocks, p);
+    for (int64_t b = 0; b < blocks; ++b) p->offset[b] = p->center[b];
+}
+
 void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
     load(call, batch, to);
-    if (!lq_reals_rule(call)) return;
-    centers(call, batch->blocks, to);
-    for (int64_t b = 0; b < batch->blocks; ++b) to->offset[b] = to->center[b];
+    prepare_for_reals(call, batch->blocks, to);
+}
+
+/* Whether the first block's are beyond doubt; what is wrong with others, the check of all says. */
+static bool are_ordinary(const lq_call *call, const lq_parameters *p) {
+    const lq_rule *rule = &call->rule;
+    if (!(p->scale[0] > 0 && p->scale[0] <= FLT_MAX)) return false;
+    if (has_real_zeros(call)) return lq_is_finite(p->center[0]);
+    const bool own = rule->mapping == LQ_AFFINE || p->zero[0] == rule->zero;
+    return own && p->zero[0] >= rule->qmin && p->zero[0] <= rule->qmax;
+}
+
+lq_status lq_take_parameters(const lq_arguments *arguments, lq_job *j) {
+    const lq_call *call = j->call;
+    if (call->geometry.run == 0) return lq_check_parameters(arguments, call);
+    load_one(call, &j->parameters);
+    if (!are_ordinary(call, &j->parameters)) {
+        const lq_status status = lq_check_parameters(arguments, call);
+        if (status) return status;
+    }
+    if (j->purpose == LQ_TO_REALS) {
+        prepare_for_reals(call, 1, &j->parameters);
+    } else {
+        lq_prepare_for_codes(call, 1, false, &j->parameters);
+    }
+    j->chosen = true;
+    return LQ_OK;
 }
 
 /* Nobody has checked them: a shift below the least gives 0, one above the most is the most. */

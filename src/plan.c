@@ -172,6 +172,13 @@ static void plan_run(int64_t run, lq_plan *plan) {
     one->step[LQ_X] = one->step[LQ_CODES] = one->step[LQ_OTHER] = 1;
 }
 
+const lq_plan lq_plan_of_runs = {
+    .loops = 1,
+    .loop = {{.step = {[LQ_X] = 1, [LQ_CODES] = 1, [LQ_OTHER] = 1}, .ragged_by = LQ_NO_LOOP}},
+    .spread = LQ_SPREAD_ONE,
+    .row = LQ_NO_LOOP,
+};
+
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     int axes[LQ_MAX_RANK];
     plan->loops = plan->outer_loops = plan->inner_loops = 0;

@@ -70,6 +70,7 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
         to->zero[0] = from->zero[0];
         to->offset[0] = from->offset[0];
         to->center[0] = from->center[0];
+        to->back[0] = from->back[0];
     }
     if (job->map.counts) copy->map.counts = &copy->counts;
 }
@@ -96,7 +97,7 @@ void lq_map_blocks(lq_job *j, lq_batch *batch) {
 
 static void map_batch(void *context, lq_batch *batch) {
     lq_job *j = context;
-    if (j->purpose == LQ_TO_REALS) {
+    if (!j->chosen && j->purpose == LQ_TO_REALS) {
         lq_load_for_reals(j->call, batch, &j->parameters);
     } else if (!j->chosen) {
         lq_load_for_codes(j->call, batch, &j->parameters);
@@ -110,20 +111,30 @@ static void map_batch_plain(void *context, lq_batch *batch) {
 
 lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
     lq_plan plan;
+    j->map.in_order = j->call->forward_only;
+    if (lq_walk_run(j, visit)) return LQ_OK;
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
     if (plan.empty) return LQ_OK;
-    j->map.in_order = j->call->forward_only;
     const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
     return lq_walk(j, &cut, visit, NULL, NULL);
 }
 
+/* Of a run whose parameters are there: no batch either. */
+static bool map_run(lq_job *j) {
+    if (j->call->geometry.run == 0 || lq_tasks_wanted(j->call) > 1) return false;
+    j->map.in_order = j->call->forward_only;
+    lq_map_run(&j->map, &j->call->geometry);
+    if (j->map.streams) lq_end_stores();
+    return true;
+}
+
 lq_status lq_map_all(lq_job *j) {
-    return lq_map_with(j, map_batch);
+    return j->chosen && map_run(j) ? LQ_OK : lq_map_with(j, map_batch);
 }
 
 lq_status lq_map_plain(lq_job *j) {
-    return lq_map_with(j, map_batch_plain);
+    return map_run(j) ? LQ_OK : lq_map_with(j, map_batch_plain);
 }
 
 /* -------------------------------------------------------- public functions */
@@ -150,9 +161,9 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
     lq_job j;
     lq_status status = lq_check_arguments(&arguments, &call);
     if (status) return status;
-    status = lq_check_parameters(&arguments, &call);
-    if (status) return status;
     lq_start_job(&j, &call, LQ_TO_CODES);
+    status = lq_take_parameters(&arguments, &j);
+    if (status) return status;
     j.map.streams = lq_streams(&call);
     status = lq_map_all(&j);
     clear_tail(&call, LQ_CODES);
@@ -179,9 +190,10 @@ lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq
     lq_call call;
     lq_job j;
     lq_status status = lq_check_arguments(&arguments, &call);
-    if (!status) status = lq_check_parameters(&arguments, &call);
     if (status) return status;
     lq_start_job(&j, &call, LQ_TO_FAKES);
+    status = lq_take_parameters(&arguments, &j);
+    if (status) return status;
     j.map.streams = lq_streams(&call);
     status = lq_map_all(&j);
     lq_tell_counts(&j);
@@ -206,9 +218,9 @@ lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const l
     lq_job j;
     lq_status status = lq_check_arguments(&arguments, &call);
     if (status) return status;
-    status = lq_check_parameters(&arguments, &call);
-    if (status) return status;
     lq_start_job(&j, &call, LQ_TO_REALS);
+    status = lq_take_parameters(&arguments, &j);
+    if (status) return status;
     return lq_map_all(&j);
 }
 

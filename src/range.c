@@ -231,8 +231,9 @@ static lq_status calibrate_lanes(lq_job *j, const lq_cut *cut) {
 lq_status lq_calibrate_all(lq_job *j) {
     lq_plan plan;
     const bool row_major = j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE;
-    lq_make_plan(&j->call->geometry, row_major ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_BLOCKS, &plan);
     j->magnitudes = needs_magnitudes(j);
+    if (lq_walk_run(j, calibrate_batch)) return LQ_OK;
+    lq_make_plan(&j->call->geometry, row_major ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_BLOCKS, &plan);
     lq_cut cut = lq_cut_for_reading(j->call, &plan);
     if (cut.count > 1 && lq_is_one_block(&plan)) return calibrate_one(j, &cut);
     const bool large = cut.count > 1;

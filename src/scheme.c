@@ -329,7 +329,15 @@ lq_status lq_check_block(const lq_tensor *x, const lq_block *block, int64_t *ext
                          int64_t *count) {
     int64_t product = 1;
     bool empty = false;
-    lq_status status = raw_extents(x->rank, block, extent);
+    if (block->granularity == LQ_PER_TENSOR && !block->reserved) {
+        for (int i = 0; i < x->rank; ++i) {
+            extent[i] = x->shape[i] > 0 ? x->shape[i] : 1;
+            grid[i] = 1;
+        }
+        *count = 1;
+        return LQ_OK;
+    }
+    const lq_status status = raw_extents(x->rank, block, extent);
     if (status) return status;
     for (int i = 0; i < x->rank; ++i) {
         grid[i] = blocks_along(x->shape[i], &extent[i]);

@@ -125,7 +125,6 @@ lq_status lq_sum_all(lq_job *j) {
     if (!j->call->sums) return LQ_OK;
     lq_geometry geometry = j->call->geometry;
     geometry.leading = LQ_CODES;
-    geometry.run = 0;
     geometry.origin[LQ_X] = 0;
     memset(geometry.stride[LQ_X], 0, sizeof geometry.stride[LQ_X]);
     geometry.origin[LQ_SCALE] = j->call->sums->offset;
@@ -163,7 +162,9 @@ lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq
     if (status) return status;
     call.tensor[LQ_X] = codes;
     call.sums = sums;
-    memcpy(call.sums_stride, call.geometry.stride[LQ_SCALE], sizeof call.sums_stride);
+    if (!call.geometry.run) {
+        memcpy(call.sums_stride, call.geometry.stride[LQ_SCALE], sizeof call.sums_stride);
+    }
     j.call = &call;
     j.counts = (lq_counts){.nan = 0};
     j.quantizes = j.magnitudes = j.chosen = false;

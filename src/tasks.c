@@ -197,6 +197,15 @@ static void walk_part(void *context, int64_t task) {
     if (w->finish) w->finish(w->context, task, &job);
 }
 
+bool lq_walk_run(lq_job *job, lq_batch_fn *visit) {
+    lq_batch batch;
+    if (job->call->geometry.run == 0 || lq_tasks_wanted(job->call) > 1) return false;
+    lq_batch_of_run(&job->call->geometry, &batch);
+    visit(job, &batch);
+    if (job->map.streams) lq_end_stores();
+    return true;
+}
+
 lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,
                   void *context) {
     if (cut->count == 1) {

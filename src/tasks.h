@@ -44,6 +44,9 @@ typedef void lq_finish_fn(void *context, int64_t task, const lq_job *job);
 lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,
                   void *context);
 
+/* The same of a run that is one task; false, and nothing done, for anything else. */
+bool lq_walk_run(lq_job *job, lq_batch_fn *visit);
+
 /* Where a task's part of `all` begins; without a product that might overflow. */
 static inline int64_t lq_share(int64_t all, int64_t task, int64_t tasks) {
     if (tasks == 1) return task ? all : 0;

@@ -107,25 +107,20 @@ static summary summarize(const lq_tensor *t) {
     return s;
 }
 
-/* Which elements a view that is not empty touches, counted from data. */
-static lq_status find_ends(const lq_tensor *t, const summary *s, int64_t *low, int64_t *high) {
-    if (!s->dense) return reach(t, low, high);
-    *low = t->offset;
-    return add(t->offset, s->elements - 1, high) ? LQ_OK : LQ_ERROR_OVERFLOW;
-}
-
-lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span) {
+lq_status lq_check_view(const lq_tensor *t, bool output, lq_span *span) {
     int64_t low, high;
-    if (!lq_type_find(t->type)) return LQ_ERROR_TYPE;
+    span->type = lq_type_find(t->type);
+    if (!span->type) return LQ_ERROR_TYPE;
     if (t->rank < 0 || t->rank > LQ_MAX_RANK) return LQ_ERROR_RANK;
     const summary s = summarize(t);
     if (s.least < 0) return LQ_ERROR_SHAPE;
     if (t->size < 0 || (s.overflows && s.least > 0)) return LQ_ERROR_OVERFLOW;
     span->begin = span->end = 0;
     span->dense = s.dense;
+    span->elements = s.least == 0 ? 0 : s.elements;
     if (s.least == 0) return LQ_OK;
     if (!t->data) return LQ_ERROR_NULL;
-    const lq_status status = find_ends(t, &s, &low, &high);
+    const lq_status status = reach(t, &low, &high);
     if (status) return status;
     if (low < 0) return LQ_ERROR_SIZE;
     /* Room for the widest type, so that no stride times its dimension overflows later. */
@@ -156,14 +151,6 @@ bool lq_is_contiguous(const lq_tensor *t) {
     for (int i = t->rank - 1; i >= 0; --i) {
         if (t->shape[i] != 1 && t->stride[i] != step) return false;
         step *= t->shape[i];
-    }
-    return true;
-}
-
-bool lq_same_shape(const lq_tensor *a, const lq_tensor *b) {
-    if (a->rank != b->rank) return false;
-    for (int i = 0; i < a->rank; ++i) {
-        if (a->shape[i] != b->shape[i]) return false;
     }
     return true;
 }

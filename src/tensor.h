@@ -8,18 +8,58 @@
 /* The bytes from a view's first element in memory to its last; empty where there are none. */
 typedef struct lq_span {
     uintptr_t begin, end;
+    const lq_type_info *type;
+    int64_t elements;
     bool dense; /* the view is row-major and without gaps */
 } lq_span;
 
+/* Any view: all that may be wrong with one has its status. */
+lq_status lq_check_view(const lq_tensor *t, bool output, lq_span *span);
+
+/* Whether a view is sound and, as most are, dense and neither empty nor beyond all memory. */
+static inline bool lq_is_sound_and_dense(const lq_tensor *t, lq_span *span) {
+    enum { HUGE_BITS = 55 }; /* of numbers of elements: times any width that is no overflow */
+    const lq_type_info *type = lq_type_find(t->type);
+    const uintptr_t base = (uintptr_t)t->data;
+    int64_t n = 1;
+    if (!type || (uint32_t)t->rank > LQ_MAX_RANK) return false;
+    for (int i = t->rank - 1; i >= 0; --i) {
+        const int64_t dim = t->shape[i];
+        if (dim == 1) continue;
+        if (dim <= 0 || t->stride[i] != n || __builtin_mul_overflow(n, dim, &n)) return false;
+    }
+    const uint64_t first = (uint64_t)t->offset;
+    const uint64_t width = (uint64_t)t->type & 0xff;
+    if ((first | (uint64_t)n) >> HUGE_BITS) return false;
+    const uint64_t end = ((first + (uint64_t)n) * width + 7) / 8;
+    if ((int64_t)end > t->size || !base || (uint64_t)t->size > UINTPTR_MAX - base) return false;
+    span->begin = base + (uintptr_t)(first * width / 8);
+    span->end = base + (uintptr_t)end;
+    span->type = type;
+    span->elements = n;
+    span->dense = true;
+    return true;
+}
+
 /* An output must also give every element memory of its own. */
-lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span);
+static inline lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span) {
+    if (__builtin_expect(lq_is_sound_and_dense(t, span), 1)) return LQ_OK;
+    return lq_check_view(t, output, span);
+}
 
 /* Of a checked view. */
 int64_t lq_elements(const lq_tensor *t);
 /* Where the element of a row-major index stands, counted from data. */
 int64_t lq_element_at(const lq_tensor *t, int64_t index);
 bool lq_is_contiguous(const lq_tensor *t);
-bool lq_same_shape(const lq_tensor *a, const lq_tensor *b);
+
+static inline bool lq_same_shape(const lq_tensor *a, const lq_tensor *b) {
+    if (a->rank != b->rank) return false;
+    for (int i = 0; i < a->rank; ++i) {
+        if (a->shape[i] != b->shape[i]) return false;
+    }
+    return true;
+}
 
 static inline bool lq_spans_meet(lq_span a, lq_span b) {
     return a.begin < b.end && b.begin < a.end;

@@ -35,7 +35,7 @@ typedef enum {
 typedef struct lq_float_format lq_float_format;
 
 typedef struct lq_type_info {
-    lq_type type;
+    _Alignas(64) lq_type type; /* a size that the table's index is shifted by, not multiplied */
     const char *name;
     lq_kind kind;
     int32_t index; /* lq_real of a real type or double, lq_width of a code type */
@@ -47,7 +47,7 @@ typedef struct lq_type_info {
 /* As many codes as fill whole bytes: four codes of 6 bits are three. */
 static inline int64_t lq_codes_in_group(const lq_type_info *type) {
     const int32_t bits = type->bits;
-    return bits % 8 == 0 ? 1 : 8 / (bits & -bits);
+    return bits % 8 == 0 ? 1 : bits & 2 ? 4 : 2;
 }
 
 /* A code of less than 8 bits from bit `at` on, which may reach into a second byte. */
