@@ -6,13 +6,15 @@
 code: every block of C in README.md, src/*.md, examples/*.md and the comments of libquant.h compiles
 without a warning; one with a main also runs and returns 0. Others are functions, or the inside of
 one; a comment before it, <!-- with: ... -->, declares what it takes from around it. Links lead to
-files that are there, and to headings.
+files that are there, and to headings; so do the names of files in src/*.md, and src/adding.md has
+every file of src/ itself.
 
 tables: a command stands before every table of numbers in the README, in its section, and prints these
 numbers. $LQ_WEIGHTS names the trained models.
 
 $MESON_EXE_WRAPPER runs what was built for another machine.
 """
+import fnmatch
 import glob
 import json
 import os
@@ -54,7 +56,7 @@ extern lq_tensor *batch, s, z; extern int batches; extern lq_scheme scheme;
 
 def blocks_of_page(text):
     """(line, what it is given, code) of each block."""
-    pattern = r"(?:<!-- with: (.*?)-->\s*)?^```c\n(.*?)^```$"
+    pattern = r"(?:<!-- with: ((?:(?!-->).)*)-->\s*)?^```c\n(.*?)^```$"
     for found in re.finditer(pattern, text, re.S | re.M):
         yield text[: found.start(2)].count("\n"), found[1] or "", found[2]
 
@@ -114,6 +116,23 @@ def check_links():
             if not os.path.exists(file) or (anchor and anchor not in anchors(read(file))):
                 fault(path, text[: found.start()].count("\n") + 1, "a link leads nowhere: " + found[1])
     print(count, "links")
+
+
+def check_files():
+    folders = [source + "/" + name for name in ("src", "include", "tests", "bench", "examples")]
+    files = [os.path.join(place, name) for folder in folders for place, _, names in os.walk(folder) for name in names]
+    files += glob.glob(source + "/*")
+    for path in pages:
+        text = read(path)
+        if os.path.dirname(path) != source + "/src":
+            continue
+        for found in re.finditer(r"`([\w*./-]+\.(?:c|h|py|sh|txt|inc))`", text):
+            if "NAME" not in found[1] and not fnmatch.filter(files, "*" + found[1]):
+                fault(path, text[: found.start()].count("\n") + 1, "no such file: " + found[1])
+    structure = read(source + "/src/adding.md")
+    for file in glob.glob(source + "/src/*.c"):
+        if f"`{os.path.basename(file)}`" not in structure:
+            fault(source + "/src/adding.md", 1, os.path.basename(file) + " is not here")
 
 
 # -------------------------------------------------------------------------------------------- tables
@@ -234,19 +253,23 @@ def check_regrouped(path, text, model):
 
 
 def check_benches(path, text):
-    """Each bench that is named is there, and has the rows that a table of times has."""
+    """Each bench that is named is there, and has the options and rows that tables have."""
     for name in sorted(set(re.findall(r"\b(?:bench_\w+|count_instructions)\b", text))):
         program = build + "/bench/" + name
         if not os.path.exists(program):
             print("not built here:", name)
             continue
         listed = run(wrapper + [program, "--list"]).stdout.split() if name != "count_instructions" else []
+        if name == "bench_quantize":
+            known = run(wrapper + [program, "--help"]).stdout
+            for option in set(re.findall(r"`(--[a-z]+) [A-Z]+`", text.partition("## Benchmarks")[2])):
+                if option not in known:
+                    fault(path, 0, f"{name} has no {option}")
         if name == "bench_peers":
             rows = {row.rsplit("/", 1)[0] for row in listed}
-            for row in re.findall(r"^    (\w+/[\w/-]+) ", text, re.M):
-                if row not in rows and any("f32-s8" in r for r in rows):
-                    print("no such row here:", row)
-        elif name != "count_instructions" and not listed:
+            for row in sorted(set(re.findall(r"^    (\w+/[\w/-]+) ", text, re.M)) - rows):
+                print("no such row here, maybe for want of a peer:", row)
+        if name != "count_instructions" and not listed:
             fault(path, 0, name + " --list prints nothing")
 
 
@@ -281,6 +304,7 @@ digits_output = None
 if mode == "code":
     check_code(shlex.split(sys.argv[4]), sys.argv[5], os.path.join(build, sys.argv[6]))
     check_links()
+    check_files()
 else:
     check_tables()
 print("\n".join(faults))
