@@ -7,7 +7,7 @@ code: every block of C in README.md, src/*.md, examples/*.md and the comments of
 without a warning; one with a main also runs and returns 0. Others are functions, or the inside of
 one; a comment before it, <!-- with: ... -->, declares what it takes from around it. Links lead to
 files that are there, and to headings; so do the names of files in src/*.md, and src/adding.md has
-every file of src/ itself.
+every file of src/ itself. Sizes in formats.md and calibration.md are those that the library says.
 
 tables: a command stands before every table of numbers in the README, in its section, and prints these
 numbers. $LQ_WEIGHTS names the trained models.
@@ -133,6 +133,68 @@ def check_files():
     for file in glob.glob(source + "/src/*.c"):
         if f"`{os.path.basename(file)}`" not in structure:
             fault(source + "/src/adding.md", 1, os.path.basename(file) + " is not here")
+
+
+# ------------------------------------------------------------------------------------------- figures
+
+# Prints "layout NAME elements bytes" for records, and "memory k sums bytes" for histograms.
+FIGURES = """
+#include <libquant.h>
+#include <stdio.h>
+int main(void) {
+    for (lq_layout layout = 256; layout < 512; ++layout) {
+        lq_layout_info info;
+        if (lq_layout_describe(layout, &info, sizeof info) == LQ_OK)
+            printf("layout %s %d %d\\n", lq_layout_name(layout) + 5, (int)info.record, (int)info.record_bytes);
+    }
+    for (int i = 0; i < 20; ++i) {
+        lq_calibrator_options options = lq_calibrate_per_tensor();
+        size_t size;
+        options.mantissa_bits = i / 2 + 1;
+        options.bin_sums = i % 2;
+        if (lq_calibrator_size(&options, &size) != LQ_OK) return 1;
+        printf("memory %d %d %d\\n", i / 2 + 1, i % 2, (int)size);
+    }
+    return 0;
+}
+"""
+
+
+def check_figures(compiler, sanitizers, library):
+    """What formats.md and calibration.md say of sizes."""
+    with tempfile.TemporaryDirectory() as place:
+        with open(place + "/figures.c", "w", encoding="utf-8") as file:
+            file.write(FIGURES)
+        flags = [] if sanitizers == "none" else ["-fsanitize=" + sanitizers]
+        run(compiler + flags + ["-std=c11", "-I" + source + "/include", place + "/figures.c", library, "-lm", "-o", place + "/out"])
+        printed = [line.split() for line in run(wrapper + [place + "/out"]).stdout.splitlines()]
+    records = {words[1]: (int(words[2]), int(words[3])) for words in printed if words[0] == "layout"}
+    memory = {(int(words[1]), int(words[2])): int(words[3]) for words in printed if words[0] == "memory"}
+
+    path = source + "/src/formats.md"
+    drawn = set()
+    for names, elements, size in re.findall(r"^### ([\w, ]+): (\d+) elements in (\d+) bytes", read(path), re.M):
+        for name in names.lower().split(", "):
+            drawn.add(name)
+            if records.get(name) != (int(elements), int(size)):
+                fault(path, 0, f"{name} is not {elements} elements in {size} bytes")
+    if drawn != set(records):
+        fault(path, 0, "drawn, or in the library, but not both: " + ", ".join(sorted(drawn ^ set(records))))
+    for names, bits in re.findall(r"^\| ([A-Z\d_, ]+)(?: of GGUF)? \| ([\d., ]+) \|", read(path), re.M):
+        for name, shown in zip(names.lower().split(", "), numbers(bits)):
+            if name in records and not same(shown, (records[name][1] * 8 / records[name][0],)):
+                fault(path, 0, f"{name} has not {shown[0]} bits per weight")
+
+    path = source + "/src/calibration.md"
+    rows = re.findall(r"^\| (\d+) \| .* \| ([\d.,]+) (KiB|MiB) \| ([\d.,]+) (KiB|MiB) \|$", read(path), re.M)
+    for k, *sizes in rows:
+        for sums in (0, 1):
+            unit = 1024.0 if sizes[2 * sums + 1] == "KiB" else 1048576.0
+            if not same(numbers(sizes[2 * sums])[0], (memory[int(k), sums] / unit,)):
+                fault(path, 0, f"k = {k}: {memory[int(k), sums]} bytes")
+    print(len(drawn), "records,", len(rows), "sizes of histograms")
+    if len(rows) < 4:
+        fault(path, 0, "too few sizes of histograms were found")
 
 
 # -------------------------------------------------------------------------------------------- tables
@@ -302,7 +364,9 @@ def check_tables():
 
 digits_output = None
 if mode == "code":
-    check_code(shlex.split(sys.argv[4]), sys.argv[5], os.path.join(build, sys.argv[6]))
+    compiled = shlex.split(sys.argv[4]), sys.argv[5], os.path.join(build, sys.argv[6])
+    check_code(*compiled)
+    check_figures(*compiled)
     check_links()
     check_files()
 else:
