@@ -14,6 +14,18 @@ function from_top(path) {
 
 /^#+ / { gsub(/`/, "") } # Doxygen shows those of headings as they are
 
+# An apostrophe would end the code it stands in, were there not two backquotes around it.
+/`/ && !/^(```|    )/ {
+    out = ""
+    rest = $0
+    while (match(rest, /`[^`]+`/)) {
+        code = substr(rest, RSTART, RLENGTH)
+        out = out substr(rest, 1, RSTART - 1) (code ~ /'/ ? "`" code "`" : code)
+        rest = substr(rest, RSTART + RLENGTH)
+    }
+    $0 = out rest
+}
+
 {
     out = ""
     rest = $0

@@ -526,29 +526,29 @@ typedef struct lq_scheme {
     size_t struct_size;
     lq_mapping mapping; /* how a range is laid onto codes */
     lq_type code_type;  /* S2 S4 S8 S16 U2 U4 U8 U16; floats of 4 to 8 bits but E8M0 */
-    int32_t qmin;       /* both 0: the whole range of code_type. So any width from */
-    int32_t qmax;       /* 1 to 16 bits: 3 bits are {-4, 3}, 1 bit is {0, 1}. */
+    int32_t qmin;       /* the lowest code; 0 and a qmax of 0: the whole range of code_type */
+    int32_t qmax;       /* the highest; 3 bits are {-4, 3}, 1 bit is {0, 1}; up to 16 bits */
     lq_block block;     /* what shares a scale */
     /* Codes. */
-    lq_quotient quotient;
-    lq_type precision; /* x, s, 1 / s and the quotient are rounded to it: 0, F32, F16, BF16 */
-    lq_rounding rounding;
-    lq_zero_place zero_place;
-    lq_clamp clamp;
-    lq_nan_code nan_code;
+    lq_quotient quotient; /* what x / s stands for */
+    lq_type precision;    /* x, s, 1 / s and the quotient are rounded to it: 0, F32, F16, BF16 */
+    lq_rounding rounding; /* of quotients */
+    lq_zero_place zero_place; /* where the zero point is added */
+    lq_clamp clamp;           /* to which codes */
+    lq_nan_code nan_code;     /* what becomes of NaN */
     /* Parameters. */
     lq_scale_source codes_from; /* looked at by lq_quantize_dynamic alone */
     lq_scale_source zero_from;  /* one of the first two */
-    lq_arithmetic arithmetic;
-    lq_range_rule range_rule;
-    lq_degenerate degenerate;
-    float scale_floor; /* at least 0 */
-    lq_zero_rule zero_rule;
-    lq_rounding zero_rounding; /* not LQ_ROUND_HALF_UP */
-    lq_middle middle;
-    lq_tie tie;
+    lq_arithmetic arithmetic;   /* of scale and zero point */
+    lq_range_rule range_rule;   /* whether 0 belongs to every range */
+    lq_degenerate degenerate;   /* what becomes of ranges without width */
+    float scale_floor;          /* at least 0 */
+    lq_zero_rule zero_rule;     /* affine schemes: how the zero point is found */
+    lq_rounding zero_rounding;  /* not LQ_ROUND_HALF_UP */
+    lq_middle middle;           /* symmetric schemes with unsigned codes: their zero point */
+    lq_tie tie;                 /* the full range: of +absmax and -absmax */
     /* Beyond integers. */
-    lq_scale_rounding scale_rounding;
+    lq_scale_rounding scale_rounding; /* of scales to their type */
     /*
      * What a stored scale is multiplied by, positive and finite; 0 is 1: s = fl(stored * factor).
      * What is chosen is divided by it, and scale_floor and scale_rounding are about what is stored.
@@ -1430,10 +1430,10 @@ typedef struct lq_summary {
     int64_t saturated; /* counters that are at their limit: the numbers are too low then */
     int64_t exact;     /* 1: every value is held exactly (see LQ_STATISTIC_HISTOGRAM) */
     /* Of the finite values; NaN where there is none, and the last two without a histogram. */
-    float min;   /* a zero is +0 */
-    float max;   /* the same */
-    double mean; /* from the middles of bins, or their sums; population variance */
-    double variance;
+    float min;       /* a zero is +0 */
+    float max;       /* the same */
+    double mean;     /* from the middles of bins, or their sums */
+    double variance; /* of the population, from the same */
 } lq_summary;
 
 /* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
@@ -1558,7 +1558,7 @@ typedef struct lq_calibration {
     double percentile;      /* all percentiles: in (0, 100], default 99.99 */
     double deviations;      /* mean-deviation, onnxruntime-distribution: above 0, default 3 */
     int32_t start_bin;      /* modelopt-entropy, modelopt-mse: default 128 */
-    int32_t stride;         /* the same: default 1 */
+    int32_t stride;         /* modelopt-entropy, modelopt-mse: default 1 */
 } lq_calibration;
 
 /* Zeroes struct_size bytes and sets the size. Statuses: NULL, STRUCT. */
@@ -1805,8 +1805,8 @@ typedef struct lq_error {
     double max_abs_error; /* max of |x - y|; 0 where count is 0 */
     double sqnr_db;       /* 10 log10(sum x^2 / sum (x - y)^2); infinite where y equals x; */
                           /* NaN where x is 0 throughout */
-    double mean_square_x; /* mean of x^2 and of y^2 over the pairs compared, so that figures of */
-    double mean_square_y; /* several tensors can be combined; NaN where count is 0 */
+    double mean_square_x; /* mean of x^2 over the pairs compared; NaN where count is 0 */
+    double mean_square_y; /* of y^2: with both, figures of several tensors can be combined */
     double cosine;        /* sum x y / sqrt(sum x^2 * sum y^2); NaN where x or y is 0 throughout */
 } lq_error;
 
