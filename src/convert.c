@@ -1,9 +1,10 @@
 /*
  * lq_convert: values of one type to those of another. Between the real types kernels convert; floats
  * of few bits have those that quantize by a scale of 1. What is left, and what is to be counted where
- * such floats take part, goes through doubles, element by element.
+ * such floats take part, goes through doubles.
  */
 #include "float_format.h"
+#include "strided.h"
 #include "tasks.h"
 #include <math.h>
 
@@ -19,7 +20,7 @@ static bool saturates(const lq_job *j) {
     return j->map.limit < HUGE_VAL;
 }
 
-/* ------------------------------------------------------------ element by element */
+/* ---------------------------------------------------------------- through doubles */
 
 /* Which magnitudes a type does not hold. */
 typedef struct bounds {
@@ -43,24 +44,40 @@ static bounds bounds_of(const lq_type_info *type) {
     return (bounds){largest + half, f->top % 2 == 1, ldexp(1, -f->bias - f->mantissa)};
 }
 
-static void count(lq_counts *c, const bounds *b, double v) {
-    const double size = fabs(v);
-    if (v != v) {
-        ++c->nan;
-    } else if (size == HUGE_VAL) {
-        ++c->infinite;
-    } else if (size > b->over || (size == b->over && b->tie)) {
-        ++c->overflowed;
-    } else if (size > 0 && size <= b->under) {
-        ++c->underflowed;
+/* What is neither large nor small, as most of all is, takes one comparison or two. */
+static void count(lq_counts *c, const bounds *b, const double *v, int64_t n) {
+    for (int64_t k = 0; k < n; ++k) {
+        const double size = fabs(v[k]);
+        if (size < b->over && (size > b->under || size == 0)) continue;
+        if (size != size) {
+            ++c->nan;
+        } else if (size == HUGE_VAL) {
+            ++c->infinite;
+        } else if (size > b->over || (size == b->over && b->tie)) {
+            ++c->overflowed;
+        } else if (size > 0 && size <= b->under) {
+            ++c->underflowed;
+        }
     }
 }
 
-static double load(const lq_type_info *type, const void *data, int64_t at) {
-    double v;
-    if (type->kind != LQ_KIND_DOUBLE) return lq_f32_to_f64(lq_load_real(type->type, data, at));
-    memcpy(&v, (const unsigned char *)data + at * 8, sizeof v);
-    return lq_quiet_double(v);
+static void load(const lq_type_info *type, const void *data, int64_t at, int64_t step, int64_t n,
+                 double *v) {
+    float f[LQ_PIECE];
+    if (type->kind == LQ_KIND_DOUBLE) {
+        lq_gather(v, data, 8, at, step, n);
+        for (int64_t k = 0; k < n; ++k) v[k] = lq_quiet_double(v[k]);
+        return;
+    }
+    if (type->format) {
+        const lq_float_format format = *type->format;
+        unsigned char codes[LQ_PIECE];
+        lq_gather_codes(codes, data, type, at, step, n);
+        for (int64_t k = 0; k < n; ++k) f[k] = lq_decode_float(&format, codes[k]);
+    } else {
+        lq_load_reals(type->type, data, at, step, n, f);
+    }
+    for (int64_t k = 0; k < n; ++k) v[k] = lq_f32_to_f64(f[k]);
 }
 
 /* A type without NaN has the code of -0 for it. */
@@ -73,28 +90,44 @@ static uint32_t exponent_code(float v, bool saturated) {
     return saturated && v > 0x1p127f ? 254 : lq_encode_e8m0(v);
 }
 
-static void store(const lq_type_info *type, void *data, int64_t at, double v, double limit) {
-    const bool saturated = limit < HUGE_VAL;
-    /* Rounded once: to odd keeps what the second rounding needs. */
-    const float odd = lq_round_to_odd(v);
-    if (type->kind == LQ_KIND_FLOAT) {
-        const uint32_t code =
-            lq_encode_by(saturated ? &saturated_rule : &unsaturated_rule, type->format, odd, odd);
-        lq_store_integer(type->type, data, at, (int32_t)code);
-        return;
+static void store_codes(const lq_type_info *type, void *data, int64_t at, int64_t step, int64_t n,
+                        const float *odd, bool saturated) {
+    unsigned char codes[LQ_PIECE];
+    if (type->format) {
+        const lq_float_format format = *type->format;
+        const lq_element_rule rule = saturated ? saturated_rule : unsaturated_rule;
+        for (int64_t k = 0; k < n; ++k) {
+            codes[k] = (unsigned char)lq_encode_by(&rule, &format, odd[k], odd[k]);
+        }
+    } else {
+        for (int64_t k = 0; k < n; ++k) codes[k] = (unsigned char)exponent_code(odd[k], saturated);
     }
-    if (type->kind == LQ_KIND_EXPONENT) {
-        lq_store_integer(type->type, data, at, (int32_t)exponent_code(odd, saturated));
-        return;
+    lq_scatter_codes(codes, data, type, at, step, n);
+}
+
+/* Rounded once: to odd keeps what the second rounding needs. */
+static void store(const lq_type_info *type, void *data, int64_t at, int64_t step, int64_t n,
+                  double *v, double limit) {
+    float f[LQ_PIECE];
+    const bool real = is_real(type);
+    for (int64_t k = 0; real && k < n; ++k) {
+        v[k] = v[k] > limit ? limit : v[k];
+        v[k] = v[k] < -limit ? -limit : v[k];
     }
-    if (v > limit) v = limit;
-    if (v < -limit) v = -limit;
     if (type->kind == LQ_KIND_DOUBLE) {
-        memcpy((unsigned char *)data + at * 8, &v, sizeof v);
+        lq_scatter(v, data, 8, at, step, n);
         return;
     }
-    const float rounded = type->type == LQ_F32 ? lq_f64_to_f32(v) : lq_round_to_odd(v);
-    lq_store_real(type->type, data, at, rounded);
+    if (type->type == LQ_F32) {
+        for (int64_t k = 0; k < n; ++k) f[k] = lq_f64_to_f32(v[k]);
+    } else {
+        for (int64_t k = 0; k < n; ++k) f[k] = lq_round_to_odd(v[k]);
+    }
+    if (real) {
+        lq_store_reals(type->type, data, at, step, n, f);
+    } else {
+        store_codes(type, data, at, step, n, f, limit < HUGE_VAL);
+    }
 }
 
 static void convert_piece(void *context, const lq_piece *p) {
@@ -107,14 +140,10 @@ static void convert_piece(void *context, const lq_piece *p) {
         const int64_t y_at = p->at[LQ_CODES] + r * p->row_step[LQ_CODES];
         for (int64_t i = 0; i < p->count; i += LQ_PIECE) {
             const int64_t n = p->count - i < LQ_PIECE ? p->count - i : LQ_PIECE;
-            for (int64_t k = 0; k < n; ++k) {
-                v[k] = load(from, j->map.x, x_at + (i + k) * p->step[LQ_X]);
-                if (j->call->report) count(&j->counts, &b, v[k]);
-            }
-            for (int64_t k = 0; k < n; ++k) {
-                store(j->map.code, j->map.codes, y_at + (i + k) * p->step[LQ_CODES], v[k],
-                      j->map.limit);
-            }
+            load(from, j->map.x, x_at + i * p->step[LQ_X], p->step[LQ_X], n, v);
+            if (j->call->report) count(&j->counts, &b, v, n);
+            store(j->map.code, j->map.codes, y_at + i * p->step[LQ_CODES], p->step[LQ_CODES], n, v,
+                  j->map.limit);
         }
     }
 }

@@ -48,6 +48,80 @@ static inline void lq_store_eight(uint64_t v, unsigned char *to) {
 /* A byte eight times. */
 #define LQ_EIGHT(byte) ((byte)*UINT64_C(0x0101010101010101))
 
+/*
+ * The low bits of eight bytes side by side, and back: in parts of 16, then 32 bits two and two move
+ * together, or apart. `bits` are 1 to 7.
+ */
+LQ_INLINE uint64_t lq_join_eight(uint64_t u, int bits) {
+    const uint64_t one = ((1u << bits) - 1u) * UINT64_C(0x0001000100010001);
+    const uint64_t two = ((1u << 2 * bits) - 1u) * UINT64_C(0x0000000100000001);
+    const uint64_t four = (1u << 4 * bits) - 1u;
+    u = (u & one) | (u >> (8 - bits) & one << bits);
+    u = (u & two) | (u >> (16 - 2 * bits) & two << 2 * bits);
+    return (u & four) | (u >> (32 - 4 * bits) & four << 4 * bits);
+}
+
+LQ_INLINE uint64_t lq_split_eight(uint64_t u, int bits) {
+    const uint64_t one = ((1u << bits) - 1u) * UINT64_C(0x0001000100010001);
+    const uint64_t two = ((1u << 2 * bits) - 1u) * UINT64_C(0x0000000100000001);
+    const uint64_t four = (1u << 4 * bits) - 1u;
+    u = (u & four) | (u & four << 4 * bits) << (32 - 4 * bits);
+    u = (u & two) | (u & two << 2 * bits) << (16 - 2 * bits);
+    return (u & one) | (u & one << bits) << (8 - bits);
+}
+
+/*
+ * So many times eight go through an array, in a loop that compilers vectorize; and bytes of those
+ * that lie within eight of the end, with eight more behind them.
+ */
+enum { LQ_EIGHTS = 32, LQ_TAIL = 24 };
+
+/* Of `eights` with so many bytes each, how many end eight bytes or more before the last one ends. */
+LQ_INLINE int64_t lq_eights_within(int64_t eights, int bits) {
+    return eights * bits < 8 ? 0 : (eights * bits - 8) / bits + 1;
+}
+
+/* Eight bytes are stored, and loaded below, where there are as many: the next ones go over some. */
+LQ_INLINE void lq_join_fields(const unsigned char *from, unsigned char *to, int64_t eights,
+                              int bits) {
+    const int64_t within = lq_eights_within(eights, bits);
+    for (int64_t i = 0; i < eights; i += LQ_EIGHTS) {
+        uint64_t u[LQ_EIGHTS];
+        unsigned char last[LQ_TAIL];
+        const int64_t n = eights - i < LQ_EIGHTS ? eights - i : LQ_EIGHTS;
+        const int64_t whole = within - i < n ? within - i : n;
+        for (int64_t k = 0; k < n; ++k) {
+            u[k] = lq_join_eight(lq_load_eight(from + 8 * (i + k)), bits);
+        }
+        int64_t k = 0;
+        for (; k < whole; ++k) lq_store_eight(u[k], to + (i + k) * bits);
+        if (k == n) continue;
+        for (int64_t j = k; j < n; ++j) lq_store_eight(u[j], last + (j - k) * bits);
+        memcpy(to + (i + k) * bits, last, (size_t)((n - k) * bits));
+    }
+}
+
+/* Extended from the bit `sign`, from none where that is 0; the bit above takes the borrow. */
+LQ_INLINE void lq_split_fields(const unsigned char *from, unsigned char *to, int64_t eights,
+                               int bits, unsigned char sign) {
+    const uint64_t high = LQ_EIGHT(0x80u), signs = LQ_EIGHT((uint64_t)sign);
+    const int64_t within = lq_eights_within(eights, bits);
+    for (int64_t i = 0; i < eights; i += LQ_EIGHTS) {
+        uint64_t u[LQ_EIGHTS];
+        unsigned char last[LQ_TAIL] = {0};
+        const int64_t n = eights - i < LQ_EIGHTS ? eights - i : LQ_EIGHTS;
+        const int64_t whole = within - i < n ? within - i : n;
+        int64_t k = 0;
+        for (; k < whole; ++k) u[k] = lq_load_eight(from + (i + k) * bits);
+        if (k < n) memcpy(last, from + (i + k) * bits, (size_t)((n - k) * bits));
+        for (int64_t j = k; j < n; ++j) u[j] = lq_load_eight(last + (j - k) * bits);
+        for (k = 0; k < n; ++k) {
+            const uint64_t v = lq_split_eight(u[k], bits) ^ signs;
+            lq_store_eight(((v | high) - signs) ^ high, to + 8 * (i + k));
+        }
+    }
+}
+
 enum { LQ_HALF = 16 };
 
 /*

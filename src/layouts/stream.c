@@ -1,4 +1,5 @@
 /* Streams of fields below 9 bits, LSB first: what the layouts of codes are made of. */
+#include "layouts/bytes.h"
 #include "layouts/codes.h"
 #include <string.h>
 
@@ -23,27 +24,6 @@ static void write_one(uint32_t code, int32_t bits, unsigned char *to, int64_t bi
     if (mask > 255) p[1] = (unsigned char)((p[1] & ~(mask >> 8)) | v >> 8);
 }
 
-/* Eight fields fill as many bytes as each has bits. */
-static void read_eights(const unsigned char *restrict from, int32_t bits, int64_t eights,
-                        unsigned char *restrict to) {
-    const uint64_t mask = mask_of(bits);
-    for (int64_t i = 0; i < eights; ++i) {
-        uint64_t v = 0;
-        for (int32_t k = 0; k < bits; ++k) v |= (uint64_t)from[i * bits + k] << 8 * k;
-        for (int k = 0; k < 8; ++k) to[i * 8 + k] = (unsigned char)(v >> k * bits & mask);
-    }
-}
-
-static void write_eights(const unsigned char *restrict from, int32_t bits, int64_t eights,
-                         unsigned char *restrict to) {
-    const uint64_t mask = mask_of(bits);
-    for (int64_t i = 0; i < eights; ++i) {
-        uint64_t v = 0;
-        for (int k = 0; k < 8; ++k) v |= (from[i * 8 + k] & mask) << k * bits;
-        for (int32_t k = 0; k < bits; ++k) to[i * bits + k] = (unsigned char)(v >> 8 * k & 255u);
-    }
-}
-
 static void read_nibbles(const unsigned char *restrict from, int64_t pairs,
                          unsigned char *restrict to) {
     for (int64_t i = 0; i < pairs; ++i) {
@@ -59,27 +39,42 @@ static void write_nibbles(const unsigned char *restrict from, int64_t pairs,
     }
 }
 
-/* The constant widths are compiled on their own, which most matrices have. */
+/* The width that kernels have, which only longer rows are worth, or -1. */
+static int kernel_for(int32_t bits, int64_t eights) {
+    enum { LONG = 64 };
+    if (eights < LONG) return -1;
+    return bits == 2 ? LQ_WIDTH_2 : bits == 4 ? LQ_WIDTH_4 : bits == 6 ? LQ_WIDTH_6 : -1;
+}
+
+/* Eight fields fill as many bytes as each has bits. */
 static void read_bytes(const unsigned char *from, int32_t bits, int64_t eights, unsigned char *to) {
-    switch (bits) {
-    case 2: read_eights(from, 2, eights, to); return;
-    case 3: read_eights(from, 3, eights, to); return;
-    case 4: read_nibbles(from, 4 * eights, to); return;
-    case 6: read_eights(from, 6, eights, to); return;
-    case 8: memcpy(to, from, (size_t)eights * 8); return;
-    default: read_eights(from, bits, eights, to);
+    const lq_map_work work = {
+        .x = to, .codes = (unsigned char *)from, .count = 8 * eights, .rows = 1};
+    const int width = kernel_for(bits, eights);
+    if (bits == 4) {
+        read_nibbles(from, 4 * eights, to); /* as quick as any kernel, its memory being apart */
+    } else if (width >= 0) {
+        lq_kernels_active()->unpack[width](&work);
+    } else if (bits == 8) {
+        memcpy(to, from, (size_t)eights * 8);
+    } else {
+        lq_split_fields(from, to, eights, bits, 0);
     }
 }
 
 static void write_bytes(const unsigned char *from, int32_t bits, int64_t eights,
                         unsigned char *to) {
-    switch (bits) {
-    case 2: write_eights(from, 2, eights, to); return;
-    case 3: write_eights(from, 3, eights, to); return;
-    case 4: write_nibbles(from, 4 * eights, to); return;
-    case 6: write_eights(from, 6, eights, to); return;
-    case 8: memcpy(to, from, (size_t)eights * 8); return;
-    default: write_eights(from, bits, eights, to);
+    const lq_map_work work = {
+        .x = (unsigned char *)from, .codes = to, .count = 8 * eights, .rows = 1};
+    const int width = kernel_for(bits, eights);
+    if (width >= 0) {
+        lq_kernels_active()->pack[width](&work);
+    } else if (bits == 4) {
+        write_nibbles(from, 4 * eights, to);
+    } else if (bits == 8) {
+        memcpy(to, from, (size_t)eights * 8);
+    } else {
+        lq_join_fields(from, to, eights, bits);
     }
 }
 

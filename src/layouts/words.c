@@ -1,5 +1,6 @@
 /* Layouts of little-endian words of 32 bits: GPTQ's and that of compressed-tensors. */
 #include "layouts/codes.h"
+#include "strided.h"
 #include <string.h>
 
 enum { WORD = 4, WORD_BITS = 32 };
@@ -14,7 +15,7 @@ static bool gptq_bits(int32_t bits) {
 static bool measure_gptq(lq_field_shape *s) {
     s->unit_rows = 1;
     s->unit_columns = WORD_BITS;
-    s->tile_rows = 64;
+    s->tile_rows = 16; /* whose words are a line of the caches */
     s->bytes = s->columns * s->bits / WORD_BITS * s->rows * WORD;
     return gptq_bits(s->bits) && s->columns % WORD_BITS == 0;
 }
@@ -26,12 +27,8 @@ static void pack_gptq(const lq_field_shape *s, const lq_field_tile *t, unsigned 
     for (int64_t r = 0; r < t->rows; ++r) {
         lq_write_fields(t->codes + r * t->step, t->columns, s->bits, lines + r * words * WORD, 0);
     }
-    for (int64_t w = 0; w < words; ++w) {
-        unsigned char *line = to + ((first + w) * s->rows + t->row) * WORD;
-        for (int64_t r = 0; r < t->rows; ++r) {
-            memcpy(line + r * WORD, lines + (r * words + w) * WORD, WORD);
-        }
-    }
+    const lq_panel turned = {first * s->rows + t->row, t->rows, words, 1, s->rows};
+    lq_scatter_panel(lines, to, WORD, &turned);
 }
 
 static void unpack_gptq(const lq_field_shape *s, const unsigned char *from,
@@ -39,12 +36,8 @@ static void unpack_gptq(const lq_field_shape *s, const unsigned char *from,
     unsigned char lines[LQ_TILE];
     const int64_t words = t->columns * s->bits / WORD_BITS;
     const int64_t first = t->column * s->bits / WORD_BITS;
-    for (int64_t w = 0; w < words; ++w) {
-        const unsigned char *line = from + ((first + w) * s->rows + t->row) * WORD;
-        for (int64_t r = 0; r < t->rows; ++r) {
-            memcpy(lines + (r * words + w) * WORD, line + r * WORD, WORD);
-        }
-    }
+    const lq_panel turned = {first * s->rows + t->row, t->rows, words, 1, s->rows};
+    lq_gather_panel(lines, from, WORD, &turned);
     for (int64_t r = 0; r < t->rows; ++r) {
         lq_read_fields(lines + r * words * WORD, 0, s->bits, t->columns, t->codes + r * t->step);
     }

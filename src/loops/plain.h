@@ -214,66 +214,24 @@ LQ_INLINE void split_bytes(const unsigned char *from, unsigned char *to, int64_t
     }
 }
 
-/*
- * Codes of 6 bits, `n` times four of them in three bytes: eight in a number, in whose parts of 16, then
- * 32 bits they move together, or apart.
- */
-LQ_INLINE uint64_t join_six(uint64_t u) {
-    u = (u & UINT64_C(0x003f003f003f003f)) | (u & UINT64_C(0x3f003f003f003f00)) >> 2;
-    u = (u & UINT64_C(0x00000fff00000fff)) | (u & UINT64_C(0x0fff00000fff0000)) >> 4;
-    return (u & 0xffffffu) | (u >> 8 & UINT64_C(0xffffff000000));
-}
-
-LQ_INLINE uint64_t split_six(uint64_t u) {
-    u = (u & 0xffffffu) | (u & UINT64_C(0xffffff000000)) << 8;
-    u = (u & UINT64_C(0x00000fff00000fff)) | (u & UINT64_C(0x00fff00000fff000)) << 4;
-    return (u & UINT64_C(0x003f003f003f003f)) | (u & UINT64_C(0x0fc00fc00fc00fc0)) << 2;
-}
-
-LQ_INLINE void store_three(uint64_t u, unsigned char *to) {
-    to[0] = (unsigned char)(u & 255u);
-    to[1] = (unsigned char)(u >> 8 & 255u);
-    to[2] = (unsigned char)(u >> 16 & 255u);
-}
-
-LQ_INLINE uint64_t load_three(const unsigned char *from) {
-    return from[0] | (uint64_t)from[1] << 8 | (uint64_t)from[2] << 16;
-}
-
-/* Eight bytes are stored, and loaded below, where the row has as many: the next six go over two. */
+/* Codes of 6 bits, `n` times four of them in three bytes. */
 LQ_INLINE void join_sixes(const unsigned char *from, unsigned char *to, int64_t n) {
-    for (; n >= 3; n -= 2, from += 8, to += 6) lq_store_eight(join_six(lq_load_eight(from)), to);
-    for (; n >= 2; n -= 2, from += 8, to += 6) {
-        const uint64_t u = join_six(lq_load_eight(from));
-        store_three(u, to);
-        store_three(u >> 24, to + 3);
-    }
     unsigned char last[8] = {0};
-    if (n == 0) return;
-    memcpy(last, from, 4);
-    store_three(join_six(lq_load_eight(last)), to);
+    lq_join_fields(from, to, n / 2, 6);
+    if (n % 2 == 0) return;
+    memcpy(last, from + n / 2 * 8, 4);
+    lq_store_eight(lq_join_eight(lq_load_eight(last), 6), last);
+    memcpy(to + n / 2 * 6, last, 3);
 }
 
 LQ_INLINE void split_sixes(const unsigned char *from, unsigned char *to, int64_t n,
                            unsigned char sign) {
-    const uint64_t high = LQ_EIGHT(0x80u);
-    const uint64_t signs = LQ_EIGHT((uint64_t)sign);
-    for (; n >= 3; n -= 2, from += 6, to += 8) {
-        const uint64_t u = split_six(lq_load_eight(from));
-        lq_store_eight((((u ^ signs) | high) - signs) ^ high, to);
-    }
-    for (; n > 0; n -= 2, from += 6, to += 8) {
-        const uint64_t u = load_three(from) | (n > 1 ? load_three(from + 3) << 24 : 0u);
-        /* The bit above the codes takes the borrow. */
-        const uint64_t codes = (((split_six(u) ^ signs) | high) - signs) ^ high;
-        unsigned char last[8];
-        if (n > 1) {
-            lq_store_eight(codes, to);
-        } else {
-            lq_store_eight(codes, last);
-            memcpy(to, last, 4);
-        }
-    }
+    unsigned char last[6] = {0}, codes[8];
+    lq_split_fields(from, to, n / 2, 6, sign);
+    if (n % 2 == 0) return;
+    memcpy(last, from + n / 2 * 6, 3);
+    lq_split_fields(last, codes, 1, 6, sign);
+    memcpy(to + n / 2 * 8, codes, 4);
 }
 
 /* Codes of 2 bits are joined and split twice, a piece at a time. */
