@@ -2,8 +2,8 @@
  * libquant and DLPack: a view of either as one of the other, without a copy.
  *
  * Optional, and inline throughout: it is compiled into the program that includes it, against that
- * program's own <dlpack/dlpack.h>, of version 0.6 or later. Source: the DLPack specification, 0.6 to
- * 1.1.
+ * program's own <dlpack/dlpack.h>, of version 0.6 or later.
+ * Source: the DLPack specification, 0.6 to 1.1.
  *
  *   DLTensor        lq_tensor       from DLPack                        to DLPack
  *   data            data            + byte_offset, and where strides   + offset: the first element
@@ -32,9 +32,9 @@
  *   kDLFloat6_e2m3fn, _e3m2fn       6                   E2M3, E3M2
  *   kDLFloat4_e2m1fn                4                   E2M1
  *
- * The last four rows need the names of DLPack 1.1. Elements of less than a byte are packed in both,
- * the first in the low bits. What has more lanes than one counts them in no dimension: a caller who
- * knows that two lanes of 4 bits are two elements doubles the last dimension and sets lanes to 1.
+ * The last five rows need the names of DLPack 1.1. Elements of less than a byte are packed in both,
+ * the first in the low bits. No dimension counts lanes: a caller who knows that two lanes of 4 bits
+ * are two elements sets lanes to 1, and doubles the last dimension and all strides but its own.
  *
  * Ownership stays as it was: a view owns nothing. Who imports calls the producer's deleter when no
  * view of the memory is in use any more; who exports keeps the lq_tensor and the memory until the
@@ -128,16 +128,17 @@ static inline lq_status lq_dlpack_reach(int32_t rank, const int64_t *shape, cons
 }
 
 /*
- * tensor = a view of the elements of `from`, as the tables above say: of the same bytes, in the same
- * order. A tensor without elements becomes a contiguous view of its shape.
+ * tensor = a view of the elements of `from`, as the tables above say: of the same bytes, in the
+ * same order. A tensor without elements becomes a contiguous view of its shape.
  *
- * `from` does not say how much memory there is: the view's size is what its shape and strides reach,
- * and the caller vouches for that, as for `data`.
+ * `from` does not say how much memory there is: the view's size is what its shape and strides
+ * reach, and the caller vouches for that, as for `data`.
  *
  * Statuses: NULL (an argument; a shape where there are dimensions; data where there are elements),
- * ENUM (a device whose memory is not the host's), TYPE (no such type here; lanes other than 1), RANK,
- * SHAPE (a negative dimension), OVERFLOW (elements or bytes beyond int64_t or the address space),
- * STRIDE (a negative stride of elements below 8 bits: the first of them may begin within a byte).
+ * ENUM (a device whose memory is not the host's), TYPE (no such type here; lanes other than 1),
+ * RANK, SHAPE (a negative dimension), OVERFLOW (elements or bytes beyond int64_t or the address
+ * space), STRIDE (a negative stride of elements below 8 bits: the first of them may begin within a
+ * byte).
  */
 static inline lq_status lq_tensor_from_dlpack(const DLTensor *from, lq_tensor *tensor) {
     const lq_dlpack_row *row = lq_dlpack_rows();
@@ -169,7 +170,7 @@ static inline lq_status lq_tensor_from_dlpack(const DLTensor *from, lq_tensor *t
     bits = row->type & 0xff;
     if (low < 0 && bits < 8) return LQ_ERROR_STRIDE;
 
-    /* All of it, from the lowest element to the end of the highest one, lies in the address space. */
+    /* From the lowest element to the end of the highest one, all lies in the address space. */
     room = UINTPTR_MAX - (uintptr_t)from->data;
     before = (uint64_t)(-low * bits / 8);
     t.size = ((high - low + 1) * bits + 7) / 8;
@@ -184,8 +185,8 @@ static inline lq_status lq_tensor_from_dlpack(const DLTensor *from, lq_tensor *t
 
 /*
  * to = the elements of `tensor`, as the tables above say. `data` points to the first of them, since
- * many a consumer passes over byte_offset; without elements it is NULL. Shape and strides stay those
- * of `tensor`, which is therefore not const and must live as long as `to`.
+ * many a consumer passes over byte_offset; without elements it is NULL. Shape and strides stay
+ * those of `tensor`, which is therefore not const and must live as long as `to`.
  *
  * Statuses: NULL (an argument; data where there are elements), TYPE (unknown, or without a name in
  * the header that was included), RANK, SHAPE, OVERFLOW (an overflowed shape, too), SIZE (an element
@@ -230,12 +231,12 @@ static inline lq_status lq_tensor_to_dlpack(lq_tensor *tensor, DLTensor *to) {
 
 #if LQ_DLPACK_VERSIONED
 /*
- * lq_tensor_from_dlpack of a managed tensor with a version. `for_writing` is 1 where the view will be
- * an output, else 0.
+ * lq_tensor_from_dlpack of a managed tensor with a version. `for_writing` is 1 where the view will
+ * be an output, else 0.
  *
  * Statuses: those of lq_tensor_from_dlpack; VERSION (another major version: nothing but the deleter
- * may be used), ENUM (the tensor is read-only and for_writing is 1), TYPE (elements below 8 bits that
- * are padded to a byte each).
+ * may be used), ENUM (the tensor is read-only and for_writing is 1), TYPE (elements below 8 bits
+ * that are padded to a byte each).
  */
 static inline lq_status lq_tensor_from_dlpack_versioned(const struct DLManagedTensorVersioned *from,
                                                         int32_t for_writing, lq_tensor *tensor) {
