@@ -66,43 +66,53 @@ LQ_INLINE btile to_bytes(itile c) {
     return vmovn_high_u16(vmovn_u16(a), low_halves(c.v[2], c.v[3]));
 }
 
-/* Packing saturates at signed bytes, which any unsigned codes are less 128. */
-typedef struct byte_range {
-    int16x8_t zero[2]; /* of each half as it is packed */
-    int8x16_t least, most, flip;
-} byte_range;
+typedef struct htile {
+    int16x8_t v[2];
+} htile;
 
-LQ_INLINE byte_range byte_range_of(int32_t zero, int32_t qmin, int32_t qmax, bytes_kind kind) {
-    const int32_t bias = kind == ANY_BYTES ? byte_bias(qmax) : 0;
-    const int16x8_t z = vdupq_n_s16((int16_t)(zero - bias));
-    return (byte_range){.zero = {z, z},
-                        .least = vdupq_n_s8((int8_t)(qmin - bias)),
-                        .most = vdupq_n_s8((int8_t)(qmax - bias)),
-                        .flip = vdupq_n_s8((int8_t)bias)};
+LQ_INLINE htile htile_splat(int16_t i) {
+    return (htile){{vdupq_n_s16(i), vdupq_n_s16(i)}};
 }
 
-/* The same with a zero point less `bias` for each element. */
-LQ_INLINE byte_range byte_range_with(byte_range range, itile zero, int32_t bias) {
-    EACH zero.v[k] = vsubq_s32(zero.v[k], vdupq_n_s32(bias));
-    range.zero[0] = vqmovn_high_s32(vqmovn_s32(zero.v[0]), zero.v[1]);
-    range.zero[1] = vqmovn_high_s32(vqmovn_s32(zero.v[2]), zero.v[3]);
-    return range;
+LQ_INLINE htile htile_add(htile a, htile b) {
+    return (htile){{vqaddq_s16(a.v[0], b.v[0]), vqaddq_s16(a.v[1], b.v[1])}};
+}
+
+LQ_INLINE htile htile_of(itile c) {
+    return (htile){
+        {vqmovn_high_s32(vqmovn_s32(c.v[0]), c.v[1]), vqmovn_high_s32(vqmovn_s32(c.v[2]), c.v[3])}};
 }
 
 /* Conversions saturate, too. */
-LQ_INLINE btile tile_bytes(tile t, const byte_range *range, bytes_kind kind, bool add,
-                           bool *certain) {
-    int32x4_t c[4];
+LQ_INLINE htile htile_to_even(tile t, bool *certain) {
+    itile c;
     *certain = !tile_any_nan(t);
-    EACH c[k] = vcvtnq_s32_f32(t.v[k]);
-    int16x8_t a = vqmovn_high_s32(vqmovn_s32(c[0]), c[1]);
-    int16x8_t b = vqmovn_high_s32(vqmovn_s32(c[2]), c[3]);
-    if (add) a = vqaddq_s16(a, range->zero[0]);
-    if (add) b = vqaddq_s16(b, range->zero[1]);
-    if (kind == UNSIGNED_BYTES) return vqmovun_high_s16(vqmovun_s16(a), b);
-    const int8x16_t packed = vmaxq_s8(vqmovn_high_s16(vqmovn_s16(a), b), range->least);
-    if (kind == SIGNED_BYTES) return vreinterpretq_u8_s8(packed);
-    return vreinterpretq_u8_s8(veorq_s8(vminq_s8(packed, range->most), range->flip));
+    EACH c.v[k] = vcvtnq_s32_f32(t.v[k]);
+    return htile_of(c);
+}
+
+LQ_INLINE btile btile_splat(int8_t i) {
+    return vreinterpretq_u8_s8(vdupq_n_s8(i));
+}
+
+LQ_INLINE btile btile_of(htile h) {
+    return vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(h.v[0]), h.v[1]));
+}
+
+LQ_INLINE btile btile_of_unsigned(htile h) {
+    return vqmovun_high_s16(vqmovun_s16(h.v[0]), h.v[1]);
+}
+
+LQ_INLINE btile btile_min(btile a, btile b) {
+    return vreinterpretq_u8_s8(vminq_s8(vreinterpretq_s8_u8(a), vreinterpretq_s8_u8(b)));
+}
+
+LQ_INLINE btile btile_max(btile a, btile b) {
+    return vreinterpretq_u8_s8(vmaxq_s8(vreinterpretq_s8_u8(a), vreinterpretq_s8_u8(b)));
+}
+
+LQ_INLINE btile btile_xor(btile a, btile b) {
+    return veorq_u8(a, b);
 }
 
 LQ_INLINE void bytes_store(lq_width width, unsigned char *q, int64_t i, btile b) {

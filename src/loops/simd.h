@@ -24,10 +24,12 @@
  *   codes_load, codes_load_n codes of a width, as their bits in int32
  *   codes_store, codes_store_n the low bits of int32, as codes of a width
  *   btile, to_bytes          a tile of codes of up to 8 bits, in order; the low ones of int32
- *   byte_range_of            a zero point and the codes that there are, of up to 8 bits and a kind
- *   byte_range_with          with zero points of their own for each element
- *   tile_bytes               rounded to even, zero perhaps added, clamped; not certain where t has NaN or is
+ *   htile, htile_of          int16, in the order in which packing takes them; int32 saturated
+ *   htile_splat, htile_add   added with saturation
+ *   htile_to_even            floats rounded to even and saturated; not certain where one is NaN or
  *                            -2^15 or less, or too large
+ *   btile_of, btile_of_unsigned int16 saturated
+ *   btile_splat, btile_min, btile_max, btile_xor of signed bytes
  *   bytes_store, bytes_store_n as codes of a width
  *   bytes_stream             as bytes past the caches
  *   tile_divide              x / s
@@ -47,6 +49,7 @@
  *   tile_lowest, tile_highest over all elements
  */
 #include "loops/accumulators.h"
+#include "loops/simd_bytes.h"
 
 /*
  * x / s from r = x * (1/s) and one correction by fused multiply-adds. Where s lies in this range,

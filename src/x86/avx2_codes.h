@@ -66,45 +66,53 @@ LQ_INLINE btile to_bytes(itile c) {
     return in_order(_mm256_packus_epi16(a, b));
 }
 
-/* Packing saturates at signed bytes, which any unsigned codes are less 128. */
-typedef struct byte_range {
-    __m256i zero[2]; /* of each half as it is packed */
-    __m256i least, most, flip;
-} byte_range;
+typedef struct htile {
+    __m256i v[2];
+} htile;
 
-LQ_INLINE byte_range byte_range_of(int32_t zero, int32_t qmin, int32_t qmax, bytes_kind kind) {
-    const int32_t bias = kind == ANY_BYTES ? byte_bias(qmax) : 0;
-    const __m256i z = _mm256_set1_epi16((int16_t)(zero - bias));
-    return (byte_range){.zero = {z, z},
-                        .least = _mm256_set1_epi8((int8_t)(qmin - bias)),
-                        .most = _mm256_set1_epi8((int8_t)(qmax - bias)),
-                        .flip = _mm256_set1_epi8((int8_t)bias)};
+LQ_INLINE htile htile_splat(int16_t i) {
+    return (htile){{_mm256_set1_epi16(i), _mm256_set1_epi16(i)}};
 }
 
-/* The same with a zero point less `bias` for each element. */
-LQ_INLINE byte_range byte_range_with(byte_range range, itile zero, int32_t bias) {
-    EACH zero.v[k] = _mm256_sub_epi32(zero.v[k], _mm256_set1_epi32(bias));
-    range.zero[0] = _mm256_packs_epi32(zero.v[0], zero.v[1]);
-    range.zero[1] = _mm256_packs_epi32(zero.v[2], zero.v[3]);
-    return range;
+LQ_INLINE htile htile_add(htile a, htile b) {
+    return (htile){{_mm256_adds_epi16(a.v[0], b.v[0]), _mm256_adds_epi16(a.v[1], b.v[1])}};
+}
+
+LQ_INLINE htile htile_of(itile c) {
+    return (htile){{_mm256_packs_epi32(c.v[0], c.v[1]), _mm256_packs_epi32(c.v[2], c.v[3])}};
 }
 
 /* NaN and what overflows become the least of 32 bits, and then of 16. */
-LQ_INLINE btile tile_bytes(tile t, const byte_range *range, bytes_kind kind, bool add,
-                           bool *certain) {
-    const itile c = tile_to_even(t);
-    __m256i a = _mm256_packs_epi32(c.v[0], c.v[1]);
-    __m256i b = _mm256_packs_epi32(c.v[2], c.v[3]);
+LQ_INLINE htile htile_to_even(tile t, bool *certain) {
+    const htile h = htile_of(tile_to_even(t));
     const __m256i least = _mm256_set1_epi16(INT16_MIN);
-    const __m256i found = _mm256_cmpeq_epi16(_mm256_min_epi16(a, b), least);
+    const __m256i found = _mm256_cmpeq_epi16(_mm256_min_epi16(h.v[0], h.v[1]), least);
     *certain = _mm256_movemask_epi8(found) == 0;
-    if (add) a = _mm256_adds_epi16(a, range->zero[0]);
-    if (add) b = _mm256_adds_epi16(b, range->zero[1]);
-    if (kind == UNSIGNED_BYTES) return in_order(_mm256_packus_epi16(a, b));
-    const __m256i packed = _mm256_max_epi8(_mm256_packs_epi16(a, b), range->least);
-    if (kind == SIGNED_BYTES) return in_order(packed);
-    const __m256i within = _mm256_min_epi8(packed, range->most);
-    return in_order(kind == NARROW_BYTES ? within : _mm256_xor_si256(within, range->flip));
+    return h;
+}
+
+LQ_INLINE btile btile_splat(int8_t i) {
+    return _mm256_set1_epi8(i);
+}
+
+LQ_INLINE btile btile_of(htile h) {
+    return in_order(_mm256_packs_epi16(h.v[0], h.v[1]));
+}
+
+LQ_INLINE btile btile_of_unsigned(htile h) {
+    return in_order(_mm256_packus_epi16(h.v[0], h.v[1]));
+}
+
+LQ_INLINE btile btile_min(btile a, btile b) {
+    return _mm256_min_epi8(a, b);
+}
+
+LQ_INLINE btile btile_max(btile a, btile b) {
+    return _mm256_max_epi8(a, b);
+}
+
+LQ_INLINE btile btile_xor(btile a, btile b) {
+    return _mm256_xor_si256(a, b);
 }
 
 LQ_INLINE __m128i gather_4(__m256i bytes) {
