@@ -55,11 +55,13 @@ static void visit_rows(walk *w) {
         most = most / LQ_SHARING * LQ_SHARING + LQ_SHARING;
         if (most > LQ_BATCH) most = LQ_BATCH;
     }
+    if (most > LQ_SHARING) most = most / LQ_SHARING * LQ_SHARING;
     for (int64_t done = 0; done < row->count; done += b->blocks) {
         if (done > 0) advance(b->at, row, b->blocks);
         const bool last = ragged && done == row->count - 1;
         b->blocks = last ? 1 : smaller(most, row->count - done - (ragged ? 1 : 0));
         b->rows = b->blocks;
+        b->followed = done + 2 * b->blocks <= row->count;
         b->count = last     ? vector->last_count
                    : ragged ? vector->count
                             : count_of(b->plan, b->index, b->plan->vector);
@@ -116,6 +118,7 @@ void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context) {
     w.visit = visit;
     w.context = context;
     w.batch.plan = plan;
+    w.batch.followed = false;
     memcpy(w.batch.at, plan->origin, sizeof plan->origin);
     memset(w.batch.step, 0, sizeof w.batch.step);
     if (plan->spread == LQ_SPREAD_ROWS) {

@@ -13,6 +13,7 @@ typedef struct lq_batch {
     int64_t at[LQ_OPERANDS];   /* element of the first block's first value, scale and zero point */
     int64_t step[LQ_OPERANDS]; /* from block to block */
     int64_t rows, count;       /* of every piece */
+    bool followed;             /* by as many blocks, right behind them */
     int64_t index[LQ_MAX_LOOPS]; /* where the outer and inner loops stand */
 } lq_batch;
 

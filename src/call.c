@@ -467,13 +467,14 @@ static const float *floats_in_place(const lq_tensor *t, int64_t at, int64_t step
 
 static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, int64_t step,
                          int64_t n) {
-    const lq_rule *rule = context;
+    const lq_call *call = context;
+    const lq_rule *rule = &call->rule;
     float s[LQ_BATCH];
     for (int64_t i = 0, m; i < n; i += m) {
         m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         if (m > FEW) {
             const float *stored = floats_in_place(t, at + i * step, step);
-            if (!stored) lq_load_reals(t->type, t->data, at + i * step, step, m, s);
+            if (!stored) lq_load_many_reals(call->kernels, t, at + i * step, step, m, s);
             if (all_scales(rule, stored ? stored : s, m)) continue;
         }
         for (int64_t k = i; k < i + m; ++k) {
@@ -521,7 +522,7 @@ static int64_t bad_shift(const void *context, const lq_tensor *t, int64_t at, in
 static lq_status check_scales(const lq_arguments *arguments, const lq_call *call) {
     const bool fixed_point = call->type[LQ_SHIFT] != NULL;
     int64_t bad =
-        lq_first_bad(call->tensor[LQ_SCALE], fixed_point ? bad_multiplier : bad_scale, &call->rule);
+        lq_first_bad(call->tensor[LQ_SCALE], fixed_point ? bad_multiplier : bad_scale, call);
     if (bad >= 0)
         return lq_refuse(call, LQ_ERROR_SCALE, arguments->signature->position[LQ_SCALE], bad);
     if (!fixed_point) return LQ_OK;
@@ -552,4 +553,9 @@ bool lq_streams(const lq_call *call) {
     const int64_t size = call->type[LQ_CODES]->bits / 8;
     if (size == 0 || (uint64_t)call->elements * (uint64_t)size <= lq_stream_above()) return false;
     return !call->forward_only && !call->sums && call->tensor[LQ_X]->data != codes->data;
+}
+
+bool lq_is_far(const lq_call *call) {
+    enum { NEAR = 1 << 20 }; /* bytes that caches of one core alone may hold */
+    return lq_elements(call->tensor[LQ_X]) > NEAR / (call->type[LQ_X]->bits / 8);
 }

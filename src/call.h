@@ -97,6 +97,10 @@ void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters
 void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factors, lq_parameters *to);
 
+/* As lq_load_reals; contiguous elements of real types by the kernel that converts. */
+void lq_load_many_reals(const lq_kernels *kernels, const lq_tensor *t, int64_t at, int64_t step,
+                        int64_t n, float *to);
+
 /* The rule by which kernels compute codes, or values from codes; NULL for the plain one. */
 const lq_element_rule *lq_codes_rule(const lq_call *call);
 const lq_element_rule *lq_reals_rule(const lq_call *call);
@@ -106,6 +110,9 @@ const lq_element_rule *lq_reals_rule(const lq_call *call);
  * and where it is read again, nothing is gained.
  */
 bool lq_streams(const lq_call *call);
+
+/* Whether x may have to come from farther than the caches that a core has to itself. */
+bool lq_is_far(const lq_call *call);
 
 static inline uint32_t lq_sign_bit(const lq_type_info *code) {
     return code->min < 0 ? 1u << (code->bits - 1) : 0u;

@@ -6,6 +6,7 @@
 #include "float_format.h"
 #include "job.h"
 #include <math.h>
+#include <string.h>
 
 /* One by one. */
 static void choose_each(lq_job *j, const lq_batch *batch) {
@@ -102,38 +103,36 @@ static bool describe(const lq_rule *r, lq_type type, lq_choose_work *w) {
 }
 
 /* Contiguous ones by the kernel that converts. */
-static void store_reals(const lq_job *j, lq_operand operand, const lq_batch *batch,
+static void store_reals(const lq_job *j, lq_operand operand, const lq_batch *batch, int64_t n,
                         const float *from) {
     const lq_tensor *t = j->call->tensor[operand];
     const lq_type_info *type = lq_type_find(t->type);
     if (type->kind != LQ_KIND_REAL || batch->step[operand] != 1) {
-        lq_store_reals(t->type, t->data, batch->at[operand], batch->step[operand], batch->blocks,
-                       from);
+        lq_store_reals(t->type, t->data, batch->at[operand], batch->step[operand], n, from);
         return;
     }
     const lq_map_work work = {.x = (unsigned char *)from,
                               .codes =
                                   (unsigned char *)t->data + batch->at[operand] * (type->bits / 8),
-                              .count = batch->blocks,
+                              .count = n,
                               .rows = 1,
                               .limit = HUGE_VAL};
     j->call->kernels->convert[LQ_REAL_f32][type->index](&work);
 }
 
 /* Minimums, as they are stored too; codes know them from before or from after that. */
-static void store_minimums(lq_job *j, const lq_batch *batch) {
+static void store_minimums(lq_job *j, const lq_batch *batch, int64_t n) {
     const lq_tensor *z = j->call->tensor[LQ_ZERO];
     const float largest = (float)lq_largest(z->type);
     lq_parameters *p = &j->parameters;
     float stored[LQ_BATCH];
-    for (int64_t b = 0; b < batch->blocks; ++b) {
+    for (int64_t b = 0; b < n; ++b) {
         const float v = p->center[b] < largest ? p->center[b] : largest;
         stored[b] = v > -largest ? v : -largest;
     }
-    store_reals(j, LQ_ZERO, batch, stored);
+    store_reals(j, LQ_ZERO, batch, n, stored);
     if (j->call->rule.codes_from != LQ_FROM_STORED) return;
-    lq_load_reals(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
-                  p->center);
+    lq_load_reals(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], n, p->center);
 }
 
 static bool choose_all(lq_job *j, const lq_batch *batch) {
@@ -152,9 +151,9 @@ static bool choose_all(lq_job *j, const lq_batch *batch) {
     if (batch->blocks < FEW || (j->call->type[LQ_ZERO] && !minimums)) return false;
     if (!describe(&j->call->rule, s->type, &work)) return false;
     j->call->kernels->choose_scales(&work);
-    store_reals(j, LQ_SCALE, batch, stored);
+    store_reals(j, LQ_SCALE, batch, batch->blocks, stored);
     for (int64_t b = 0; b < batch->blocks; ++b) p->zero[b] = j->call->rule.zero;
-    if (minimums) store_minimums(j, batch);
+    if (minimums) store_minimums(j, batch, batch->blocks);
     return true;
 }
 
@@ -162,4 +161,54 @@ void lq_choose_blocks(lq_job *j, const lq_batch *batch) {
     if (!choose_all(j, batch)) choose_each(j, batch);
     lq_prepare_for_codes(j->call, batch->blocks, j->call->rule.codes_from >= LQ_FROM_MULTIPLIER,
                          &j->parameters);
+}
+
+/* -------------------------------------------------------- codes at the same time */
+
+/* Whether a kernel has the call's rule and types; and then what it wants to know of them. */
+static bool describe_all(const lq_job *j, lq_block_work *w) {
+    const lq_call *call = j->call;
+    const lq_rule *r = &call->rule;
+    const bool multiplier = r->codes_from == LQ_FROM_MULTIPLIER;
+    const bool minimums = r->element.minimum;
+    if (call->type[LQ_X]->type != LQ_F32 || !lq_has_integer_codes(r) || j->map.counts) return false;
+    if (j->map.code->bits != 8 && j->map.code->bits != 4) return false;
+    if (call->type[LQ_ZERO] && (!minimums || r->codes_from == LQ_FROM_STORED)) return false;
+    if (r->element.precision != LQ_REAL_f32 || (r->zero_scales && !r->element.multiply))
+        return false;
+    if (!describe(r, call->tensor[LQ_SCALE]->type, &w->choose) || !w->choose.in_float) return false;
+    w->inverts = r->quotient == LQ_QUOTIENT_RECIPROCAL && !multiplier;
+    return w->choose.as == LQ_SCALES_F32 || w->choose.as == LQ_SCALES_F16;
+}
+
+typedef struct piece_work {
+    const lq_map *map;
+    lq_block_work *work;
+    bool direct;
+} piece_work;
+
+static void take_piece(void *context, const lq_piece *piece) {
+    piece_work *p = context;
+    p->direct = lq_direct_work(p->map, piece, &p->work->map);
+}
+
+int64_t lq_quantize_blocks(lq_job *j, lq_batch *batch) {
+    lq_parameters *p = &j->parameters;
+    float stored[LQ_BATCH];
+    lq_block_work work = {
+        .choose = {
+            .negative_first = j->first, .stored = stored, .used = p->scale, .low = p->center}};
+    piece_work only = {.map = &j->map, .work = &work};
+    if (batch->plan->spread != LQ_SPREAD_ROWS || batch->plan->inner_loops) return 0;
+    if (batch->blocks < LQ_BLOCK_ROWS || !describe_all(j, &work)) return 0;
+    for (int64_t b = 0; b < batch->blocks; ++b) p->zero[b] = j->call->rule.zero;
+    memset(j->first, 0, (size_t)batch->blocks);
+    lq_prepare_for_codes(j->call, batch->blocks, true, p);
+    lq_each_piece(batch, take_piece, &only);
+    if (!only.direct) return 0;
+    const int64_t done = j->call->kernels->quantize_blocks(&work, (lq_width)j->map.code->index);
+    if (done == 0) return 0;
+    store_reals(j, LQ_SCALE, batch, done, stored);
+    if (j->call->rule.element.minimum) store_minimums(j, batch, done);
+    return done;
 }

@@ -185,6 +185,7 @@ void lq_batch_of_blocks(const lq_coder *c, const lq_plan *plan, int64_t row, int
     b->plan = plan;
     b->blocks = b->rows = blocks;
     b->count = c->block < rest ? c->block : rest;
+    b->followed = 2 * blocks * c->block <= rest;
     memset(b->at, 0, sizeof b->at);
     b->at[LQ_X] = c->call.tensor[LQ_X]->offset + row * c->x_row + column * c->x_column;
     memcpy(b->step, plan->loop[0].step, sizeof b->step);
@@ -230,7 +231,9 @@ lq_record_parts lq_parts_of_buffers(const lq_layout_row *l, lq_record_buffers *b
 
 void lq_each_records(const lq_coder *c, int64_t task, lq_records_fn *visit, void *context) {
     const int64_t all = c->rows * c->in_row;
-    const int64_t most = LQ_CODER_PIECE / c->side.layout->record;
+    /* What is decoded should not fill the first-level cache. */
+    const int64_t piece = c->encodes ? LQ_CODER_PIECE : LQ_CODER_PIECE / 2;
+    const int64_t most = piece / c->side.layout->record;
     const int64_t end = lq_share(all, task + 1, c->tasks);
     int64_t i = lq_share(all, task, c->tasks);
     int64_t row = i > 0 ? i / c->in_row : 0;

@@ -10,7 +10,7 @@
 #include "tasks.h"
 
 /* The elements of a piece of records at most, and the blocks of so many. */
-enum { LQ_CODER_PIECE = 4096, LQ_CODER_BLOCKS = LQ_CODER_PIECE / 16 };
+enum { LQ_CODER_PIECE = 8192, LQ_CODER_BLOCKS = LQ_CODER_PIECE / 16 };
 
 /* A call with sound arguments. */
 typedef struct lq_coder {

@@ -52,6 +52,7 @@ static void start_by_scheme(encoder *e) {
     e->job.map.codes = e->buffers.codes;
     e->job.map.code = e->coder->byte;
     e->job.quantizes = true;
+    e->job.map.fetches = lq_is_far(&e->call);
     if (!e->coder->side.layout->codes_at) return;
     /* Straight into records. */
     e->parts.codes = NULL;

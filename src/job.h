@@ -73,6 +73,9 @@ void lq_find_ranges(lq_job *job, lq_batch *batch);
 /* Parameters of a batch's blocks from lo, hi and first: stored, and ready for codes. */
 void lq_choose_blocks(lq_job *job, const lq_batch *batch);
 
+/* The same with ranges before and codes behind, by one kernel. Returns how many blocks are done. */
+int64_t lq_quantize_blocks(lq_job *job, lq_batch *batch);
+
 /* A piece through a buffer, some rows of contiguous elements of x at a time. */
 typedef struct lq_gathered {
     const unsigned char *x;

@@ -50,6 +50,8 @@ typedef struct lq_map_work {
      * a multiple of one long. Whoever says so calls lq_end_stores before other threads may look.
      */
     bool streams;
+    /* Bytes from x on to what will be read next, which may be fetched by then; 0 for nothing. */
+    int64_t ahead;
     /* Fixed-point requantization, instead of scale: multipliers from 0, shifts in [-31, 30]. */
     const int32_t *multiplier;
     const int32_t *shift;
@@ -206,6 +208,22 @@ typedef struct lq_choose_work {
     float factor;     /* used / stored */
 } lq_choose_work;
 
+/*
+ * Rows of floats to codes of 4 or 8 bits by scales chosen for them: choose, which is in_float and
+ * for f32 or f16, and then map, whose scale is choose.used and whose center choose.low, arrays of
+ * its rows. choose.lo, hi and n do not matter.
+ */
+typedef struct lq_block_work {
+    lq_map_work map;
+    lq_choose_work choose;
+    bool inverts; /* codes are multiplied by the inverse of the scale that is used */
+} lq_block_work;
+
+/* So many rows at a time, and no fewer. */
+enum { LQ_BLOCK_ROWS = 128 };
+
+/* Returns how many of the first rows are done: none that gain nothing, and none from a tie on. */
+typedef int64_t lq_block_fn(const lq_block_work *work, lq_width width);
 typedef void lq_choose_fn(const lq_choose_work *work);
 typedef void lq_map_fn(const lq_map_work *work);
 typedef void lq_grad_fn(const lq_grad_work *work);
@@ -272,6 +290,7 @@ typedef struct lq_kernels {
     lq_choose_fn *choose_scales;
     lq_gather_fn *gather_panel;
     lq_scatter_fn *scatter_panel;
+    lq_block_fn *quantize_blocks;
 } lq_kernels;
 
 /* The table in use; NULL where LIBQUANT_CPU asked for a level that this machine cannot have. */

@@ -58,6 +58,7 @@ static void place_work(const lq_map *m, const lq_piece *p, const segment *part, 
     work->x_step = p->row_step[LQ_X] * m->x_size;
     work->codes = m->codes + element_at(p, part, LQ_CODES) * m->code->bits / 8;
     work->codes_step = p->row_step[LQ_CODES] * m->code->bits / 8;
+    if (m->fetches && p->batch->followed) work->ahead = p->rows * work->x_step;
 }
 
 static void map_directly(const lq_map *m, const lq_piece *p, const segment *part, bool streams) {
@@ -220,6 +221,7 @@ static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, s
     place_work(m, p, part, &work);
     if (staged.x) {
         work.x = x;
+        work.ahead = 0;
         work.x_step = part->count * m->x_size;
     }
     if (staged.codes) {
@@ -321,6 +323,13 @@ static void map_repeated(const lq_map *m, const lq_piece *p) {
     many.rows = 1;
     many.count = p->rows % times * p->count;
     if (many.count) map_rows(&wide, &many);
+}
+
+bool lq_direct_work(const lq_map *m, const lq_piece *p, lq_map_work *work) {
+    const segment all = {.rows = p->rows, .count = p->count};
+    if (p->step[LQ_X] != 1 || p->step[LQ_CODES] != 1 || !has_whole_bytes(m, p, &all)) return false;
+    place_work(m, p, &all, work);
+    return true;
 }
 
 void lq_map_piece(const lq_map *m, const lq_piece *p) {

@@ -35,6 +35,7 @@ typedef struct lq_map {
     bool to_codes; /* x is read and codes written, or the other way round */
     bool streams;  /* long rows of codes go past the caches */
     bool in_order; /* codes overwrite x from the front */
+    bool fetches;  /* x has just been read: what follows may be fetched in the meantime */
     unsigned char *x;
     unsigned char *codes;
     int x_size;               /* bytes of an element of x */
@@ -56,5 +57,8 @@ void lq_map_piece(const lq_map *map, const lq_piece *piece);
 
 /* A whole run, which is a piece. */
 void lq_map_run(const lq_map *map, const lq_geometry *geometry);
+
+/* False, or what a kernel is to do where that needs no buffer. */
+bool lq_direct_work(const lq_map *map, const lq_piece *piece, lq_map_work *work);
 
 #endif

@@ -9,21 +9,25 @@ static bool has_real_zeros(const lq_call *call) {
     return call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
 }
 
-/* Contiguous elements of real types by the kernel that converts. */
-static void load_reals(const lq_call *call, lq_operand operand, const lq_batch *batch, float *to) {
-    const lq_tensor *t = call->tensor[operand];
-    const lq_type_info *type = call->type[operand];
-    if (type->kind != LQ_KIND_REAL || batch->step[operand] != 1 || batch->blocks < 8) {
-        lq_load_reals(t->type, t->data, batch->at[operand], batch->step[operand], batch->blocks,
-                      to);
+void lq_load_many_reals(const lq_kernels *kernels, const lq_tensor *t, int64_t at, int64_t step,
+                        int64_t n, float *to) {
+    enum { FEW = 8 };
+    const lq_type_info *type = lq_type_find(t->type);
+    if (type->kind != LQ_KIND_REAL || step != 1 || n < FEW) {
+        lq_load_reals(t->type, t->data, at, step, n, to);
         return;
     }
-    const lq_map_work work = {.x = (unsigned char *)t->data + batch->at[operand] * (type->bits / 8),
+    const lq_map_work work = {.x = (unsigned char *)t->data + at * (type->bits / 8),
                               .codes = (unsigned char *)to,
-                              .count = batch->blocks,
+                              .count = n,
                               .rows = 1,
                               .limit = HUGE_VAL};
-    call->kernels->convert[type->index][LQ_REAL_f32](&work);
+    kernels->convert[type->index][LQ_REAL_f32](&work);
+}
+
+static void load_reals(const lq_call *call, lq_operand operand, const lq_batch *batch, float *to) {
+    lq_load_many_reals(call->kernels, call->tensor[operand], batch->at[operand],
+                       batch->step[operand], batch->blocks, to);
 }
 
 /* Nobody has checked it. */

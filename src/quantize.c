@@ -249,6 +249,7 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     lq_start_job(&j, &call, LQ_TO_CODES);
     /* Overwriting x from the front must wait until all of it has been seen. */
     j.quantizes = !call.forward_only;
+    j.map.fetches = lq_is_far(&call);
     j.map.streams = lq_streams(&call);
     status = lq_calibrate_all(&j);
     if (!status && call.forward_only) status = lq_map_all(&j);

@@ -153,8 +153,24 @@ static void choose_batch(void *context, lq_batch *batch) {
     lq_choose_blocks(j, batch);
 }
 
+/* What is left of a batch behind some of its blocks, each a row. */
+static lq_batch rest_of(const lq_batch *batch, int64_t done) {
+    lq_batch rest = *batch;
+    rest.blocks = rest.rows = batch->blocks - done;
+    rest.followed = false;
+    for (int o = 0; o < LQ_OPERANDS; ++o) rest.at[o] += done * rest.step[o];
+    return rest;
+}
+
 static void calibrate_batch(void *context, lq_batch *batch) {
     lq_job *j = context;
+    const int64_t done = j->quantizes ? lq_quantize_blocks(j, batch) : 0;
+    if (done == batch->blocks) return;
+    if (done > 0) {
+        lq_batch rest = rest_of(batch, done);
+        calibrate_batch(j, &rest);
+        return;
+    }
     lq_find_ranges(j, batch);
     choose_batch(j, batch);
     if (j->quantizes) lq_map_blocks(j, batch);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -129,32 +130,45 @@ static void test_multiplier_has_the_floor(void **state) {
     assert_true(scale == 1.0f && q[0] == 0 && q[1] == 0);
 }
 
-enum { ROWS = 24, COLUMNS = 32 };
+enum { ROWS = 300, COLUMNS = 32 };
 
-/* A row of nothing, then magnitudes from the smallest floats to the largest, extremes of both signs. */
+/*
+ * A row of nothing, then magnitudes from the smallest floats to the largest, extremes of both signs,
+ * some of them at once in the later rows; and some that are not finite.
+ */
 static void fill_rows(float *x) {
     for (int r = 0; r < ROWS; ++r) {
+        const int power = r % 24 * 12 - 160;
         for (int i = 0; i < COLUMNS; ++i) {
-            const float v = ldexpf(1.0f + (float)(i * 77 % 31) / 32.0f, r * 12 - 160);
-            x[r * COLUMNS + i] = r == 0 ? 0.0f : (i + r) % 3 ? v : -v;
+            const float v = ldexpf(1.0f + (float)(i * 77 % 31) / 32.0f, power);
+            x[r * COLUMNS + i] = r % 24 == 0 ? 0.0f : (i + r) % 3 ? v : -v;
         }
+        if (r > 150 && r % 5 == 0) {
+            x[r * COLUMNS + r % 9] = ldexpf(2.0f, power);
+            x[r * COLUMNS + r % 7 + 9] = ldexpf(-2.0f, power);
+            if (r % 2) x[r * COLUMNS] = ldexpf(-2.0f, power);
+        }
+        if (r % 40 == 17) x[r * COLUMNS + 3] = NAN;
+        if (r % 40 == 27) x[r * COLUMNS + 5] = r % 80 == 27 ? INFINITY : -INFINITY;
     }
 }
 
 /* Many blocks are quantized by other code than a few; every rule of scales gives the same bytes. */
 static void check_blocks_together(const lq_scheme *scheme, lq_type scale_type) {
     static float x[ROWS * COLUMNS];
-    int8_t together[ROWS * COLUMNS], alone[ROWS * COLUMNS];
+    int8_t together[ROWS * COLUMNS] = {0}, alone[ROWS * COLUMNS] = {0};
     float scales[2][ROWS] = {{0}};
+    const lq_type code = scheme->code_type;
     const int size = scale_type == LQ_F32 ? 4 : 2;
+    const int in_row = code == LQ_S4 ? COLUMNS / 2 : COLUMNS;
     fill_rows(x);
     const lq_tensor tx = lq_matrix(x, LQ_F32, ROWS, COLUMNS);
-    const lq_tensor tq = lq_matrix(together, LQ_S8, ROWS, COLUMNS);
+    const lq_tensor tq = lq_matrix(together, code, ROWS, COLUMNS);
     const lq_tensor ts = lq_vector(scales[0], scale_type, ROWS);
     assert_int_equal(lq_quantize_dynamic(&tx, scheme, &tq, &ts, NULL, NULL), LQ_OK);
     for (int r = 0; r < ROWS; ++r) {
         const lq_tensor x1 = lq_matrix(x + r * COLUMNS, LQ_F32, 1, COLUMNS);
-        const lq_tensor q1 = lq_matrix(alone + r * COLUMNS, LQ_S8, 1, COLUMNS);
+        const lq_tensor q1 = lq_matrix(alone + r * in_row, code, 1, COLUMNS);
         const lq_tensor s1 = lq_vector((unsigned char *)scales[1] + r * size, scale_type, 1);
         assert_int_equal(lq_quantize_dynamic(&x1, scheme, &q1, &s1, NULL, NULL), LQ_OK);
     }
@@ -168,14 +182,15 @@ static void test_blocks_together_are_as_alone(void **state) {
     (void)state;
     for (int level = 0; level < LEVELS; ++level) {
         if (lq_cpu_use(levels[level])) continue;
-        for (int k = 0; k < 4 * 2 * 2 * 2 * 3; ++k) {
-            lq_scheme s = lq_scheme_of(k & 1 ? LQ_SYMMETRIC : LQ_SYMMETRIC_FULL_RANGE, LQ_S8,
-                                       lq_per_channel(0));
-            s.quotient = LQ_QUOTIENT_RECIPROCAL;
+        for (int k = 0; k < 2 * 4 * 2 * 2 * 2 * 3; ++k) {
+            lq_scheme s = lq_scheme_of(k & 1 ? LQ_SYMMETRIC : LQ_SYMMETRIC_FULL_RANGE,
+                                       k >> 5 & 1 ? LQ_S4 : LQ_S8, lq_per_channel(0));
             s.codes_from = k >> 1 & 3;
+            const bool divides = s.codes_from == LQ_FROM_STORED && k % 5 == 0;
+            s.quotient = divides ? LQ_QUOTIENT_DIVIDE : LQ_QUOTIENT_RECIPROCAL;
             s.arithmetic = k >> 3 & 1 ? LQ_ARITHMETIC_FLOAT : LQ_ARITHMETIC_DOUBLE;
             s.degenerate = degenerates[k >> 4 & 1];
-            check_blocks_together(&s, types[k >> 5]);
+            check_blocks_together(&s, types[k >> 6]);
         }
     }
 }

@@ -43,12 +43,13 @@ LQ_INLINE tile tile_load_rows(lq_real real, const unsigned char *x, int64_t step
     return t;
 }
 
-/* Conversions and narrowing saturate; only NaN is lost. */
+/* Conversions and narrowing saturate; only NaN is lost. As in other levels, nothing becomes -128. */
 LQ_INLINE bool tile_to_btile(lq_rounding rounding, tile t, btile *to) {
     const itile i = tile_round(rounding, t);
     const int16x8_t a = vqmovn_high_s32(vqmovn_s32(i.v[0]), i.v[1]);
     const int16x8_t b = vqmovn_high_s32(vqmovn_s32(i.v[2]), i.v[3]);
-    *to = vreinterpretq_u8_s8(vqmovn_high_s16(vqmovn_s16(a), b));
+    const int8x16_t packed = vqmovn_high_s16(vqmovn_s16(a), b);
+    *to = vreinterpretq_u8_s8(vmaxq_s8(packed, vdupq_n_s8(-127)));
     return !tile_any_nan(t);
 }
 

@@ -4,13 +4,24 @@
 
 #include "numeric.h"
 
+static inline uint16_t lq_swap_two(uint16_t v) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return __builtin_bswap16(v);
+#else
+    return v;
+#endif
+}
+
+/* Both bytes at once: gcc makes two loops of stores of single ones. */
 static inline uint16_t lq_load_wide(const unsigned char *from) {
-    return (uint16_t)(from[0] | from[1] << 8);
+    uint16_t v;
+    memcpy(&v, from, sizeof v);
+    return lq_swap_two(v);
 }
 
 static inline void lq_store_wide(uint16_t v, unsigned char *to) {
-    to[0] = (unsigned char)(v & 255);
-    to[1] = (unsigned char)(v >> 8);
+    v = lq_swap_two(v);
+    memcpy(to, &v, sizeof v);
 }
 
 /* 16 bits of a record as the machine has them, and back. */

@@ -71,34 +71,47 @@ LQ_INLINE float within(float v, float limit) {
 }
 
 /* What codes are multiplied by where that is not found from a scale. */
-LQ_INLINE void choose_multipliers(const lq_choose_work *w, int64_t at, int n,
-                                  const float *restrict numerator) {
-    float *restrict used = w->used + at;
+LQ_INLINE void choose_multipliers(const lq_choose_work *w, int n, const float *restrict numerator,
+                                  float *restrict to) {
     const double steps = w->steps;
     double exact[CHOOSE_PIECE];
     for (int i = 0; i < n; ++i) exact[i] = steps / (double)numerator[i];
-    for (int i = 0; i < n; ++i) {
-        used[i] = numerator[i] == 0 ? 1.0f : within((float)exact[i], FLT_MAX);
-    }
+    for (int i = 0; i < n; ++i) to[i] = numerator[i] == 0 ? 1.0f : within((float)exact[i], FLT_MAX);
 }
 
 /* As they are stored and used; a scale that is 0 may be so, or is 1. */
 LQ_INLINE void finish_scales(const lq_choose_work *w, int64_t at, int n, float largest,
-                             const float *restrict numerator, const float *restrict rounded,
-                             const float *restrict exact) {
+                             const float *numerator, const float *rounded, const float *exact) {
     float *restrict stored = w->stored + at;
     float *restrict used = w->used + at;
-    for (int i = 0; i < n; ++i) stored[i] = within(rounded[i], largest);
+    float multiplier[CHOOSE_PIECE];
+    const float *from = rounded;
     if (w->multiplier) {
-        choose_multipliers(w, at, n, numerator);
+        choose_multipliers(w, n, numerator, multiplier);
+        from = multiplier;
     } else if (w->unrounded) {
-        for (int i = 0; i < n; ++i) used[i] = within(exact[i], FLT_MAX);
-    } else {
-        for (int i = 0; i < n; ++i) used[i] = stored[i];
+        from = exact;
     }
-    if (w->zero_scales) return;
-    for (int i = 0; i < n; ++i) used[i] = stored[i] == 0 ? 1.0f : used[i];
-    for (int i = 0; i < n; ++i) stored[i] = stored[i] == 0 ? 1.0f : stored[i];
+    const float most = from == rounded ? largest : FLT_MAX;
+    const float none = w->zero_scales ? lq_from_bits(0x7fc00000u) : 0.0f; /* as nothing is NaN */
+    for (int i = 0; i < n; ++i) {
+        const float s = within(rounded[i], largest);
+        const float u = within(from[i], most);
+        stored[i] = s == none ? 1.0f : s;
+        used[i] = s == none ? 1.0f : u;
+    }
+}
+
+/* Of f32 or f16, to nearest, where the quotient may be rounded to float32 first. */
+LQ_INLINE void choose_reals_in_float(const lq_choose_work *w, int64_t at, int n,
+                                     const float *restrict numerator, lq_real real) {
+    const float steps = (float)w->steps;
+    float single[CHOOSE_PIECE], rounded[CHOOSE_PIECE];
+    for (int i = 0; i < n; ++i) {
+        single[i] = numerator[i] / steps;
+        rounded[i] = real == LQ_REAL_f16 ? round_to_half(single[i]) : single[i];
+    }
+    finish_scales(w, at, n, real == LQ_REAL_f16 ? 65504.0f : FLT_MAX, numerator, rounded, single);
 }
 
 /* Of real types, to nearest. */
@@ -110,11 +123,7 @@ LQ_INLINE void choose_reals(const lq_choose_work *w, int64_t at, int n,
     float rounded[CHOOSE_PIECE];
     double exact[CHOOSE_PIECE];
     if (w->in_float && real != LQ_REAL_bf16) {
-        for (int i = 0; i < n; ++i) single[i] = numerator[i] / (float)steps;
-        for (int i = 0; i < n; ++i) {
-            rounded[i] = real == LQ_REAL_f16 ? round_to_half(single[i]) : single[i];
-        }
-        finish_scales(w, at, n, most[real], numerator, rounded, single);
+        choose_reals_in_float(w, at, n, numerator, real);
         return;
     }
     for (int i = 0; i < n; ++i) exact[i] = (double)numerator[i] / steps;
@@ -155,19 +164,22 @@ LQ_INLINE void choose_ue4m3(const lq_choose_work *w, int64_t at, int n, const fl
     }
 }
 
+LQ_INLINE void choose_piece(const lq_choose_work *w, int64_t at, int n) {
+    float hi[CHOOSE_PIECE], numerator[CHOOSE_PIECE];
+    float *const lo = w->low + at;
+    choose_ends(w, at, n, lo, hi);
+    choose_numerators(w, at, n, lo, hi, numerator);
+    switch (w->as) {
+    case LQ_SCALES_F32: choose_reals(w, at, n, numerator, LQ_REAL_f32); break;
+    case LQ_SCALES_F16: choose_reals(w, at, n, numerator, LQ_REAL_f16); break;
+    case LQ_SCALES_BF16: choose_reals(w, at, n, numerator, LQ_REAL_bf16); break;
+    case LQ_SCALES_EXPONENT: choose_exponents(w, at, n, numerator); break;
+    case LQ_SCALES_UE4M3: choose_ue4m3(w, at, n, numerator); break;
+    }
+}
+
 static void choose_scales(const lq_choose_work *w) {
-    float lo[CHOOSE_PIECE], hi[CHOOSE_PIECE], numerator[CHOOSE_PIECE];
     for (int64_t at = 0; at < w->n; at += CHOOSE_PIECE) {
-        const int n = (int)(w->n - at < CHOOSE_PIECE ? w->n - at : CHOOSE_PIECE);
-        choose_ends(w, at, n, lo, hi);
-        choose_numerators(w, at, n, lo, hi, numerator);
-        memcpy(w->low + at, lo, (size_t)n * sizeof *lo);
-        switch (w->as) {
-        case LQ_SCALES_F32: choose_reals(w, at, n, numerator, LQ_REAL_f32); break;
-        case LQ_SCALES_F16: choose_reals(w, at, n, numerator, LQ_REAL_f16); break;
-        case LQ_SCALES_BF16: choose_reals(w, at, n, numerator, LQ_REAL_bf16); break;
-        case LQ_SCALES_EXPONENT: choose_exponents(w, at, n, numerator); break;
-        case LQ_SCALES_UE4M3: choose_ue4m3(w, at, n, numerator); break;
-        }
+        choose_piece(w, at, (int)(w->n - at < CHOOSE_PIECE ? w->n - at : CHOOSE_PIECE));
     }
 }

@@ -435,5 +435,6 @@ LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width
 
 #include "loops/simd_values.h"
 #include "loops/simd_ranges.h"
+#include "loops/simd_blocks.h"
 #include "loops/tally.h"
 #include "loops/simd_reals.h"

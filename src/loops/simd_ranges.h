@@ -96,11 +96,8 @@ LQ_INLINE void mend_ranges(const lq_range_work *w, lq_real real, const unsigned 
 /* Rows whose ranges are found together; a multiple of LANES. */
 enum { RANGE_PIECE = 64 };
 
-LQ_INLINE void range_piece(const lq_range_work *w, lq_real real, int64_t first, int64_t rows) {
-    const unsigned char *x = w->x + first * w->x_step;
-    float *restrict to_lo = w->lo + first;
-    float *restrict to_hi = w->hi + first;
-    float lo[RANGE_PIECE], hi[RANGE_PIECE];
+LQ_INLINE void ranges_of_rows(const lq_range_work *w, lq_real real, const unsigned char *x,
+                              int64_t rows, float *restrict lo, float *restrict hi) {
     if (w->magnitudes) {
         for (int64_t r = 0; r < rows; r += LANES) {
             fold_magnitudes(w, real, x + r * w->x_step, hi + r);
@@ -112,6 +109,13 @@ LQ_INLINE void range_piece(const lq_range_work *w, lq_real real, int64_t first, 
         }
     }
     mend_ranges(w, real, x, rows, lo, hi);
+}
+
+LQ_INLINE void range_piece(const lq_range_work *w, lq_real real, int64_t first, int64_t rows) {
+    float *restrict to_lo = w->lo + first;
+    float *restrict to_hi = w->hi + first;
+    float lo[RANGE_PIECE], hi[RANGE_PIECE];
+    ranges_of_rows(w, real, w->x + first * w->x_step, rows, lo, hi);
     for (int64_t r = 0; r < rows; ++r) to_lo[r] = lo[r] < to_lo[r] ? lo[r] : to_lo[r];
     for (int64_t r = 0; r < rows; ++r) to_hi[r] = hi[r] > to_hi[r] ? hi[r] : to_hi[r];
 }

@@ -68,11 +68,22 @@ LQ_INLINE bool bytes_by_way(const lq_map_work *w, rows_way way, int64_t r, int r
 }
 
 /* Rows whose inverses are found at once. */
-enum { ROWS_PIECE = 64 };
+enum { ROWS_PIECE = LQ_BLOCK_ROWS };
+
+/*
+ * Lines of the tile of the next batch that has this one's place there: what has been read once comes
+ * from the first-level cache, so that the memory would have nothing to do in the meantime.
+ */
+LQ_INLINE void fetch_tile(lq_real real, const unsigned char *x, int64_t i) {
+    const int size = real == LQ_REAL_f32 ? 4 : 2;
+    for (int k = 0; k < TILE * size; k += LQ_LINE) LQ_FETCH(x + i * size + k);
+}
 
 LQ_INLINE void quantize_rows_piece(const lq_map_work *w, lq_real real, lq_width width, rows_way way,
                                    int rows, int64_t first, int64_t end) {
     const int32_t zero = w->zero[0], lo = w->qmin - zero, hi = w->qmax - zero;
+    const bool saturated = lo == -127 && hi == 127 && zero == 0; /* which is all there is to do */
+    const int64_t ahead = w->ahead;
     float inverse[ROWS_PIECE];
     if (way == ROWS_DIVIDED) {
         for (int64_t r = first; r < end; ++r) inverse[r - first] = inverse_of(w->scale[r]);
@@ -84,9 +95,10 @@ LQ_INLINE void quantize_rows_piece(const lq_map_work *w, lq_real real, lq_width 
         for (int64_t i = 0; i < count; i += TILE) {
             const tile v = tile_load(real, x, i);
             btile b;
+            if (ahead) fetch_tile(real, x + ahead, i);
             if (way != ROWS_BY_RULE &&
                 bytes_by_way(w, way, r, rows, inverse + (r - first), v, &b)) {
-                b = btile_add(btile_within(b, lo, hi), zero);
+                if (!saturated) b = btile_add(btile_within(b, lo, hi), zero);
             } else {
                 const tile copy = v;
                 b = bytes_by_rule(w, r, rows, &copy);
@@ -109,46 +121,57 @@ LQ_INLINE int rows_together(const lq_map_work *w, lq_real real, lq_width width) 
     return w->count == TILE / 2 ? 2 : w->count == TILE / 4 ? 4 : 0;
 }
 
-LQ_INLINE void quantize_rows_by(const lq_map_work *w, lq_real real, lq_width width, rows_way way,
-                                int rows, int64_t end) {
-    for (int64_t r = 0; r < end; r += ROWS_PIECE) {
-        quantize_rows_piece(w, real, width, way, rows, r,
-                            end - r < ROWS_PIECE ? end : r + ROWS_PIECE);
+/* Of at most ROWS_PIECE rows; constants for the compiler. */
+LQ_INLINE void quantize_rows_of(const lq_map_work *work, lq_real real, lq_width width, rows_way way,
+                                int rows, int64_t first, int64_t end) {
+    const lq_map_work w = *work; /* what is in a local is not read anew after every store */
+    switch (way) {
+    case ROWS_DIVIDED: quantize_rows_piece(&w, real, width, ROWS_DIVIDED, rows, first, end); break;
+    case ROWS_TO_EVEN: quantize_rows_piece(&w, real, width, ROWS_TO_EVEN, rows, first, end); break;
+    case ROWS_AWAY: quantize_rows_piece(&w, real, width, ROWS_AWAY, rows, first, end); break;
+    case ROWS_DOWN: quantize_rows_piece(&w, real, width, ROWS_DOWN, rows, first, end); break;
+    case ROWS_FROM_MINIMUM:
+        quantize_rows_piece(&w, real, width, ROWS_FROM_MINIMUM, rows, first, end);
+        break;
+    default: quantize_rows_piece(&w, real, width, ROWS_BY_RULE, rows, first, end); break;
     }
 }
 
-LQ_INLINE void quantize_rows_of(const lq_map_work *work, lq_real real, lq_width width, int rows,
-                                int64_t end) {
-    const lq_map_work local = *work; /* what is in a local is not read anew after every store */
-    const lq_map_work *w = &local;
-    switch (way_of_rows(w)) {
-    case ROWS_DIVIDED: quantize_rows_by(w, real, width, ROWS_DIVIDED, rows, end); break;
-    case ROWS_TO_EVEN: quantize_rows_by(w, real, width, ROWS_TO_EVEN, rows, end); break;
-    case ROWS_AWAY: quantize_rows_by(w, real, width, ROWS_AWAY, rows, end); break;
-    case ROWS_DOWN: quantize_rows_by(w, real, width, ROWS_DOWN, rows, end); break;
-    case ROWS_FROM_MINIMUM: quantize_rows_by(w, real, width, ROWS_FROM_MINIMUM, rows, end); break;
-    default: quantize_rows_by(w, real, width, ROWS_BY_RULE, rows, end); break;
-    }
+/* Floats to bytes are the commonest: constants for the compiler, but for the way. */
+static void quantize_single_rows(const lq_map_work *w, rows_way way, int64_t first, int64_t end) {
+    quantize_rows_of(w, LQ_REAL_f32, LQ_WIDTH_8, way, 1, first, end);
+}
+
+static void quantize_pairs_of_rows(const lq_map_work *w, rows_way way, int64_t first, int64_t end) {
+    quantize_rows_of(w, LQ_REAL_f32, LQ_WIDTH_8, way, 2, first, end);
 }
 
 /* Of any type: a tile is long enough to ask which. */
-static void quantize_any_rows(const lq_map_work *w, lq_real real, lq_width width, int rows,
-                              int64_t end) {
-    quantize_rows_of(w, real, width, rows, end);
+static void quantize_any_rows(const lq_map_work *w, lq_real real, lq_width width, rows_way way,
+                              int rows, int64_t first, int64_t end) {
+    quantize_rows_of(w, real, width, way, rows, first, end);
 }
 
-/* Returns how many rows are done. Floats to bytes are the commonest: constants for the compiler. */
+LQ_INLINE void quantize_rows_together(const lq_map_work *w, lq_real real, lq_width width,
+                                      rows_way way, int rows, int64_t first, int64_t end) {
+    const bool common = real == LQ_REAL_f32 && width == LQ_WIDTH_8;
+    if (common && rows == 1) {
+        quantize_single_rows(w, way, first, end);
+    } else if (common && rows == 2) {
+        quantize_pairs_of_rows(w, way, first, end);
+    } else {
+        quantize_any_rows(w, real, width, way, rows, first, end);
+    }
+}
+
+/* Returns how many rows are done. */
 LQ_INLINE int64_t quantize_short_rows(const lq_map_work *w, lq_real real, lq_width width) {
     const int rows = rows_together(w, real, width);
     const int64_t end = rows ? w->rows / rows * rows : 0;
-    const bool common = real == LQ_REAL_f32 && width == LQ_WIDTH_8;
-    if (end == 0) return 0;
-    if (common && rows == 1) {
-        quantize_rows_of(w, real, width, 1, end);
-    } else if (common && rows == 2) {
-        quantize_rows_of(w, real, width, 2, end);
-    } else {
-        quantize_any_rows(w, real, width, rows, end);
+    const rows_way way = end > 0 ? way_of_rows(w) : ROWS_BY_RULE;
+    for (int64_t r = 0; r < end; r += ROWS_PIECE) {
+        quantize_rows_together(w, real, width, way, rows, r,
+                               end - r < ROWS_PIECE ? end : r + ROWS_PIECE);
     }
     return end;
 }

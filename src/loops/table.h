@@ -80,5 +80,8 @@ extern const lq_kernels LQ_TABLE;
 const lq_kernels LQ_TABLE = {
     LQ_KERNEL_LIST(LQ_SET_REAL, LQ_SET_CODE, LQ_SET_WIDTH, LQ_SET_REAL_CODE, LQ_SET_REAL_REAL)
         .error_sums = error_sums,
-    .expected_errors = expected_errors, .choose_scales = choose_scales,
-    .gather_panel = gather_panel, .scatter_panel = scatter_panel};
+    .expected_errors = expected_errors,
+    .choose_scales = choose_scales,
+    .quantize_blocks = quantize_blocks,
+    .gather_panel = gather_panel,
+    .scatter_panel = scatter_panel};
