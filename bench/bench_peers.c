@@ -161,8 +161,8 @@ static void make_job(const job_row *row, int64_t elements, job *j) {
 
 /* -------------------------------------------------------------------- summary */
 
-static const lq_profile rules[PEER_RULES] = {LQ_PROFILE_LIBQUANT, LQ_PROFILE_PYTORCH,
-                                             LQ_PROFILE_XNNPACK};
+static const lq_profile rules[PEER_RULES] = {LQ_PROFILE_LIBQUANT, LQ_PROFILE_XNNPACK,
+                                             LQ_PROFILE_PYTORCH_FLOAT_ZERO};
 
 /* libquant's time by one rule as a multiple of one peer's, by size. */
 typedef struct summary {
@@ -200,13 +200,13 @@ static void keep_ratios(const job_row *row, int rule, int64_t elements, const be
 }
 
 static void print_summary(void) {
-    printf("\n%s as a multiple of the peer's time; * where the peer is faster\n%-25s %-8s %-8s",
+    printf("\n%s as a multiple of the peer's time; * where the peer is faster\n%-25s %-18s %-8s",
            lq_cpu_name(bench_wanted.level), "row", "by", "peer");
     for (int s = 0; s < size_count; ++s) printf(" %9lld ", (long long)sizes[s]);
     printf(" the peer's rule\n");
     for (int i = 0; i < summary_count; ++i) {
         const summary *l = &summaries[i];
-        printf("%-25s %-8s %-8s", l->row->name, l->rule, l->peer->name);
+        printf("%-25s %-18s %-8s", l->row->name, l->rule, l->peer->name);
         for (int s = 0; s < size_count; ++s) {
             printf(" %9.3f%c", l->ratios[s], l->ratios[s] > 1 ? '*' : ' ');
         }
@@ -316,8 +316,7 @@ int main(int argc, char **argv) {
             "libquant on its best level, or that of --level, against others who do the same.\n"
             "Libraries run on the best that they find; their objects are made before. \"user\"\n"
             "and \"roundf\" are plain loops on one thread for any machine, \"tuned\" the same for\n"
-            "this level. Of the rules, \"libquant\" divides, \"xnnpack\" and \"pytorch\" multiply\n"
-            "by the reciprocal.",
+            "this level. Of the rules, \"libquant\" divides, others multiply by the reciprocal.",
         .unit = COLUMNS,
         .rows = ROWS,
         .name_row = name_row,

@@ -693,9 +693,10 @@ enum {
     LQ_PROFILE_NEURAL_COMPRESSOR = 21,
     LQ_PROFILE_NEURAL_COMPRESSOR_SYMMETRIC = 22,
     /*
-     * XNNPACK: its reference conversion to qs8 and qu8 (vectors of some processors give NaN
-     * qmax), and the parameters and codes of dynamic activations (qd8). KleidiAI's are the same
-     * with LQ_ROUND_AWAY.
+     * XNNPACK: its conversion of float32 to qs8 and qu8 (NaN as on x86; NEON gives it the zero
+     * point), and the parameters and codes of dynamic activations (qd8). KleidiAI's are the same
+     * with LQ_ROUND_AWAY. Its loops for types without a kernel add the zero point before they
+     * round, and give NaN code 0: LQ_ZERO_INSIDE and LQ_NAN_CODE_0.
      */
     LQ_PROFILE_XNNPACK = 23,
     LQ_PROFILE_XNNPACK_DYNAMIC = 24,

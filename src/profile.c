@@ -216,7 +216,7 @@ static const profile profiles[] = {
      0,
      false,
      0,
-     {.quotient = LQ_QUOTIENT_RECIPROCAL, .zero_place = LQ_ZERO_INSIDE, .nan_code = LQ_NAN_CODE_0}},
+     {.quotient = LQ_QUOTIENT_RECIPROCAL, .nan_code = LQ_NAN_QMAX}},
     {LQ_PROFILE_XNNPACK_DYNAMIC,
      "xnnpack-dynamic",
      0,

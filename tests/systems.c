@@ -129,13 +129,13 @@ static int coreml_symmetric(const struct system *s, double lo, double hi, double
 }
 
 /* ------------------------------------------------------------------- XNNPACK
- * reference-utils.h, quantize: the zero point is added before rounding, NaN becomes 0; by
- * nearbyint. quantization.h, xnn_f32_qd8_asymmetric_quantization_params, all in float; and
- * f32-qs8-vcvt with its scale. */
+ * f32-qs8-vcvt and f32-qu8-vcvt: by the inverse, rounded before the zero point is added; on x86 NaN
+ * is clipped to the highest code. quantization.h, xnn_f32_qd8_asymmetric_quantization_params, all in
+ * float; and f32-qs8-vcvt with its scale. */
 
-static int32_t added_before(const struct system *s, const struct parameters *p, double x) {
-    const double t = single(single(x * p->factor) + p->zero);
-    return isnan(t) ? 0 : (int32_t)naive_even(clipped(s, t));
+static int32_t added_behind(const struct system *s, const struct parameters *p, double x) {
+    const double t = single(x * p->factor);
+    return isnan(t) ? s->qmax : (int32_t)clipped(s, naive_even(t) + p->zero);
 }
 
 static int xnnpack_dynamic(const struct system *s, double lo, double hi, double v,
@@ -235,8 +235,8 @@ const struct system systems[SYSTEMS] = {
      coreml_symmetric, NULL, divided},
     {"Core ML symmetric uint8 of f16", LQ_PROFILE_COREML_SYMMETRIC, LQ_U8, F16, 0, 254, 0,
      coreml_symmetric, NULL, divided},
-    {"XNNPACK qs8", LQ_PROFILE_XNNPACK, LQ_S8, F32, -128, 127, 1, NULL, inverted, added_before},
-    {"XNNPACK qu8", LQ_PROFILE_XNNPACK, LQ_U8, F32, 0, 255, 1, NULL, inverted, added_before},
+    {"XNNPACK qs8", LQ_PROFILE_XNNPACK, LQ_S8, F32, -128, 127, 1, NULL, inverted, added_behind},
+    {"XNNPACK qu8", LQ_PROFILE_XNNPACK, LQ_U8, F32, 0, 255, 1, NULL, inverted, added_behind},
     {"XNNPACK qd8", LQ_PROFILE_XNNPACK_DYNAMIC, LQ_S8, F32, -128, 127, 0, xnnpack_dynamic, NULL,
      multiplied},
     {"ggml Q4_0", LQ_PROFILE_GGML_Q4_0, LQ_U4, TO_F16, 0, 15, 0, ggml, NULL, truncated},

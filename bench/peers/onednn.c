@@ -112,7 +112,7 @@ static void run(void *context) {
 }
 
 static int rule(peer_operation operation) {
-    return operation == PEER_QUANTIZE ? PEER_RULE_XNNPACK : PEER_RULE_OWN;
+    return operation == PEER_QUANTIZE ? PEER_RULE_INSIDE : PEER_RULE_OWN;
 }
 
 static const char *words(peer_operation operation) {

@@ -32,7 +32,7 @@ typedef struct peer_job {
 } peer_job;
 
 /* libquant's rule that gives the same bytes where no value is NaN or infinite: its own, a profile's. */
-typedef enum { PEER_RULE_OWN, PEER_RULE_PYTORCH, PEER_RULE_XNNPACK, PEER_RULES } peer_rule;
+typedef enum { PEER_RULE_OWN, PEER_RULE_XNNPACK, PEER_RULE_INSIDE, PEER_RULES } peer_rule;
 enum { PEER_RULE_OTHER = PEER_RULES }; /* none of them */
 
 typedef struct peer {

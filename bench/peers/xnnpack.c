@@ -90,9 +90,8 @@ static void run(void *context) {
     if (xnn_run_operator(m->operator, m->pool)) abort();
 }
 
-/* LQ_PROFILE_XNNPACK is its reference, where z takes part in the rounding; vectors add it behind. */
 static int rule(peer_operation operation) {
-    return operation == PEER_QUANTIZE ? PEER_RULE_PYTORCH : PEER_RULE_OWN;
+    return operation == PEER_QUANTIZE ? PEER_RULE_XNNPACK : PEER_RULE_OWN;
 }
 
 static const char *words(peer_operation operation) {
