@@ -17,6 +17,7 @@ command -v debootstrap >/dev/null || {
 }
 
 machine=$(mktemp -d)
+chmod 755 "$machine"
 clean_up() {
     status=$?
     trap - EXIT
