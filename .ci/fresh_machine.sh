@@ -44,7 +44,7 @@ inside() {
 debootstrap --variant=minbase bookworm "$machine" "$mirror"
 mount -t proc proc "$machine/proc" || echo "no /proc in there; going on without"
 git clone -q . "$machine/libquant"
-echo "==> A bare Debian $(cat "$machine/etc/debian_version"): $(du -sm "$machine" | cut -f 1) MB"
+echo "==> A bare Debian $(cat "$machine/etc/debian_version"): $(du -smx "$machine" | cut -f 1) MB"
 
 for command in examples/quickstart.sh tests/run.sh; do
     echo "==> sh $command, as an ordinary user"
