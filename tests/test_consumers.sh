@@ -111,7 +111,7 @@ cp -r "$source/include" "$source/src" hand
 cp "$package/use.c" hand/program.c
 cd hand
 cc() {
-    "$compiler" -Wall -Wextra -Werror "$@"
+    command "$compiler" -Wall -Wextra -Werror "$@"
 }
 eval "$line"
 ./program
