@@ -8,13 +8,13 @@
 enum { FIRST_REPORT = LQ_END(lq_report, clipped), FIRST_EXEC = LQ_END(lq_exec, report) };
 
 lq_status lq_report_init(lq_report *report, size_t struct_size) {
-    const lq_status status = lq_init_struct(report, struct_size, FIRST_REPORT);
+    const lq_status status = lq_init_grown(report, struct_size, FIRST_REPORT, sizeof *report);
     if (!status) report->index = -1;
     return status;
 }
 
 lq_status lq_exec_init(lq_exec *exec, size_t struct_size) {
-    return lq_init_struct(exec, struct_size, FIRST_EXEC);
+    return lq_init_grown(exec, struct_size, FIRST_EXEC, sizeof *exec);
 }
 
 lq_status lq_refuse(const lq_call *call, lq_status status, int position, int64_t index) {

@@ -19,22 +19,27 @@ static int64_t element_bits(const lq_tensor *t) {
 /* No version of a struct comes near this; a larger size is garbage. */
 enum { MOST_STRUCT = 4096 };
 
-/* Sizes are multiples of alignments: a size in between is garbage, too. */
-static bool is_size(size_t size, size_t least) {
-    return size >= least && size <= MOST_STRUCT && size % sizeof(size_t) == 0;
+/* Of a version from the first on. Smaller than the one known here it must end between two fields. */
+static bool is_size(size_t size, size_t first, size_t known) {
+    if (size >= known) return size <= MOST_STRUCT;
+    return size >= first && size % sizeof(size_t) == 0;
 }
 
-lq_status lq_init_struct(void *object, size_t size, size_t known) {
+lq_status lq_init_grown(void *object, size_t size, size_t first, size_t known) {
     if (!object) return LQ_ERROR_NULL;
-    if (!is_size(size, known)) return LQ_ERROR_STRUCT;
+    if (!is_size(size, first, known)) return LQ_ERROR_STRUCT;
     memset(object, 0, size);
     memcpy(object, &size, sizeof size);
     return LQ_OK;
 }
 
+lq_status lq_init_struct(void *object, size_t size, size_t known) {
+    return lq_init_grown(object, size, known, known);
+}
+
 lq_status lq_check_struct(const void *object, size_t size, size_t known) {
     if (size == known) return LQ_OK;
-    if (!is_size(size, known)) return LQ_ERROR_STRUCT;
+    if (!is_size(size, known, known)) return LQ_ERROR_STRUCT;
     const unsigned char *tail = (const unsigned char *)object + known;
     for (size_t i = 0; i < size - known; ++i) {
         if (tail[i]) return LQ_ERROR_STRUCT;
@@ -44,7 +49,7 @@ lq_status lq_check_struct(const void *object, size_t size, size_t known) {
 
 lq_status lq_check_grown(const void *object, size_t size, size_t first, size_t known) {
     if (size >= known) return lq_check_struct(object, size, known);
-    return is_size(size, first) ? LQ_OK : LQ_ERROR_STRUCT;
+    return is_size(size, first, known) ? LQ_OK : LQ_ERROR_STRUCT;
 }
 
 int64_t lq_elements(const lq_tensor *t) {

@@ -91,8 +91,9 @@ lq_status lq_check_grown(const void *object, size_t size, size_t first, size_t k
 
 /*
  * Zeroes a caller's struct, of which a newer caller may know more fields than this version, but for
- * the size that it begins with. Of one that has grown, `known` is how it began.
+ * the size that it begins with. And one that has grown since it had `first` bytes.
  */
 lq_status lq_init_struct(void *object, size_t size, size_t known);
+lq_status lq_init_grown(void *object, size_t size, size_t first, size_t known);
 
 #endif
