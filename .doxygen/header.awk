@@ -147,7 +147,7 @@ members {
         members = 1
         outer = shared
         shared = ""
-    } else if (/^[a-z].*{$/ && !/^extern/) {
+    } else if (/^static inline/ || (/^[a-z].*{$/ && !/^extern/)) {
         body = 1
     }
 }

@@ -6,7 +6,7 @@
 # writes OUTPUT/html/index.html. A warning of Doxygen fails, and so does a link that leads nowhere.
 set -eu
 
-source=$1
+source=$(cd "$1" && pwd -P)
 output=$2
 mkdir -p "$output"
 output=$(cd "$output" && pwd -P)

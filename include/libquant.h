@@ -364,8 +364,8 @@ enum { LQ_AFFINE = 0, LQ_SYMMETRIC = 1, LQ_SYMMETRIC_HALF_RANGE = 2, LQ_SYMMETRI
  *
  *     q = clamp(r(x / s) + z)                      LQ_ZERO_OUTSIDE
  *     q = clamp(r(fl(x / s + z)))                  LQ_ZERO_INSIDE
- *     q = qmin + trunc(fl(x / s + (z - qmin + 1/2)))  LQ_ROUND_HALF_UP, wherever z is added;
- *     clamped
+ *     q = clamp(qmin + trunc(fl(x / s + (z - qmin + 1/2))))
+ *                                                  LQ_ROUND_HALF_UP, wherever z is added
  *
  * and what x / s stands for. Half up takes for qmin the lowest code that the clamp leaves; what is
  * less than one step below it truncates to it, and so is not clipped. A quotient that is NaN gets
@@ -416,9 +416,9 @@ enum {
 typedef int32_t lq_nan_code;
 enum {
     LQ_NAN_ZERO_POINT = 0, /* that of 0.0 */
-    LQ_NAN_QMIN = 1,
-    LQ_NAN_QMAX = 2,
-    LQ_NAN_CODE_0 = 3 /* code 0, or the nearest to it */
+    LQ_NAN_QMIN = 1,       /* the lowest code */
+    LQ_NAN_QMAX = 2,       /* the highest */
+    LQ_NAN_CODE_0 = 3      /* code 0, or the nearest to it */
 };
 
 /* From which scale a dynamic call computes codes, and from which a zero point is computed. */
@@ -440,7 +440,7 @@ enum {
  */
 typedef int32_t lq_arithmetic;
 enum {
-    LQ_ARITHMETIC_DOUBLE = 0,
+    LQ_ARITHMETIC_DOUBLE = 0,     /* binary64 */
     LQ_ARITHMETIC_SCALE_TYPE = 1, /* every operation rounded to the type of the scale */
     LQ_ARITHMETIC_MIXED = 2,      /* hi - lo rounded to the type of the scale, the rest in double */
     LQ_ARITHMETIC_FLOAT = 3       /* every operation rounded to float32 */
@@ -448,7 +448,10 @@ enum {
 
 /* Whether the range is widened to contain 0. */
 typedef int32_t lq_range_rule;
-enum { LQ_RANGE_WITH_ZERO = 0, LQ_RANGE_AS_IS = 1 };
+enum {
+    LQ_RANGE_WITH_ZERO = 0, /* [min(lo, 0), max(hi, 0)] */
+    LQ_RANGE_AS_IS = 1      /* [lo, hi] */
+};
 
 /* What becomes of ranges that are empty, zero or nearly so. f is scheme.scale_floor. */
 typedef int32_t lq_degenerate;
@@ -487,7 +490,10 @@ enum {
 
 /* Which of +absmax and -absmax LQ_SYMMETRIC_FULL_RANGE takes where both occur. */
 typedef int32_t lq_tie;
-enum { LQ_TIE_FIRST = 0, LQ_TIE_NEGATIVE = 1 };
+enum {
+    LQ_TIE_FIRST = 0,   /* that of the element that comes first */
+    LQ_TIE_NEGATIVE = 1 /* -absmax */
+};
 
 /*
  * How a chosen scale is rounded to its type. The first three go for every type; the others are
@@ -566,8 +572,8 @@ typedef struct lq_scheme {
 } lq_scheme;
 
 /*
- * Float codes and tables: LQ_SYMMETRIC, no zero point, qmin and qmax 0. For float codes the scale
- * is absmax / L, L the largest finite value of the type, and
+ * Schemes of float codes and of tables have LQ_SYMMETRIC, no zero point, qmin and qmax 0. For float
+ * codes the scale is absmax / L, L the largest finite value of the type, and
  *
  *     q = the code nearest to x / s, ties by `rounding`;  x = value(q) * s
  *
@@ -992,8 +998,8 @@ LQ_API lq_status lq_fake_quantize_grad(const lq_tensor *x, const lq_scheme *sche
 
 /*
  * Byte codes to sub-byte codes and back. `bytes` is S8 with S4 or S2, U8 with U4, U2, or a float
- * of 4 or 6 bits; the shapes agree; any strides. lq_pack_codes refuses a value that the packed type does
- * not hold (LQ_ERROR_CODE; with LQ_TRUSTED its low bits are kept). In place as above.
+ * of 4 or 6 bits; the shapes agree; any strides. lq_pack_codes refuses a value that the packed type
+ * does not hold (LQ_ERROR_CODE; with LQ_TRUSTED its low bits are kept). In place as above.
  * Statuses: NULL, STRUCT, TYPE, RANK, SHAPE, OVERFLOW, SIZE, STRIDE, ENUM, CODE, OVERLAP, CPU,
  * EXEC.
  *
@@ -1016,9 +1022,9 @@ enum {
  * the same. y has the shape of x; any strides.
  *
  * Rounded once, to nearest even, from x as it is; subnormals and the sign of zero are kept. Too
- * large is what would round, were there more exponents, to more than the largest finite value. A NaN stays a NaN of its
- * sign: quiet, with as many of the upper bits of its payload as y's type has, and zeros below
- * where it has more; floats of 8 bits have none.
+ * large is what would round, were there more exponents, to more than the largest finite value. A
+ * NaN stays a NaN of its sign: quiet, with as many of the upper bits of its payload as y's type has,
+ * and zeros below where it has more; floats of 8 bits have none.
  *
  * Too large for a float of 8 bits without infinities is NaN, and so is an infinity; below 8 bits,
  * where there is no NaN either, both always saturate, and NaN is -0. E8M0: negative values are NaN,
@@ -1036,6 +1042,7 @@ enum {
  */
 LQ_API lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflow,
                             const lq_exec *exec);
+
 /* ----------------------------------------------------------------- layouts */
 
 /*
@@ -1856,7 +1863,7 @@ LQ_API lq_cpu lq_cpu_level(void);
 
 /*
  * Uses this level from now on, in all threads; for tests and measurements. Calls under
- * way finish on the level they began with. Replaces what LIBQUANT_CPU said.
+ * way finish on either, with the same bytes. Replaces what LIBQUANT_CPU said.
  * Statuses: CPU where lq_cpu_available(level) is 0; the level in use then stays.
  */
 LQ_API lq_status lq_cpu_use(lq_cpu level);

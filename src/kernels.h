@@ -242,8 +242,9 @@ typedef void lq_scatter_fn(const void *buffer, void *data, int size, const struc
 
 /*
  * The list of kernels. REAL rows exist for each real type, CODE rows for each code width up to 8
- * bits, 6 among them, WIDTH rows for each other width, REAL_CODE rows for each pair, REAL_REAL rows for each pair of real
- * types, double among them. From it come the table, every level's instances and the tests.
+ * bits, 6 among them, WIDTH rows for each other width, REAL_CODE rows for each pair, REAL_REAL
+ * rows for each pair of real types, double among them. From it come the table, every level's
+ * instances and the tests.
  */
 #define LQ_KERNEL_LIST(REAL, CODE, WIDTH, REAL_CODE, REAL_REAL)                                    \
     REAL(range_runs, lq_range_fn)                                                                  \

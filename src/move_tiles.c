@@ -106,8 +106,7 @@ static void read_records(const lq_mover *m, lq_moved_tile *p) {
     }
 }
 
-static void write_records(const lq_mover *m, const lq_moved_tile *p,
-                          unsigned char made[][LQ_PART_BYTES]) {
+static void write_records(const lq_mover *m, lq_moved_tile *p) {
     const lq_layout_row *layout = m->to->layout;
     lq_values part[LQ_PARTS];
     for (int k = 0; k < LQ_PARTS; ++k) {
@@ -115,7 +114,7 @@ static void write_records(const lq_mover *m, const lq_moved_tile *p,
         part[k] = p->part[k];
         if (!part[k].type || !type || (part[k].type == type && part[k].step == 1)) continue;
         const int64_t n = elements_of(layout, (lq_part)k, p);
-        part[k] = in_buffer(type, made[k], n);
+        part[k] = in_buffer(type, p->made[k], n);
         lq_copy_values(&p->part[k], &part[k], p->tile.rows, n);
     }
     for (int64_t r = 0; r < p->tile.rows; ++r) {
@@ -178,7 +177,7 @@ static void write_tile(const lq_mover *m, lq_moved_tile *p) {
     const bool is_signed = m->target->low < 0;
     switch (m->target->kind) {
     case LQ_PLANE_FIELDS: m->target->fields->pack(&m->target->shape, t, m->target->bytes); break;
-    case LQ_PLANE_RECORDS: write_records(m, p, p->made); break;
+    case LQ_PLANE_RECORDS: write_records(m, p); break;
     case LQ_PLANE_NONE: break;
     default:
         for (int64_t r = 0; r < t->rows; ++r) {
@@ -205,7 +204,6 @@ void lq_read_tile(const lq_mover *m, lq_moved_tile *p) {
     read_codes(m, p);
 }
 
-/* The bytes of the tile as the other side has them, wherever they then are. */
 void lq_move_tile(const lq_mover *m, lq_moved_tile *p) {
     lq_field_tile *t = &p->tile;
     unsigned char *there = p->codes;

@@ -47,7 +47,7 @@ typedef struct lq_type_info {
 /* As many codes as fill whole bytes: four codes of 6 bits are three. */
 static inline int64_t lq_codes_in_group(const lq_type_info *type) {
     const int32_t bits = type->bits;
-    return bits % 8 == 0 ? 1 : bits & 2 ? 4 : 2;
+    return bits % 8 == 0 ? 1 : bits == 4 ? 2 : 4;
 }
 
 /* A code of less than 8 bits from bit `at` on, which may reach into a second byte. */

@@ -488,7 +488,7 @@ double format_bits(const weight_format *f) {
         return 8.0 * (double)info.record_bytes / (double)info.record;
     }
     bits = f->bits;
-    if (f->block > 0) bits += (f->scale_type ? f->scale_type & 0xff : 16) / (double)f->block;
+    if (f->block > 0) bits += (f->scale_type ? f->scale_type & 0xff : 32) / (double)f->block;
     if (f->block > 0 && (f->layout == LQ_LAYOUT_GPTQ || f->layout == LQ_LAYOUT_AWQ))
         bits += f->bits / (double)f->block;
     return bits;

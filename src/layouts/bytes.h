@@ -1,4 +1,4 @@
-/* Bytes of records: wide numbers in them are little-endian whatever the machine is. */
+/* Bytes of records and of streams of fields: wide numbers in them are little-endian whatever the machine is. */
 #ifndef LQ_LAYOUTS_BYTES_H
 #define LQ_LAYOUTS_BYTES_H
 
@@ -87,7 +87,7 @@ LQ_INLINE uint64_t lq_split_eight(uint64_t u, int bits) {
  */
 enum { LQ_EIGHTS = 32, LQ_TAIL = 24 };
 
-/* Of `eights` with so many bytes each, how many end eight bytes or more before the last one ends. */
+/* Of `eights` of so many bytes each, how many begin eight bytes or more before the last one ends. */
 LQ_INLINE int64_t lq_eights_within(int64_t eights, int bits) {
     return eights * bits < 8 ? 0 : (eights * bits - 8) / bits + 1;
 }
