@@ -82,14 +82,20 @@ LQ_INLINE uint64_t lq_split_eight(uint64_t u, int bits) {
 }
 
 /*
- * So many times eight go through an array, in a loop that compilers vectorize; and bytes of those
- * that lie within eight of the end, with eight more behind them.
+ * So many times eight go through an array, in a loop that compilers vectorize. Those that begin
+ * within eight bytes of the end, seven where they have a byte each, go through one that has eight
+ * bytes more.
  */
-enum { LQ_EIGHTS = 32, LQ_TAIL = 24 };
+enum { LQ_EIGHTS = 32, LQ_LAST_EIGHTS = 7, LQ_TAIL = LQ_LAST_EIGHTS * 7 + 8 };
 
 /* Of `eights` of so many bytes each, how many begin eight bytes or more before the last one ends. */
 LQ_INLINE int64_t lq_eights_within(int64_t eights, int bits) {
     return eights * bits < 8 ? 0 : (eights * bits - 8) / bits + 1;
+}
+
+/* There are never more, which compilers do not see. */
+LQ_INLINE int64_t lq_last_eights(int64_t left) {
+    return left < LQ_LAST_EIGHTS ? left : LQ_LAST_EIGHTS;
 }
 
 /* Eight bytes are stored, and loaded below, where there are as many: the next ones go over some. */
@@ -106,9 +112,10 @@ LQ_INLINE void lq_join_fields(const unsigned char *from, unsigned char *to, int6
         }
         int64_t k = 0;
         for (; k < whole; ++k) lq_store_eight(u[k], to + (i + k) * bits);
-        if (k == n) continue;
-        for (int64_t j = k; j < n; ++j) lq_store_eight(u[j], last + (j - k) * bits);
-        memcpy(to + (i + k) * bits, last, (size_t)((n - k) * bits));
+        const int64_t left = lq_last_eights(n - k);
+        if (left == 0) continue;
+        for (int64_t j = 0; j < left; ++j) lq_store_eight(u[k + j], last + j * bits);
+        memcpy(to + (i + k) * bits, last, (size_t)(left * bits));
     }
 }
 
@@ -124,8 +131,9 @@ LQ_INLINE void lq_split_fields(const unsigned char *from, unsigned char *to, int
         const int64_t whole = within - i < n ? within - i : n;
         int64_t k = 0;
         for (; k < whole; ++k) u[k] = lq_load_eight(from + (i + k) * bits);
-        if (k < n) memcpy(last, from + (i + k) * bits, (size_t)((n - k) * bits));
-        for (int64_t j = k; j < n; ++j) u[j] = lq_load_eight(last + (j - k) * bits);
+        const int64_t left = lq_last_eights(n - k);
+        if (left > 0) memcpy(last, from + (i + k) * bits, (size_t)(left * bits));
+        for (int64_t j = 0; j < left; ++j) u[k + j] = lq_load_eight(last + j * bits);
         for (k = 0; k < n; ++k) {
             const uint64_t v = lq_split_eight(u[k], bits) ^ signs;
             lq_store_eight(((v | high) - signs) ^ high, to + 8 * (i + k));
