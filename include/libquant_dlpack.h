@@ -177,7 +177,8 @@ static inline lq_status lq_tensor_from_dlpack(const DLTensor *from, lq_tensor *t
     if (from->byte_offset > room || before > (uintptr_t)from->data + from->byte_offset ||
         (uint64_t)t.size > room - from->byte_offset + before)
         return LQ_ERROR_OVERFLOW;
-    t.data = (char *)from->data + (uintptr_t)from->byte_offset - (uintptr_t)before;
+    /* In integers: an offset may be larger than any array. */
+    t.data = (void *)((uintptr_t)from->data + (uintptr_t)from->byte_offset - (uintptr_t)before);
     t.offset = -low;
     *tensor = t;
     return LQ_OK;

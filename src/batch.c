@@ -108,6 +108,7 @@ void lq_batch_of_run(const lq_geometry *g, lq_batch *b) {
     b->plan = &lq_plan_of_runs;
     b->blocks = b->rows = 1;
     b->count = g->run;
+    b->followed = false;
     memcpy(b->at, g->origin, sizeof b->at);
     memset(b->step, 0, sizeof b->step);
 }

@@ -229,12 +229,11 @@ lq_record_parts lq_parts_of_buffers(const lq_layout_row *l, lq_record_buffers *b
                              .sum = l->sum_type ? b->sum : NULL};
 }
 
-void lq_each_records(const lq_coder *c, int64_t task, lq_records_fn *visit, void *context) {
+void lq_each_records(const lq_coder *c, int64_t task, int64_t most, lq_records_fn *visit,
+                     void *context) {
     const int64_t all = c->rows * c->in_row;
-    /* What is decoded should not fill the first-level cache. */
-    const int64_t piece = c->encodes ? LQ_CODER_PIECE : LQ_CODER_PIECE / 2;
-    const int64_t most = piece / c->side.layout->record;
     const int64_t end = lq_share(all, task + 1, c->tasks);
+    most /= c->side.layout->record;
     int64_t i = lq_share(all, task, c->tasks);
     int64_t row = i > 0 ? i / c->in_row : 0;
     for (int64_t n; i < end; i += n) {

@@ -9,8 +9,15 @@
 #include "packed.h"
 #include "tasks.h"
 
-/* The elements of a piece of records at most, and the blocks of so many. */
-enum { LQ_CODER_PIECE = 8192, LQ_CODER_BLOCKS = LQ_CODER_PIECE / 16 };
+/*
+ * The elements of a piece of records at most, and the blocks of so many. Floats that are written
+ * should not fill the first-level cache, nor the stack: half as many.
+ */
+enum {
+    LQ_CODER_PIECE = 8192,
+    LQ_CODER_BLOCKS = LQ_CODER_PIECE / 16,
+    LQ_CODER_FLOATS = LQ_CODER_PIECE / 2
+};
 
 /* A call with sound arguments. */
 typedef struct lq_coder {
@@ -68,9 +75,10 @@ typedef struct lq_record_buffers {
 
 lq_record_parts lq_parts_of_buffers(const lq_layout_row *layout, lq_record_buffers *buffers);
 
-/* Calls visit(context, row, first record, records) for all of a task's, some at a time. */
+/* Calls visit(context, row, first record, records) for all of a task's, `most` elements at a time. */
 typedef void lq_records_fn(void *context, int64_t row, int64_t first, int64_t records);
-void lq_each_records(const lq_coder *coder, int64_t task, lq_records_fn *visit, void *context);
+void lq_each_records(const lq_coder *coder, int64_t task, int64_t most, lq_records_fn *visit,
+                     void *context);
 
 /* All records of a matrix in tasks, which get the coder. */
 lq_status lq_code_records(lq_coder *coder, lq_task *part);

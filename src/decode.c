@@ -101,7 +101,7 @@ static void decode_part(void *context, int64_t task) {
     const lq_coder *c = context;
     decoder d;
     start(&d, c);
-    lq_each_records(c, task, decode_part_of_row, &d);
+    lq_each_records(c, task, LQ_CODER_FLOATS, decode_part_of_row, &d);
 }
 
 lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_tensor *x,

@@ -78,7 +78,7 @@ static void encode_by_layout(void *context, int64_t row, int64_t first, int64_t 
     encoder *e = context;
     const lq_coder *c = e->coder;
     const int64_t in_record = c->side.layout->record / c->block;
-    float room[LQ_CODER_PIECE];
+    float room[LQ_CODER_FLOATS];
     lq_batch batch;
     lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record, &batch);
     const float *x = floats_as_they_are(e, &batch);
@@ -110,8 +110,13 @@ static void encode_part(void *context, int64_t task) {
     const bool by_layout = c->side.layout->encode && c->own_rule;
     encoder e;
     start(&e, c);
-    (by_layout ? start_by_layout : start_by_scheme)(&e);
-    lq_each_records(c, task, by_layout ? encode_by_layout : encode_by_scheme, &e);
+    if (by_layout) {
+        start_by_layout(&e);
+        lq_each_records(c, task, LQ_CODER_FLOATS, encode_by_layout, &e);
+    } else {
+        start_by_scheme(&e);
+        lq_each_records(c, task, LQ_CODER_PIECE, encode_by_scheme, &e);
+    }
     c->counts[task] = e.job.counts;
 }
 

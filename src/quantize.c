@@ -81,9 +81,8 @@ void lq_tell_counts(const lq_job *j) {
     report->nan = j->counts.nan;
     report->infinite = j->counts.infinite;
     report->clipped = j->counts.clipped;
-    if (!LQ_HAS(report, lq_report, underflowed)) return;
-    report->overflowed = j->counts.overflowed;
-    report->underflowed = j->counts.underflowed;
+    if (LQ_HAS(report, lq_report, overflowed)) report->overflowed = j->counts.overflowed;
+    if (LQ_HAS(report, lq_report, underflowed)) report->underflowed = j->counts.underflowed;
 }
 
 static void map_piece(void *context, const lq_piece *piece) {

@@ -281,6 +281,8 @@ static void test_hostile(void **state) {
     from = matrix(), strides[0] = INT64_MAX / 1024;
 #if UINTPTR_MAX == UINT64_MAX
     assert_int_equal(lq_tensor_from_dlpack(&from, &t), LQ_OK);
+    from = matrix(), from.byte_offset = UINT64_MAX - (uintptr_t)memory - 4096;
+    assert_int_equal(lq_tensor_from_dlpack(&from, &t), LQ_OK);
 #else
     (void)t;
     refused(&from, LQ_ERROR_OVERFLOW);
