@@ -199,7 +199,9 @@ static void test_hostile(void **state) {
     must_refuse(state_of(none, sizeof none, "F64", 1, "1"), "not the bytes of a calibrator");
     must_refuse(claim((uint64_t)1 << 40, 7, 64), "tensor 'w'");
     must_refuse(claim((uint64_t)1 << 63, 7, 64), "tensor 'w'");
-    must_refuse(claim(1 << 20, 10, 40 + (13 << 20)), "4 GiB");
+    /* Beyond what lquant takes, or what there are addresses for. */
+    must_refuse(claim(1 << 20, 10, 40 + (13 << 20)),
+                sizeof(size_t) > 4 ? "4 GiB" : "too large to represent");
     must_refuse(claim(1, 11, 64), "tensor 'w'");
     must_refuse(small_file("batch"), "no state of 'lquant calibrate'");
     tf_close(file);
