@@ -115,9 +115,11 @@ cxx=g++
 if command -v "$cxx" >/dev/null; then
     for program in use dlpack; do
         $cxx -std=c++17 -Wall -Wextra -Wshadow -Wconversion -Werror -I"$source/tests" \
-            "$package/$program.cc" $(pkg-config --cflags --libs libquant) -o ${program}_cc
+            $(pkg-config --cflags libquant) -c "$package/$program.cc" -o $program.o
         # A program that is not sanitized cannot load what is.
-        [ "$sanitizers" != none ] || run ./${program}_cc
+        [ "$sanitizers" = none ] || continue
+        $cxx $program.o $(pkg-config --libs libquant) -o ${program}_cc
+        run ./${program}_cc
     done
 else
     echo "no $cxx here: the header was not tried from C++"
