@@ -65,9 +65,11 @@ check() {
     esac
 }
 
+newest() { ls -t "$@" | head -n 1; }
+
 # What the tests themselves say of levels and of how much they did.
 evidence() {
-    grep -h '^level \|^levels:\|^[0-9]* threads' "$2/meson-logs/testlog.txt" | sed "s/^/$1: /" || true
+    grep -h '^level \|^levels:\|^[0-9]* threads' "$(newest "$2"/meson-logs/testlog*.txt)" | sed "s/^/$1: /" || true
 }
 
 # counted NAME BUILD COMMAND...: a command that builds there, tests, and says how many tests passed.

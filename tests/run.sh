@@ -16,6 +16,12 @@ root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 build=${BUILD_DIR:-$root/build}
 . "$root/tests/setup.sh"
 
+# Meson names it after the wrapper, too.
+log=$build/meson-logs/testlog
+wrapper=${WRAPPER:-}
+wrapper=${wrapper%% *}
+[ -z "$wrapper" ] || log=$log-${wrapper##*/}
+
 # Prints "PASSED FAILED SKIPPED". A test program of cmocka counts as the tests that it reports,
 # any other one as one test; so does a program that fails without a failed test, as in a crash.
 count_results() {
@@ -37,7 +43,7 @@ count_results() {
             passed += p; failed += f; skipped += s
         }
         END { print passed + 0, failed + 0, skipped + 0 }
-    ' "$build/meson-logs/testlog.json"
+    ' "$log.json"
 }
 
 require_packages gcc libc6-dev meson ninja-build pkg-config libcjson-dev libcmocka-dev
@@ -56,12 +62,12 @@ configure -Dtests=enabled -Dexamples=enabled "$@"
 [ -n "${TESTS:-}" ] || meson compile -C "$build"
 
 say "Testing"
-rm -f "$build/meson-logs/testlog.json"
+rm -f "$log.json"
 status=0
 # Unquoted: a name each.
 meson test -C "$build" ${TESTS:---no-rebuild} --print-errorlogs ${WRAPPER:+--wrapper "$WRAPPER"} ||
     status=$?
-[ -f "$build/meson-logs/testlog.json" ] || fail "no tests were run"
+[ -f "$log.json" ] || fail "no tests were run"
 
 set -- $(count_results)
 if [ "$3" -gt 0 ]; then
