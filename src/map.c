@@ -49,7 +49,7 @@ static void run(const lq_map *m, lq_spread spread, int width, const lq_map_work 
     (lanes ? m->lanes : m->runs)[width](work);
 }
 
-/* The same, in the caller's memory. */
+/* Work on operands in the caller's memory. */
 static void place_work(const lq_map *m, const lq_piece *p, const segment *part, lq_map_work *work) {
     set_work(m, part->rows, part->count, work);
     set_parameters(m, lq_block_at(p, part->first_row, part->first), work);

@@ -121,7 +121,7 @@ lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
 
 /* Of a run whose parameters are there: no batch either. */
 static bool map_run(lq_job *j) {
-    if (j->call->geometry.run == 0 || lq_tasks_wanted(j->call) > 1) return false;
+    if (!lq_is_one_run(j->call)) return false;
     j->map.in_order = j->call->forward_only;
     lq_map_run(&j->map, &j->call->geometry);
     if (j->map.streams) lq_end_stores();

@@ -197,9 +197,13 @@ static void walk_part(void *context, int64_t task) {
     if (w->finish) w->finish(w->context, task, &job);
 }
 
+bool lq_is_one_run(const lq_call *call) {
+    return call->geometry.run > 0 && lq_tasks_wanted(call) <= 1;
+}
+
 bool lq_walk_run(lq_job *job, lq_batch_fn *visit) {
     lq_batch batch;
-    if (job->call->geometry.run == 0 || lq_tasks_wanted(job->call) > 1) return false;
+    if (!lq_is_one_run(job->call)) return false;
     lq_batch_of_run(&job->call->geometry, &batch);
     visit(job, &batch);
     if (job->map.streams) lq_end_stores();

@@ -30,6 +30,9 @@ lq_cut lq_cut_for_lanes(const lq_call *call, const lq_plan *plan);
 /* How many tasks x is worth. */
 int64_t lq_tasks_wanted(const lq_call *call);
 
+/* Whether a call is a run for one of them. */
+bool lq_is_one_run(const lq_call *call);
+
 bool lq_is_one_block(const lq_plan *plan);
 
 /* Runs part(context, task) for every task below `count`, on the caller's threads where there are several. */
