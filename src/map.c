@@ -113,7 +113,7 @@ static void map_streaming(const lq_map *m, const lq_piece *p, const segment *all
 /* -------------------------------------------------------- through a buffer */
 
 /* What goes through the first-level cache together; and codes below 8 bits by columns. */
-enum { PANEL_BYTES = 32768, COLUMN_BYTES = 8192 };
+enum { PANEL_BYTES = 32768, ROW_BYTES = 16384, COLUMN_BYTES = 8192 };
 
 /* `n` codes from element `at` on, one after the other, to or from bytes that are not extended. */
 static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64_t n) {
@@ -244,12 +244,11 @@ static void map_staged(const lq_map *m, const lq_piece *p, const segment *all) {
                             p->step[LQ_CODES] != 1 || !has_whole_bytes(m, p, all)};
     const int code_size = m->code->bits < 8 ? 1 : m->code->bits / 8;
     const int64_t size = (staged.x ? m->x_size : 0) + (staged.codes ? code_size : 0);
-    int64_t most = PANEL_BYTES / size;
-    const bool columns_first = lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]) ||
-                               lq_columns_first(p->row_step[LQ_CODES], p->step[LQ_CODES]);
+    const bool tall = all->rows > 1 && (lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]) ||
+                                        lq_columns_first(p->row_step[LQ_CODES], p->step[LQ_CODES]));
+    int64_t most = (tall ? PANEL_BYTES : ROW_BYTES) / size;
     if (m->code->bits < 8 && most > COLUMN_BYTES) most = COLUMN_BYTES;
-    const lq_panel_shape shape =
-        lq_shape_panels(all->rows, all->count, most, columns_first && all->rows > 1, m->in_order);
+    const lq_panel_shape shape = lq_shape_panels(all->rows, all->count, most, tall, m->in_order);
     segment part;
     for (int64_t r = 0; r < all->rows; r += shape.rows) {
         part.first_row = all->first_row + r;
@@ -291,6 +290,16 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
     }
 }
 
+/* `times` times n values of 4 bytes: what is there already, doubled. */
+static void repeat(void *values, const void *from, int64_t n, int64_t times) {
+    unsigned char *to = values;
+    const int64_t all = n * times * 4;
+    int64_t there = n * 4;
+    memcpy(to, from, (size_t)there);
+    for (; 2 * there <= all; there *= 2) memcpy(to + there, to, (size_t)there);
+    memcpy(to + there, to, (size_t)(all - there));
+}
+
 /*
  * A few lanes and many rows without gaps, such as pixels with a scale for each color: the parameters
  * repeated, so that several rows make one.
@@ -298,21 +307,19 @@ static void map_rows(const lq_map *m, const lq_piece *p) {
 static void map_repeated(const lq_map *m, const lq_piece *p) {
     lq_parameters repeated;
     const lq_parameters *one = m->parameters;
-    const int64_t times = LQ_BATCH / p->count < p->rows ? LQ_BATCH / p->count : p->rows;
+    const int64_t n = p->count;
+    const int64_t times = LQ_BATCH / n < p->rows ? LQ_BATCH / n : p->rows;
     lq_map wide = *m;
     lq_piece many = *p;
-    for (int64_t i = 0; i < times * p->count; ++i) {
-        repeated.scale[i] = one->scale[i % p->count];
-        repeated.zero[i] = one->zero[i % p->count];
-    }
-    for (int64_t i = 0; m->rule && i < times * p->count; ++i) {
-        repeated.offset[i] = one->offset[i % p->count];
-        repeated.center[i] = one->center[i % p->count];
-        repeated.back[i] = one->back[i % p->count];
-    }
-    for (int64_t i = 0; m->fixed_point && i < times * p->count; ++i) {
-        repeated.multiplier[i] = one->multiplier[i % p->count];
-        repeated.shift[i] = one->shift[i % p->count];
+    repeat(repeated.scale, one->scale, n, times);
+    repeat(repeated.zero, one->zero, n, times);
+    if (m->rule) {
+        repeat(repeated.offset, one->offset, n, times);
+        repeat(repeated.center, one->center, n, times);
+        repeat(repeated.back, one->back, n, times);
+    } else if (m->fixed_point) {
+        repeat(repeated.multiplier, one->multiplier, n, times);
+        repeat(repeated.shift, one->shift, n, times);
     }
     wide.parameters = &repeated;
     many.rows = p->rows / times;
@@ -332,14 +339,40 @@ bool lq_direct_work(const lq_map *m, const lq_piece *p, lq_map_work *work) {
     return true;
 }
 
+/* Bytes of an element that goes through a buffer. */
+static int64_t staged_size(const lq_map *m, const int64_t *step) {
+    const int code_size = m->code->bits < 8 ? 1 : m->code->bits / 8;
+    return (step[LQ_X] != 1 ? m->x_size : 0) + (step[LQ_CODES] != 1 ? code_size : 0);
+}
+
+/*
+ * Where all elements share their parameters, columns may be rows: so that codes of few bytes go
+ * through the buffer and are turned there, rather than x.
+ */
+static bool turns(const lq_map *m, const lq_piece *p) {
+    enum { MANY = 64 };
+    const bool one = !m->lanes || p->batch->plan->spread == LQ_SPREAD_ONE;
+    if (!one || m->in_order || p->rows < MANY || p->count < MANY) return false;
+    return staged_size(m, p->row_step) < staged_size(m, p->step);
+}
+
+static void map_turned(const lq_map *m, const lq_piece *p) {
+    lq_piece turned = *p;
+    turned.rows = p->count;
+    turned.count = p->rows;
+    memcpy(turned.step, p->row_step, sizeof turned.step);
+    memcpy(turned.row_step, p->step, sizeof turned.row_step);
+    map_rows(m, &turned);
+}
+
 void lq_map_piece(const lq_map *m, const lq_piece *p) {
     enum { FEW = 64 };
     bool repeats =
-        m->lanes && p->batch->plan->spread == LQ_SPREAD_LANES && p->rows > 1 && p->count <= FEW;
+        m->lanes && p->batch->plan->spread == LQ_SPREAD_LANES && p->rows > 1 && p->count < FEW;
     for (int o = LQ_X; o <= LQ_CODES; ++o) {
         repeats = repeats && p->step[o] == 1 && p->row_step[o] == p->count;
     }
-    (repeats ? map_repeated : map_rows)(m, p);
+    (repeats ? map_repeated : turns(m, p) ? map_turned : map_rows)(m, p);
 }
 
 /* Of codes of whole bytes, which go through the caches. */
