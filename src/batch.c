@@ -56,6 +56,7 @@ static void visit_rows(walk *w) {
         if (most > LQ_BATCH) most = LQ_BATCH;
     }
     if (most > LQ_SHARING) most = most / LQ_SHARING * LQ_SHARING;
+    if (b->plan->most) most = b->plan->most;
     for (int64_t done = 0; done < row->count; done += b->blocks) {
         if (done > 0) advance(b->at, row, b->blocks);
         const bool last = ragged && done == row->count - 1;

@@ -19,6 +19,8 @@ typedef struct lq_job {
     bool quantizes;              /* calibrated blocks are quantized at once */
     bool magnitudes;             /* the rule asks for no more of ranges */
     bool chosen;                 /* the one block's parameters are there, ready for use */
+    bool maps;                   /* visits turn x into codes, or back */
+    bool stages;                 /* they may have blocks in a buffer (lq_each_staged) */
     const lq_gradient *gradient; /* or NULL */
     lq_calibrator *calibrator;   /* that observes, or NULL */
     double slice[2]; /* the sums of a slice of the one block, for scale and zero point */
@@ -55,6 +57,9 @@ lq_status lq_map_with(lq_job *job, lq_batch_fn *visit);
 void lq_map_blocks(lq_job *job, lq_batch *batch);
 /* The same without parameters. */
 lq_status lq_map_plain(lq_job *job);
+
+/* lq_each_batch, through a buffer where blocks lie so that this pays. */
+void lq_each_staged(lq_job *job, const lq_plan *plan, lq_batch_fn *visit);
 
 /* What was counted, to the report if there is one. */
 void lq_tell_counts(const lq_job *job);

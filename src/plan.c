@@ -182,6 +182,7 @@ const lq_plan lq_plan_of_runs = {
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     int axes[LQ_MAX_RANK];
     plan->loops = plan->outer_loops = plan->inner_loops = 0;
+    plan->most = 0;
     plan->empty = plan->no_cell = false;
     /* Also of a plan without loops. */
     plan->spread = LQ_SPREAD_ONE;

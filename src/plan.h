@@ -69,8 +69,9 @@ typedef struct lq_plan {
     lq_spread spread;
     int outer_loops, inner_loops;
     int outer[LQ_MAX_LOOPS], inner[LQ_MAX_LOOPS];
-    int row;    /* a loop, or LQ_NO_LOOP for a single row */
-    int vector; /* a loop */
+    int row;      /* a loop, or LQ_NO_LOOP for a single row */
+    int vector;   /* a loop */
+    int64_t most; /* rows of a batch, where each is a block; 0: as many as pay */
 } lq_plan;
 
 /* Strides per axis for each operand; an operand that a call lacks has strides of 0. */

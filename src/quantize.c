@@ -5,7 +5,7 @@
 void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->call = call;
     j->counts = (lq_counts){.nan = 0};
-    j->quantizes = j->magnitudes = j->chosen = false;
+    j->quantizes = j->magnitudes = j->chosen = j->maps = j->stages = false;
     j->purpose = LQ_TO_CODES;
     j->gradient = NULL;
     j->calibrator = NULL;
@@ -59,6 +59,8 @@ void lq_copy_job(lq_job *copy, const lq_job *job) {
     copy->quantizes = job->quantizes;
     copy->magnitudes = job->magnitudes;
     copy->chosen = job->chosen;
+    copy->maps = job->maps;
+    copy->stages = job->stages;
     copy->purpose = job->purpose;
     copy->gradient = job->gradient;
     copy->calibrator = job->calibrator;
@@ -129,6 +131,7 @@ static bool map_run(lq_job *j) {
 }
 
 lq_status lq_map_all(lq_job *j) {
+    j->maps = j->stages = true;
     return j->chosen && map_run(j) ? LQ_OK : lq_map_with(j, map_batch);
 }
 

@@ -104,7 +104,7 @@ static bool is_tie(const lq_job *j, int64_t block) {
 /* Only where +absmax and -absmax both occur does it matter which one comes first. */
 static void find_first(void *context, const lq_piece *p) {
     lq_job *j = context;
-    const lq_tensor *x = j->call->tensor[LQ_X];
+    const lq_type type = j->call->tensor[LQ_X]->type;
     const bool lanes = p->batch->plan->spread == LQ_SPREAD_LANES;
     for (int64_t r = 0; r < p->rows; ++r) {
         for (int64_t i = 0; i < p->count; ++i) {
@@ -113,7 +113,7 @@ static void find_first(void *context, const lq_piece *p) {
                 if (lanes) continue;
                 break; /* the row has no other block */
             }
-            const float v = lq_load_real(x->type, x->data,
+            const float v = lq_load_real(type, j->map.x,
                                          p->at[LQ_X] + r * p->row_step[LQ_X] + i * p->step[LQ_X]);
             if (v == j->lo[b]) j->first[b] = -1;
             if (v == j->hi[b]) j->first[b] = 1;
@@ -248,6 +248,7 @@ lq_status lq_calibrate_all(lq_job *j) {
     lq_plan plan;
     const bool row_major = j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE;
     j->magnitudes = needs_magnitudes(j);
+    j->stages = true;
     if (lq_walk_run(j, calibrate_batch)) return LQ_OK;
     lq_make_plan(&j->call->geometry, row_major ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_BLOCKS, &plan);
     lq_cut cut = lq_cut_for_reading(j->call, &plan);

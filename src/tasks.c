@@ -191,7 +191,7 @@ static void walk_part(void *context, int64_t task) {
     lq_plan part;
     lq_copy_job(&job, w->job);
     part_of_plan(w->cut, task, &part);
-    lq_each_batch(&part, w->visit, &job);
+    lq_each_staged(&job, &part, w->visit);
     if (job.map.streams) lq_end_stores();
     w->counts[task] = job.counts;
     if (w->finish) w->finish(w->context, task, &job);
@@ -213,7 +213,7 @@ bool lq_walk_run(lq_job *job, lq_batch_fn *visit) {
 lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,
                   void *context) {
     if (cut->count == 1) {
-        lq_each_batch(cut->plan, visit, job);
+        lq_each_staged(job, cut->plan, visit);
         if (job->map.streams) lq_end_stores();
         if (finish) finish(context, 0, job);
         return LQ_OK;

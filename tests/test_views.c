@@ -120,11 +120,12 @@ static void test_large_in_place(void **state) {
 
 /* How an operand's columns lie: side by side, downwards too, with gaps, or as those of others do. */
 static lq_tensor panel_view(struct arena *a, lq_type type, const int64_t *shape) {
-    enum { ROWS, TURNED, TURNED_DOWN, EVERY_SECOND, GAPS, STYLES };
+    enum { ROWS, ROW_GAPS, TURNED, TURNED_DOWN, EVERY_SECOND, GAPS, STYLES };
     int style = (int)random_in(&a->random, 0, STYLES - 1);
     int turned = style == TURNED || style == TURNED_DOWN || style == GAPS;
     int64_t gap = style == EVERY_SECOND || style == GAPS ? 2 : 1;
-    int64_t room[2] = {shape[turned], shape[!turned] * gap};
+    int64_t behind = style == ROW_GAPS ? random_in(&a->random, 1, 9) : 0;
+    int64_t room[2] = {shape[turned], shape[!turned] * gap + behind};
     lq_tensor t = random_view(a, type, 2, room, VIEW_CONTIGUOUS);
     int64_t along = t.stride[1] * gap, across = t.stride[0];
     for (int i = 0; i < 2; ++i) t.shape[i] = shape[i];
@@ -139,8 +140,8 @@ static lq_tensor panel_view(struct arena *a, lq_type type, const int64_t *shape)
 
 /* Matrices somewhat smaller and larger than what goes through a buffer, with columns side by side. */
 static void test_panels(void **state) {
-    static const int64_t shapes[][2] = {{63, 65},  {64, 128}, {65, 33}, {130, 257},
-                                        {17, 300}, {300, 19}, {9, 4100}};
+    static const int64_t shapes[][2] = {{63, 65},  {64, 128}, {65, 33},  {130, 257}, {17, 300},
+                                        {300, 19}, {9, 4100}, {300, 64}, {70, 96},   {5, 2048}};
     static const enum operation operations[] = {QUANTIZE, DEQUANTIZE, DYNAMIC, CALIBRATE};
     static const lq_type codes[] = {LQ_S8, LQ_U8, LQ_S4, LQ_U2, LQ_S16};
     static const lq_type reals[] = {LQ_F32, LQ_F16, LQ_BF16};
@@ -149,21 +150,24 @@ static void test_panels(void **state) {
     (void)state;
     memset(&c, 0, sizeof c);
     arena_open(&c.arena);
-    for (int i = 0; i < 7 * 4 * 8; ++i) {
+    for (int i = 0; i < 10 * 4 * 12; ++i) {
         struct arena *a = &c.arena;
-        const int64_t *shape = shapes[i % 7];
+        const int64_t *shape = shapes[i % 10];
         lq_block blocks[5] = {lq_per_tensor(), lq_per_channel(0), lq_per_channel(1),
                               lq_per_block(1, 32), lq_per_block(0, 33)};
         int64_t grid[LQ_MAX_RANK] = {0}, count;
-        start_case(&c, seed + (uint64_t)i, operations[i / 7 % 4]);
-        c.scheme =
-            lq_affine(codes[random_in(&a->random, 0, 4)], blocks[random_in(&a->random, 0, 4)]);
+        start_case(&c, seed + (uint64_t)i, operations[i / 10 % 4]);
+        c.scheme = lq_scheme_of((lq_mapping)random_in(&a->random, 0, 3),
+                                codes[random_in(&a->random, 0, 4)],
+                                blocks[random_one_in(&a->random, 2) ? 3 : i % 5]);
+        if (!naive_has_room(&c.scheme)) c.scheme.code_type = LQ_S8;
+        c.with_exec = (int32_t)random_in(&a->random, 0, 2);
         c.x = panel_view(a, reals[random_in(&a->random, 0, 2)], shape);
         random_values(a, &c.x);
         count = naive_grid(&c.x, &c.scheme.block, grid);
-        c.has_zero_point = 1;
+        c.has_zero_point = c.scheme.mapping == LQ_AFFINE || random_one_in(&a->random, 2);
         c.scale = random_view(a, LQ_F32, 1, &count, VIEW_CONTIGUOUS);
-        c.zero_point = random_view(a, LQ_S32, 1, &count, VIEW_CONTIGUOUS);
+        if (c.has_zero_point) c.zero_point = random_view(a, LQ_S32, 1, &count, VIEW_CONTIGUOUS);
         if (c.operation == QUANTIZE || c.operation == DEQUANTIZE) fill_parameters(&c, 1);
         c.codes = panel_view(a, c.scheme.code_type, shape);
         run_case(&c);
