@@ -181,6 +181,57 @@ static int64_t side(int64_t n) {
     return columns;
 }
 
+/*
+ * What lies apart touches more lines of the caches than what does not, or touches them in another
+ * order. The bound of a form is to do that and nothing else: every line of x is read or written once,
+ * a word of it read, all of it written; and those of the codes.
+ */
+enum { LINE = 64, PIECE = 1024 };
+
+typedef struct lines {
+    unsigned char *x, *codes;
+    int64_t x_bytes, code_bytes;
+    int64_t row; /* bytes of x: of each row a piece, then of each the next */
+    bool to_codes;
+} lines;
+
+static uint64_t touch_lines(unsigned char *at, int64_t bytes, bool writes) {
+    uint64_t sum = 0, word;
+    for (int64_t i = 0; i < bytes; i += LINE) {
+        if (writes) {
+            memset(at + i, 1, LINE);
+        } else {
+            memcpy(&word, at + i, sizeof word);
+            sum += word;
+        }
+    }
+    return sum;
+}
+
+static void touch_all(void *context) {
+    const lines *l = context;
+    uint64_t sum = 0;
+    for (int64_t i = 0; i < l->row; i += PIECE) {
+        const int64_t n = l->row - i < PIECE ? l->row - i : PIECE;
+        for (int64_t at = i; at < l->x_bytes; at += l->row) {
+            sum += touch_lines(l->x + at, n, !l->to_codes);
+        }
+    }
+    sum += touch_lines(l->codes, l->code_bytes, l->to_codes);
+    __asm__ volatile("" : : "r"(sum), "r"(l->x) : "memory");
+}
+
+/* Of a contiguous job, but that x has `times` as many. */
+static lines lines_of(const job *j, int64_t times, int64_t row) {
+    const lq_tensor *codes = j->operation == CONVERT ? &j->half : &j->codes;
+    return (lines){.x = j->x.data,
+                   .codes = codes->data,
+                   .x_bytes = times * j->x.shape[0] * j->x.shape[1] * 4,
+                   .code_bytes = j->operation == RANGE ? 0 : codes->size,
+                   .row = row,
+                   .to_codes = j->operation != DEQUANTIZE};
+}
+
 static void compare_forms(const question *q, const char *name, int64_t elements) {
     const int64_t columns = side(elements), rows = elements / columns;
     job contiguous = make_job(q, rows, columns, 2);
@@ -192,11 +243,17 @@ static void compare_forms(const question *q, const char *name, int64_t elements)
     use_own_scales(&transposed);
     use_own_scales(&second);
     bench_row r = bench_begin_row(name, elements, moved_by(&contiguous));
+    lines of_second = lines_of(&contiguous, 2, PIECE);
+    lines of_transposed = lines_of(&contiguous, 1, rows * 4);
     const int first = bench_enter_best(&r, "contiguous", run_job, &contiguous);
     bench_enter_best(&r, "row gap", run_job, &gap);
     bench_enter_best(&r, "every second", run_job, &second);
     bench_enter_best(&r, "transposed", run_job, &transposed);
+    const int bound = bench_enter(&r, "lines of second", touch_all, &of_second);
+    bench_enter(&r, "lines transposed", touch_all, &of_transposed);
     bench_compare(&r, first, 0, first, false);
+    r.contestants[first + 2].against[2] = bound;
+    r.contestants[first + 3].against[2] = bound + 1;
     bench_end_row(&r);
     if (q->operation == QUANTIZE) {
         free(gap.scale.data);
@@ -216,8 +273,10 @@ static void compare_threads(const question *q, const char *name, int64_t element
     more.exec = bench_exec_on(threads);
     bench_row r = bench_begin_row(name, elements, moved_by(&one));
     const int first = bench_enter_best(&r, "1 thread", run_job, &one);
-    bench_enter_best(&r, many, run_job, &more);
+    const int last = bench_enter_best(&r, many, run_job, &more);
+    r.contestants[last].prepare = bench_wake_threads;
     bench_compare(&r, first, 1, first, false);
+    r.contestants[last].against[2] = bench_enter_floor_on(&r, threads);
     bench_end_row(&r);
     free_job(&one);
 }
@@ -265,8 +324,10 @@ int main(int argc, char **argv) {
             "What an element costs as there are more, up to 2^28 (grow: square matrices, in\n"
             "one piece, with a gap behind each row, every second element, transposed), on two\n"
             "threads or on N (threads), in short runs (runs) and in small calls (calls).\n"
-            "3 times the cost of the contiguous form and more are marked with '!'.",
-        .others = {"contiguous", "one"},
+            "3 times the cost of the contiguous form and more are marked with '!'. A bound is\n"
+            "what touching the same lines of the caches in the same order takes, and nothing\n"
+            "else; that of threads is the floor by as many of them.",
+        .others = {"contiguous", "one", "bound"},
         .marked = 3,
         .unit = 1024,
         .rows = sizeof questions / sizeof *questions,

@@ -18,12 +18,27 @@ static lq_cpu best;
 typedef struct traffic {
     unsigned char *from, *to;
     size_t bytes;
+    int64_t threads;
 } traffic;
 
 static void move(void *context) {
     const traffic *t = context;
     memcpy(t->to, t->from, t->bytes);
     __asm__ volatile("" : : "r"(t->to) : "memory");
+}
+
+/* Each thread a part of it. */
+static void move_part(void *context, int64_t part) {
+    const traffic *t = context;
+    const size_t begin = t->bytes / (size_t)t->threads * (size_t)part;
+    const size_t end = t->bytes / (size_t)t->threads * ((size_t)part + 1);
+    memcpy(t->to + begin, t->from + begin, part == t->threads - 1 ? t->bytes - begin : end - begin);
+}
+
+static void move_on_threads(void *context) {
+    const traffic *t = context;
+    const lq_exec *exec = bench_exec_on((int)t->threads);
+    exec->parallel_for(exec->pool, move_part, context, t->threads);
 }
 
 #ifdef __SSE2__
@@ -43,7 +58,7 @@ bench_row bench_begin_row(const char *name, int64_t elements, int64_t moved) {
     bench_row row = {.name = name, .elements = elements, .moved = moved};
     traffic *t = malloc(sizeof *t);
     if (!t) exit(1);
-    *t = (traffic){bench_allocate(moved / 2), bench_allocate(moved / 2), (size_t)moved / 2};
+    *t = (traffic){bench_allocate(moved / 2), bench_allocate(moved / 2), (size_t)moved / 2, 1};
     bench_enter(&row, "floor", move, t);
     row.contestants[0].hidden = moved == 0;
 #ifdef __SSE2__
@@ -54,6 +69,16 @@ bench_row bench_begin_row(const char *name, int64_t elements, int64_t moved) {
     }
 #endif
     return row;
+}
+
+int bench_enter_floor_on(bench_row *row, int threads) {
+    traffic *t = row->contestants[0].context;
+    char name[32];
+    t->threads = threads;
+    snprintf(name, sizeof name, "floor, %d threads", threads);
+    const int place = bench_enter(row, name, move_on_threads, t);
+    row->contestants[place].prepare = bench_wake_threads;
+    return place;
 }
 
 /* The floor is the faster of its two ways. */

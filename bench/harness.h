@@ -66,6 +66,9 @@ typedef struct bench_row {
  */
 bench_row bench_begin_row(const char *name, int64_t elements, int64_t moved);
 
+/* Enters the memcpy by so many threads, more than one, once in a row; returns its place. */
+int bench_enter_floor_on(bench_row *row, int threads);
+
 /* Enters one contestant and returns its place. */
 int bench_enter(bench_row *row, const char *name, void (*run)(void *context), void *context);
 
@@ -122,6 +125,9 @@ const lq_exec *bench_exec(void);
 
 /* NULL for one thread; else a pool of so many, the caller's among them. */
 const lq_exec *bench_exec_on(int threads);
+
+/* A contestant's `prepare`: all threads of the pool are looking for tasks when it returns. */
+void bench_wake_threads(void *context);
 
 /* ---------------------------------------------------------- tensors and data */
 

@@ -7,23 +7,29 @@
 #include <stdlib.h>
 
 /*
- * One job at a time. A worker joins a job while it is open and leaves when no task is left; the
- * caller takes tasks as well, closes the job and waits for those inside. So a worker that the
- * system has not woken in time is not waited for. Workers look for a new job for a while before they
- * sleep, as the threads of an engine do between two calls.
+ * One job at a time: one word says which and how many of its tasks nobody has taken, and whoever
+ * finds one there takes it, the caller among them. So a worker that the system has not woken in time
+ * is not waited for, and none is asked for anything but to look at that word. Workers do so for a
+ * while before they sleep, as the threads of an engine do between two calls.
  */
+static _Alignas(64) _Atomic uint64_t untaken; /* tasks below 32 bits, the job's number above */
+static _Alignas(64) _Atomic int64_t done;
+static _Alignas(64) lq_task *task; /* of the job whose tasks are untaken */
+static void *argument;
+static int started; /* threads, the calling one among them */
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
-static atomic_uint jobs; /* so many were opened by now */
-static bool open;
-static atomic_int inside;
-static lq_task *task;
-static void *argument;
-static int64_t tasks;
-static _Atomic int64_t next;
+static atomic_int asleep;
 
 static void take_tasks(void) {
-    for (int64_t i = next++; i < tasks; i = next++) task(argument, i);
+    uint64_t seen = untaken;
+    while ((uint32_t)seen) {
+        if (!atomic_compare_exchange_weak(&untaken, &seen, seen - 1)) continue;
+        task(argument, (uint32_t)seen - 1);
+        ++done;
+        seen = untaken;
+    }
 }
 
 /*
@@ -52,44 +58,57 @@ static void settle(int n) {
 
 static void *work(void *number) {
     enum { LOOKS = 20000 /* some tens of microseconds */ };
-    unsigned seen = 0;
     settle(*(const int *)number);
     for (;;) {
-        for (int i = 0; i < LOOKS && jobs == seen; ++i) continue;
-        pthread_mutex_lock(&lock);
-        while (jobs == seen) pthread_cond_wait(&opened, &lock);
-        seen = jobs;
-        const bool joins = open;
-        if (joins) ++inside;
-        pthread_mutex_unlock(&lock);
-        if (!joins) continue;
+        for (int i = 0; i < LOOKS && !(uint32_t)untaken; ++i) continue;
+        if (!(uint32_t)untaken) {
+            pthread_mutex_lock(&lock);
+            ++asleep;
+            while (!(uint32_t)untaken) pthread_cond_wait(&opened, &lock);
+            --asleep;
+            pthread_mutex_unlock(&lock);
+        }
         take_tasks();
-        --inside;
     }
     return NULL;
 }
 
+/* The last task is the caller's own: those who come first stay with the same ones from call to call. */
 static int32_t run_tasks(void *pool, lq_task *of, void *with, int64_t n) {
+    static uint64_t job;
     (void)pool;
-    pthread_mutex_lock(&lock);
     task = of;
     argument = with;
-    tasks = n;
-    next = 0;
-    open = true;
-    ++jobs;
-    pthread_cond_broadcast(&opened);
-    pthread_mutex_unlock(&lock);
+    done = 0;
+    untaken = ++job << 32 | (uint64_t)(n - 1);
+    if (asleep) {
+        pthread_mutex_lock(&lock);
+        pthread_cond_broadcast(&opened);
+        pthread_mutex_unlock(&lock);
+    }
+    of(with, n - 1);
     take_tasks();
-    pthread_mutex_lock(&lock);
-    open = false;
-    pthread_mutex_unlock(&lock);
-    while (inside) sched_yield();
+    for (int i = 1; done != n - 1; ++i) {
+        if (i % 1024 == 0) sched_yield();
+    }
     return 0;
 }
 
+/* A task that ends when all have begun. */
+static void meet(void *all, int64_t index) {
+    atomic_int *begun = all;
+    (void)index;
+    for (++*begun; *begun < started;) sched_yield();
+}
+
+void bench_wake_threads(void *context) {
+    atomic_int begun = 0;
+    (void)context;
+    if (started > 1) run_tasks(NULL, meet, &begun, started);
+}
+
 const lq_exec *bench_exec_on(int threads) {
-    static int started, numbers[BENCH_MOST_THREADS];
+    static int numbers[BENCH_MOST_THREADS];
     static lq_exec exec;
     if (threads <= 1) return NULL;
     for (; started < threads && started < BENCH_MOST_THREADS; ++started) {
