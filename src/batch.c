@@ -105,15 +105,6 @@ static void walk_outer(walk *w, int depth) {
     advance(b->at, &b->plan->loop[loop], -turns);
 }
 
-void lq_batch_of_run(const lq_geometry *g, lq_batch *b) {
-    b->plan = &lq_plan_of_runs;
-    b->blocks = b->rows = 1;
-    b->count = g->run;
-    b->followed = false;
-    memcpy(b->at, g->origin, sizeof b->at);
-    memset(b->step, 0, sizeof b->step);
-}
-
 void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context) {
     if (plan->no_cell) return;
     walk w;

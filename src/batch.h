@@ -40,8 +40,6 @@ static inline int64_t lq_block_at(const lq_piece *piece, int64_t row, int64_t el
 
 void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context);
 
-/* The only batch of a run, whose plan would cost more than the walk. */
-void lq_batch_of_run(const lq_geometry *geometry, lq_batch *batch);
 void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context);
 
 #endif

@@ -1,7 +1,6 @@
 #include "call.h"
 #include "choose.h"
 #include "fixed_point.h"
-#include <math.h>
 #include <string.h>
 
 /* How these began, before they grew. */
@@ -136,12 +135,11 @@ static int operands_of(const lq_arguments *a) {
                                                                                 : LQ_OTHER;
 }
 
-static lq_status check_missing(const lq_arguments *a, const lq_call *call, int o) {
-    /* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
+/* A zero point may be left out; written by an affine scheme, or a minimum, it may not. */
+static bool is_missing(const lq_arguments *a, const lq_call *call, int o) {
     const bool needed = o != LQ_ZERO || call->rule.element.minimum ||
                         (a->signature->output[o] && call->rule.mapping == LQ_AFFINE);
-    if (!a->signature->position[o] || !needed || a->signature->optional[o]) return LQ_OK;
-    return refuse_operand(a, call, LQ_ERROR_NULL, o);
+    return a->signature->position[o] && needed && !a->signature->optional[o];
 }
 
 /* Compiled for each of the first operands. */
@@ -151,7 +149,7 @@ LQ_INLINE lq_status check_view(const lq_arguments *a, lq_call *call, int o, lq_s
     call->type[o] = NULL;
     if (!t || !a->signature->position[o]) {
         span->begin = span->end = 0;
-        return check_missing(a, call, o);
+        return is_missing(a, call, o) ? refuse_operand(a, call, LQ_ERROR_NULL, o) : LQ_OK;
     }
     const lq_status status = lq_check_tensor(t, a->signature->output[o], span);
     if (status) return refuse_operand(a, call, status, o);
@@ -223,12 +221,140 @@ static lq_status check_overlaps(const lq_arguments *a, lq_call *call, int operan
     return LQ_OK;
 }
 
+/* ------------------------------------------------------------------------ runs */
+
+/* So many elements in memory from offset 0; else false. */
+LQ_INLINE bool take_elements(const lq_tensor *t, int64_t n, lq_span *span) {
+    const lq_type_info *type = lq_type_find(t->type);
+    const uintptr_t base = (uintptr_t)t->data;
+    const uint64_t bytes = ((uint64_t)n * ((uint32_t)t->type & 0xff) + 7) / 8;
+    if (LQ_RARELY(!type || t->offset || !base || (int64_t)bytes > t->size)) return false;
+    if (LQ_RARELY((uint64_t)t->size > UINTPTR_MAX - base)) return false;
+    span->begin = base;
+    span->end = base + (uintptr_t)bytes;
+    span->type = type;
+    return true;
+}
+
+LQ_INLINE bool take_operand(const lq_arguments *a, lq_call *call, lq_operand o, int64_t n,
+                            lq_span *span) {
+    if (LQ_RARELY(!take_elements(a->tensor[o], n, span))) return false;
+    call->tensor[o] = a->tensor[o];
+    call->type[o] = span->type;
+    return type_fits(a, call, o, span->type);
+}
+
+/* How many elements two tensors of one shape have; 0 where one is not dense, or empty. */
+LQ_INLINE int64_t dense_elements(const lq_tensor *a, const lq_tensor *b) {
+    enum { HUGE_BITS = 55 }; /* times any width that is no overflow */
+    int64_t n = 1;
+    if (LQ_RARELY((uint32_t)a->rank > LQ_MAX_RANK || a->rank != b->rank)) return 0;
+    for (int i = a->rank - 1; i >= 0; --i) {
+        const int64_t dim = a->shape[i];
+        if (LQ_RARELY(dim != b->shape[i])) return 0;
+        if (dim == 1) continue;
+        if (LQ_RARELY(dim <= 0 || a->stride[i] != n || b->stride[i] != n)) return 0;
+        if (LQ_RARELY(__builtin_mul_overflow(n, dim, &n))) return 0;
+    }
+    return (uint64_t)n >> HUGE_BITS ? 0 : n;
+}
+
+/* How many elements a block has where blocks of x follow each other, and x is dense; else 0. */
+static int64_t elements_of_block(const lq_tensor *x, const lq_block *block, int64_t n) {
+    const int last = x->rank - 1;
+    int64_t extent = block->extent[0];
+    if (LQ_RARELY(block->reserved)) return 0;
+    switch (block->granularity) {
+    case LQ_PER_TENSOR: return n;
+    case LQ_PER_CHANNEL: return x->rank > 0 && block->axis == 0 ? n / x->shape[0] : 0;
+    case LQ_PER_BLOCK:
+        if (last < 0 || (block->axis != -1 && block->axis != last) || extent < 0) return 0;
+        if (extent == 0 || extent > x->shape[last]) extent = x->shape[last];
+        return x->shape[last] % extent ? 0 : extent;
+    default: return 0;
+    }
+}
+
+/* Whether a tensor has the shape of the grid; without gaps. */
+static bool is_grid(const lq_arguments *a, const lq_call *call, const lq_tensor *t) {
+    int64_t extent[LQ_MAX_RANK], grid[LQ_MAX_RANK], blocks;
+    const lq_tensor *x = a->tensor[LQ_X];
+    if (t->rank != x->rank) return false;
+    if (lq_check_block(x, &a->scheme->block, extent, grid, &blocks)) return false;
+    for (int i = 0; i < t->rank; ++i) {
+        if (t->shape[i] != grid[i]) return false;
+    }
+    return dense_elements(t, t) * call->geometry.block == call->geometry.run;
+}
+
+/* An element for each block, or none where that means something; else false. */
+LQ_INLINE bool take_parameters(const lq_arguments *a, lq_call *call, int o, int64_t blocks,
+                               lq_span *span) {
+    const lq_tensor *t = a->tensor[o];
+    span->begin = span->end = 0;
+    call->tensor[o] = t;
+    call->type[o] = NULL;
+    if (!t) return !is_missing(a, call, o);
+    const bool flat = t->rank == 1 && t->shape[0] == blocks && (blocks == 1 || t->stride[0] == 1);
+    if (!flat && (t->rank || blocks > 1) && !is_grid(a, call, t)) return false;
+    if (LQ_RARELY(!take_elements(t, blocks, span))) return false;
+    call->type[o] = span->type;
+    return type_fits(a, call, (lq_operand)o, span->type);
+}
+
+/*
+ * What most calls are: blocks that follow each other without gaps, parameters that do so too, each
+ * in memory of its own. Of anything else, sound or not, the checks below say what it is.
+ */
+static bool take_run(const lq_arguments *a, lq_call *call) {
+    const lq_tensor *const *t = a->tensor;
+    const bool codes = a->signature->position[LQ_CODES] != 0;
+    lq_geometry *g = &call->geometry;
+    lq_span span[LQ_OTHER];
+    if (LQ_RARELY(operands_of(a) != LQ_OTHER || call->sums)) return false;
+    if (LQ_RARELY(!t[LQ_X] || (codes && !t[LQ_CODES]) || !t[LQ_SCALE])) return false;
+    const int64_t n = dense_elements(t[LQ_X], codes ? t[LQ_CODES] : t[LQ_X]);
+    const int64_t block = n ? elements_of_block(t[LQ_X], &a->scheme->block, n) : 0;
+    const int64_t blocks = block == n ? 1 : block > 1 ? n / block : 0;
+    if (LQ_RARELY(!block || !blocks || !take_operand(a, call, LQ_X, n, &span[LQ_X]))) return false;
+    span[LQ_CODES] = (lq_span){.begin = 0};
+    call->type[LQ_CODES] = NULL;
+    call->elements = g->run = n;
+    g->block = block;
+    if (codes && LQ_RARELY(!take_operand(a, call, LQ_CODES, n, &span[LQ_CODES]))) return false;
+    if (!take_parameters(a, call, LQ_SCALE, blocks, &span[LQ_SCALE])) return false;
+    if (!take_parameters(a, call, LQ_ZERO, blocks, &span[LQ_ZERO])) return false;
+    for (int i = LQ_X; i < LQ_OTHER; ++i) {
+        for (int k = i + 1; k < LQ_OTHER; ++k) {
+            if (LQ_RARELY(lq_spans_meet(span[i], span[k]))) return false;
+        }
+    }
+    for (int o = LQ_OTHER; o < LQ_OPERANDS; ++o) call->type[o] = NULL;
+    for (int o = 0; o < LQ_OPERANDS; ++o) g->origin[o] = 0;
+    return true;
+}
+
+/* The same of two tensors alone. */
+static bool take_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits, const lq_tensor *out,
+                      lq_fits_fn *out_fits) {
+    lq_span a, b;
+    if (LQ_RARELY(!in || !out)) return false;
+    const int64_t n = dense_elements(in, out);
+    if (LQ_RARELY(!n || !take_elements(in, n, &a) || !take_elements(out, n, &b))) return false;
+    if (LQ_RARELY(lq_spans_meet(a, b) || !in_fits(a.type) || !out_fits(b.type))) return false;
+    call->type[LQ_X] = a.type;
+    call->type[LQ_CODES] = b.type;
+    call->elements = call->run = n;
+    return true;
+}
+
 lq_status lq_check_pair(lq_call *call, const lq_tensor *in, lq_fits_fn *in_fits,
                         const lq_tensor *out, lq_fits_fn *out_fits) {
     const lq_tensor *t[] = {in, out};
     lq_fits_fn *const fits[] = {in_fits, out_fits};
     lq_span span[2];
     lq_status status = LQ_OK;
+    if (take_pair(call, in, in_fits, out, out_fits)) return LQ_OK;
     for (int i = 0; i < 2; ++i) {
         status = t[i] ? lq_check_tensor(t[i], i == 1, &span[i]) : LQ_ERROR_NULL;
         if (status) return lq_refuse(call, status, i + 1, -1);
@@ -269,7 +395,7 @@ void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes
     call->tensor[LQ_X] = x;
     call->tensor[LQ_CODES] = codes;
     g->leading = LQ_CODES;
-    g->run = run;
+    g->run = g->block = run;
     if (run) {
         for (int o = LQ_X; o <= LQ_CODES; ++o) g->origin[o] = t[o]->offset;
         return;
@@ -348,7 +474,7 @@ static lq_status check_shapes(const lq_arguments *a, lq_call *call, int operands
     begin_geometry(g, call, t[leading], operands);
     g->leading = call->type[LQ_CODES] ? LQ_CODES : LQ_X;
     call->elements = span[leading].elements;
-    if (blocks == 1 && all_dense(call, span)) g->run = call->elements;
+    if (blocks == 1 && all_dense(call, span)) g->run = g->block = call->elements;
     status = g->run ? check_run(a, call, span) : check_strides(a, call, span, blocks);
     if (status || !call->sums) return status;
     status =
@@ -384,6 +510,7 @@ lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     }
     if (!status && call->rule.table) lq_make_code_table(&call->rule, &call->table);
     if (status) return lq_refuse(call, status, arguments->signature->scheme_position, -1);
+    if (take_run(arguments, call)) return LQ_OK;
     const int operands = operands_of(arguments);
     status = check_views(arguments, call, operands, span);
     if (!status) status = check_sums(arguments, call, span);
@@ -391,161 +518,6 @@ lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     status = check_shapes(arguments, call, operands, span);
     if (status) return status;
     return check_overlaps(arguments, call, operands, span);
-}
-
-/* Of a view of rank 2 or more. */
-static int64_t first_bad_row(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
-    int64_t index[LQ_MAX_RANK] = {0};
-    int64_t at = t->offset;
-    const int64_t all = lq_elements(t);
-    const int last = t->rank - 1;
-    const int64_t n = t->shape[last];
-    for (int64_t done = 0; done < all; done += n) {
-        const int64_t found = bad(context, t, at, t->stride[last], n);
-        if (found >= 0) return done + found;
-        for (int axis = last - 1; axis >= 0; --axis) {
-            if (t->shape[axis] == 1) continue;
-            at += t->stride[axis];
-            if (++index[axis] < t->shape[axis]) break;
-            at -= t->stride[axis] * t->shape[axis];
-            index[axis] = 0;
-        }
-    }
-    return -1;
-}
-
-int64_t lq_first_bad(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
-    if (t->rank > 1) return first_bad_row(t, bad, context);
-    if (t->rank == 0) return bad(context, t, t->offset, 0, 1);
-    return bad(context, t, t->offset, t->stride[0], t->shape[0]);
-}
-
-static int32_t smaller(int32_t a, int32_t b) {
-    return a < b ? a : b;
-}
-
-static int32_t larger(int32_t a, int32_t b) {
-    return a > b ? a : b;
-}
-
-static int64_t bad_real_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
-                             int64_t n) {
-    (void)context;
-    for (int64_t i = 0; i < n; ++i) {
-        if (!lq_is_finite(lq_load_real(t->type, t->data, at + i * step))) return i;
-    }
-    return -1;
-}
-
-static bool is_scale(const lq_rule *rule, float stored) {
-    const float s = lq_scale_of(rule, stored);
-    const float v = rule->mapping == LQ_SYMMETRIC_FULL_RANGE && s < 0 ? -s : s;
-    return (v > 0 || (rule->zero_scales && v == 0)) && v <= FLT_MAX;
-}
-
-/* So many are looked at one by one. */
-enum { FEW = 8 };
-
-/* Sums of comparisons rather than early exits, so that the common case vectorizes. */
-static bool all_scales(const lq_rule *rule, const float *stored, int64_t n) {
-    const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
-    const bool zeros = rule->zero_scales;
-    int good = 0;
-    for (int64_t k = 0; k < n; ++k) {
-        const float s = lq_scale_of(rule, stored[k]);
-        const float v = negatives ? fabsf(s) : s; /* s < 0 ? -s : s does not vectorize in gcc 12 */
-        good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);
-    }
-    return good == n;
-}
-
-/* Floats that may be read where they are, which costs less than a copy; or NULL. */
-static const float *floats_in_place(const lq_tensor *t, int64_t at, int64_t step) {
-    const bool here = t->type == LQ_F32 && step == 1 && (uintptr_t)t->data % _Alignof(float) == 0;
-    return here ? (const float *)(const void *)t->data + at : NULL;
-}
-
-static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, int64_t step,
-                         int64_t n) {
-    const lq_call *call = context;
-    const lq_rule *rule = &call->rule;
-    float s[LQ_BATCH];
-    for (int64_t i = 0, m; i < n; i += m) {
-        m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
-        if (m > FEW) {
-            const float *stored = floats_in_place(t, at + i * step, step);
-            if (!stored) lq_load_many_reals(call->kernels, t, at + i * step, step, m, s);
-            if (all_scales(rule, stored ? stored : s, m)) continue;
-        }
-        for (int64_t k = i; k < i + m; ++k) {
-            if (!is_scale(rule, lq_load_real(t->type, t->data, at + k * step))) return k;
-        }
-    }
-    return -1;
-}
-
-static int64_t outside(const lq_tensor *t, int64_t at, int64_t step, int64_t n, int32_t low,
-                       int32_t high) {
-    int32_t v[LQ_BATCH];
-    for (int64_t i = 0; i < n; i += LQ_BATCH) {
-        const int64_t m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
-        int good = 0;
-        lq_load_integers(t->type, t->data, at + i * step, step, m, v);
-        for (int64_t k = 0; m > FEW && k < m; ++k) good += (v[k] >= low) & (v[k] <= high);
-        for (int64_t k = 0; good < m && k < m; ++k) {
-            if (v[k] < low || v[k] > high) return i + k;
-        }
-    }
-    return -1;
-}
-
-static int64_t bad_zero(const void *context, const lq_tensor *t, int64_t at, int64_t step,
-                        int64_t n) {
-    const lq_rule *rule = context;
-    const bool any = rule->mapping == LQ_AFFINE || rule->degenerate == LQ_DEGENERATE_RESET;
-    return outside(t, at, step, n, any ? smaller(rule->qmin, rule->code_min) : rule->zero,
-                   any ? larger(rule->qmax, rule->code_max) : rule->zero);
-}
-
-static int64_t bad_multiplier(const void *context, const lq_tensor *t, int64_t at, int64_t step,
-                              int64_t n) {
-    (void)context;
-    return outside(t, at, step, n, 0, INT32_MAX);
-}
-
-static int64_t bad_shift(const void *context, const lq_tensor *t, int64_t at, int64_t step,
-                         int64_t n) {
-    (void)context;
-    return outside(t, at, step, n, LQ_LEAST_SHIFT, LQ_MOST_SHIFT);
-}
-
-static lq_status check_scales(const lq_arguments *arguments, const lq_call *call) {
-    const bool fixed_point = call->type[LQ_SHIFT] != NULL;
-    int64_t bad =
-        lq_first_bad(call->tensor[LQ_SCALE], fixed_point ? bad_multiplier : bad_scale, call);
-    if (bad >= 0)
-        return lq_refuse(call, LQ_ERROR_SCALE, arguments->signature->position[LQ_SCALE], bad);
-    if (!fixed_point) return LQ_OK;
-    bad = lq_first_bad(call->tensor[LQ_SHIFT], bad_shift, NULL);
-    if (bad >= 0)
-        return lq_refuse(call, LQ_ERROR_SCALE, arguments->signature->position[LQ_SHIFT], bad);
-    return LQ_OK;
-}
-
-lq_status lq_check_parameters(const lq_arguments *arguments, const lq_call *call) {
-    const lq_type_info *zero = call->type[LQ_ZERO];
-    /* An affine scheme without zero points has 0, which its range may lack. */
-    if (!zero && (call->rule.zero < call->rule.qmin || call->rule.zero > call->rule.qmax)) {
-        return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->signature->position[LQ_ZERO], -1);
-    }
-    if (call->trusted) return LQ_OK;
-    const lq_status status = check_scales(arguments, call);
-    if (status || !zero) return status;
-    const int64_t bad = lq_first_bad(
-        call->tensor[LQ_ZERO], zero->kind == LQ_KIND_REAL ? bad_real_zero : bad_zero, &call->rule);
-    if (bad >= 0)
-        return lq_refuse(call, LQ_ERROR_ZERO_POINT, arguments->signature->position[LQ_ZERO], bad);
-    return LQ_OK;
 }
 
 bool lq_streams(const lq_call *call) {

@@ -96,14 +96,32 @@ void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters
 void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factors, lq_parameters *to);
+void lq_prepare_for_reals(const lq_call *call, int64_t blocks, lq_parameters *to);
+
+/* A zero point that nobody has checked. */
+int32_t lq_tamed_zero(const lq_rule *rule, int32_t zero);
 
 /* As lq_load_reals; contiguous elements of real types by the kernel that converts. */
 void lq_load_many_reals(const lq_kernels *kernels, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n, float *to);
 
+static inline bool lq_has_real_zeros(const lq_call *call) {
+    return call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
+}
+
 /* The rule by which kernels compute codes, or values from codes; NULL for the plain one. */
-const lq_element_rule *lq_codes_rule(const lq_call *call);
-const lq_element_rule *lq_reals_rule(const lq_call *call);
+static inline const lq_element_rule *lq_codes_rule(const lq_call *call) {
+    const lq_rule *rule = &call->rule;
+    const bool plain = rule->plain && !rule->zero_scales && rule->codes_from < LQ_FROM_MULTIPLIER &&
+                       !lq_has_real_zeros(call);
+    return plain ? NULL : &rule->element;
+}
+
+static inline const lq_element_rule *lq_reals_rule(const lq_call *call) {
+    const bool plain = call->rule.quotient != LQ_QUOTIENT_MULTIPLIER && !lq_has_real_zeros(call) &&
+                       lq_has_integer_codes(&call->rule);
+    return plain ? NULL : &call->rule.element;
+}
 
 /*
  * Whether what the call writes as codes is more than stays in the caches; over x, which is in them,

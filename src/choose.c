@@ -308,15 +308,6 @@ bool lq_scale_fits(const lq_type_info *type, const lq_rule *rule, bool written) 
     return type->kind == LQ_KIND_REAL || small || (type->kind == LQ_KIND_FLOAT && type->bits == 8);
 }
 
-bool lq_zero_fits(const lq_type_info *type, const lq_rule *rule, bool written) {
-    const bool affine = rule->mapping == LQ_AFFINE;
-    if (!lq_has_integer_codes(rule)) return false;
-    if (type->kind == LQ_KIND_REAL) return affine;
-    if (type->kind != LQ_KIND_CODE && type->kind != LQ_KIND_WIDE) return false;
-    if (rule->element.minimum || (written && affine && rule->real_zero)) return false;
-    return type->min <= rule->qmin && type->max >= rule->qmax;
-}
-
 void lq_store_choice(const lq_rule *rule, const lq_choice *chosen, int64_t index,
                      const lq_tensor *scale, const lq_tensor *zero_point) {
     lq_store_real(scale->type, scale->data, lq_element_at(scale, index), chosen->stored);

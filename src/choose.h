@@ -42,7 +42,14 @@ void lq_store_zero(const lq_rule *rule, const lq_tensor *zero_point, int64_t at,
 
 /* Whether a type is one that scales, or zero points, of the rule may have: read, or written. */
 bool lq_scale_fits(const lq_type_info *type, const lq_rule *rule, bool written);
-bool lq_zero_fits(const lq_type_info *type, const lq_rule *rule, bool written);
+static inline bool lq_zero_fits(const lq_type_info *type, const lq_rule *rule, bool written) {
+    const bool affine = rule->mapping == LQ_AFFINE;
+    if (!lq_has_integer_codes(rule)) return false;
+    if (type->kind == LQ_KIND_REAL) return affine;
+    if (type->kind != LQ_KIND_CODE && type->kind != LQ_KIND_WIDE) return false;
+    if (rule->element.minimum || (written && affine && rule->real_zero)) return false;
+    return type->min <= rule->qmin && type->max >= rule->qmax;
+}
 
 /* The same of a tensor to be written: a parameter, or else an end of a range. */
 static inline bool lq_choice_fits(const lq_tensor *t, bool parameter, bool zero_point,

@@ -84,7 +84,7 @@ static lq_status check_scheme(const lq_coder_arguments *a, lq_coder *c) {
     lq_status status = LQ_OK;
     c->own_rule = layout->record && !a->scheme;
     if (layout->record) {
-        status = lq_row_scheme(layout, &own_scheme, sizeof own_scheme);
+        status = lq_row_scheme(layout, &own_scheme);
         if (!status) status = lq_check_scheme(&own_scheme, c->own_rule ? rule : &own);
         if (status || c->own_rule) return status;
     }

@@ -17,7 +17,7 @@ static bool is_number(const lq_type_info *type) {
 }
 
 static bool saturates(const lq_job *j) {
-    return j->map.limit < HUGE_VAL;
+    return j->map.work.limit < HUGE_VAL;
 }
 
 /* ---------------------------------------------------------------- through doubles */
@@ -143,7 +143,7 @@ static void convert_piece(void *context, const lq_piece *p) {
             load(from, j->map.x, x_at + i * p->step[LQ_X], p->step[LQ_X], n, v);
             if (j->call->report) count(&j->counts, &b, v, n);
             store(j->map.code, j->map.codes, y_at + i * p->step[LQ_CODES], p->step[LQ_CODES], n, v,
-                  j->map.limit);
+                  j->map.work.limit);
         }
     }
 }
@@ -162,8 +162,8 @@ static void use_scale_of_1(lq_job *j, const lq_element_rule *rule, const lq_floa
     p->zero[0] = 0;
     j->chosen = true;
     j->map.parameters = p;
-    j->map.rule = rule;
-    j->map.format = format;
+    j->map.work.rule = rule;
+    j->map.work.format = format;
 }
 
 static lq_status encode(lq_job *j) {
@@ -217,6 +217,21 @@ static lq_status convert(lq_job *j, lq_call *call, const lq_tensor *x, const lq_
     return lq_map_with(j, convert_batch);
 }
 
+/* What most calls are; false, and nothing done, for others. */
+static bool convert_run(const lq_call *call, const lq_tensor *x, const lq_tensor *y,
+                        lq_overflow overflow) {
+    const lq_type_info *from = call->type[LQ_X];
+    const lq_type_info *to = call->type[LQ_CODES];
+    if (!is_real(from) || !is_real(to) || !lq_is_simple_run(call)) return false;
+    const lq_map_work work = {.x = (unsigned char *)x->data + x->offset * (from->bits / 8),
+                              .codes = (unsigned char *)y->data + y->offset * (to->bits / 8),
+                              .count = call->run,
+                              .rows = 1,
+                              .limit = limit_of(to, overflow)};
+    call->kernels->convert[from->index][to->index](&work);
+    return true;
+}
+
 lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflow,
                      const lq_exec *exec) {
     lq_call call;
@@ -229,6 +244,7 @@ lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflo
     status = lq_check_pair(&call, x, is_number, y, is_number);
     if (status) return status;
     lq_plain_geometry(&call, x, y, call.run);
+    if (convert_run(&call, x, y, overflow)) return LQ_OK;
     const lq_type_info *to = call.type[LQ_CODES];
     lq_start_plain_job(&job, &call);
     job.map.to_codes = true;
@@ -236,7 +252,7 @@ lq_status lq_convert(const lq_tensor *x, const lq_tensor *y, lq_overflow overflo
     job.map.codes = y->data;
     job.map.x_size = call.type[LQ_X]->bits / 8;
     job.map.code = to;
-    job.map.limit = limit_of(to, overflow);
+    job.map.work.limit = limit_of(to, overflow);
     status = convert(&job, &call, x, y);
     if (to->bits < 8) lq_clear_tail(y);
     lq_tell_counts(&job);

@@ -39,8 +39,8 @@ static void start(decoder *d, const lq_coder *c) {
         lq_plan_codes_in_records(c, &d->plan);
     }
     if (!l->values) return;
-    d->job.map.format = NULL;
-    d->job.map.table = l->values;
+    d->job.map.work.format = NULL;
+    d->job.map.work.table = l->values;
 }
 
 /* Scales that mean something else than their type does. */

@@ -100,7 +100,7 @@ static void start_by_layout(encoder *e) {
     e->job.map.x = call->tensor[LQ_X]->data;
     e->job.map.x_size = call->type[LQ_X]->bits / 8;
     e->job.map.code = lq_type_find(LQ_F32);
-    e->job.map.limit = FLT_MAX;
+    e->job.map.work.limit = FLT_MAX;
     e->job.map.counts = call->report ? &e->job.counts : NULL;
     e->job.map.count_runs = call->kernels->count_runs[real];
 }

@@ -38,11 +38,20 @@ typedef struct lq_job {
 
 void lq_start_job(lq_job *job, const lq_call *call, lq_purpose purpose);
 
-/*
- * The values of scales and zero points that the call reads are checked; those of a run are there
- * then, and not loaded again.
- */
-lq_status lq_take_parameters(const lq_arguments *arguments, lq_job *job);
+/* The rule by which kernels compute codes or values; NULL for the plain one. */
+static inline const lq_element_rule *lq_rule_for(const lq_call *call, lq_purpose purpose) {
+    return purpose == LQ_TO_REALS ? lq_reals_rule(call) : lq_codes_rule(call);
+}
+
+/* What kernels are told of the call's rule. */
+static inline void lq_set_rule(const lq_call *call, const lq_element_rule *rule,
+                               lq_map_work *work) {
+    work->qmin = call->rule.code_min;
+    work->qmax = call->rule.code_max;
+    work->rule = rule;
+    work->format = call->rule.format;
+    work->table = call->rule.table ? &call->table : NULL;
+}
 
 /* For calls without parameters, which fill in what the map is between. */
 void lq_start_plain_job(lq_job *job, const lq_call *call);
@@ -75,6 +84,15 @@ lq_status lq_sum_all(lq_job *job);
 /* Into lo and hi: the ranges of a batch's blocks. */
 void lq_find_ranges(lq_job *job, lq_batch *batch);
 
+/* What is divided by the steps is the largest magnitude. */
+static inline bool lq_needs_magnitudes(const lq_rule *rule) {
+    return rule->mapping == LQ_SYMMETRIC || rule->mapping == LQ_SYMMETRIC_HALF_RANGE;
+}
+
+/* Parameters of one block from its range, stored at these places; and at `b` as they follow. */
+void lq_choose_one(const lq_call *call, const int64_t *at, float lo, float hi, bool negative_first,
+                   int64_t b, lq_parameters *to);
+
 /* Parameters of a batch's blocks from lo, hi and first: stored, and ready for codes. */
 void lq_choose_blocks(lq_job *job, const lq_batch *batch);
 
@@ -91,6 +109,13 @@ typedef struct lq_gathered {
 
 typedef void lq_gathered_fn(lq_job *job, const lq_piece *piece, const lq_gathered *part);
 void lq_each_gathered(lq_job *job, const lq_piece *piece, lq_gathered_fn *visit);
+
+/* Whether a call is a run for kernels alone: nothing is counted, shared out or streamed. */
+bool lq_is_simple_run(const lq_call *call);
+/* Such a run, with the values of its parameters checked first. */
+lq_status lq_map_simple_run(const lq_arguments *arguments, const lq_call *call, lq_purpose purpose);
+/* lq_calibrate_all of such a run, with codes where the call has any; false for others. */
+bool lq_calibrate_simple_run(const lq_call *call);
 
 /* NaN and infinities, where the report wants them. */
 lq_status lq_count_nonfinite(lq_job *job);

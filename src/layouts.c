@@ -2,6 +2,7 @@
 #include "layouts.h"
 #include "layouts/codes.h"
 #include "layouts/records.h"
+#include "scheme.h"
 #include "tensor.h"
 #include <string.h>
 
@@ -341,10 +342,10 @@ lq_status lq_layout_describe(lq_layout layout, lq_layout_info *info, size_t stru
     return LQ_OK;
 }
 
-lq_status lq_row_scheme(const lq_layout_row *row, lq_scheme *scheme, size_t struct_size) {
+lq_status lq_row_scheme(const lq_layout_row *row, lq_scheme *scheme) {
     const lq_block block = lq_per_block(-1, row->block);
     const lq_type type = row->scheme_type ? row->scheme_type : row->code_type;
-    const lq_status status = lq_scheme_profile(scheme, struct_size, row->profile, type, &block);
+    const lq_status status = lq_scheme_of_profile(row->profile, type, &block, scheme);
     if (!status && type == row->code_type && lq_type_find(type)->kind == LQ_KIND_CODE) {
         scheme->qmin = row->codes.min;
         scheme->qmax = row->codes.max;
@@ -356,5 +357,8 @@ lq_status lq_layout_scheme(lq_layout layout, lq_scheme *scheme, size_t struct_si
     const lq_layout_row *row = lq_layout_find(layout);
     if (!scheme) return LQ_ERROR_NULL;
     if (!row) return LQ_ERROR_ENUM;
-    return row->record ? lq_row_scheme(row, scheme, struct_size) : LQ_ERROR_LAYOUT;
+    if (!row->record) return LQ_ERROR_LAYOUT;
+    lq_scheme own;
+    const lq_status status = lq_row_scheme(row, &own);
+    return status ? status : lq_give_scheme(scheme, struct_size, &own);
 }

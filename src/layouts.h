@@ -112,6 +112,6 @@ typedef struct lq_layout_row {
 const lq_layout_row *lq_layout_find(lq_layout layout);
 
 /* The own scheme of a layout of records. */
-lq_status lq_row_scheme(const lq_layout_row *row, lq_scheme *scheme, size_t struct_size);
+lq_status lq_row_scheme(const lq_layout_row *row, lq_scheme *scheme);
 
 #endif

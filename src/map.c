@@ -13,20 +13,6 @@ static int64_t element_at(const lq_piece *p, const segment *part, lq_operand o) 
     return p->at[o] + part->first_row * p->row_step[o] + part->first * p->step[o];
 }
 
-/* Not all of it at once, which would be made elsewhere first and copied. */
-LQ_INLINE void set_work(const lq_map *m, int64_t rows, int64_t count, lq_map_work *work) {
-    *work = (lq_map_work){.limit = 0};
-    work->count = count;
-    work->rows = rows;
-    work->qmin = m->qmin;
-    work->qmax = m->qmax;
-    work->sign = lq_sign_bit(m->code);
-    work->rule = m->rule;
-    work->format = m->format;
-    work->table = m->table;
-    work->limit = m->limit;
-}
-
 /* The parameters from one of a batch's blocks on. */
 LQ_INLINE void set_parameters(const lq_map *m, int64_t block, lq_map_work *work) {
     const lq_parameters *of = m->parameters;
@@ -51,7 +37,10 @@ static void run(const lq_map *m, lq_spread spread, int width, const lq_map_work 
 
 /* Work on operands in the caller's memory. */
 static void place_work(const lq_map *m, const lq_piece *p, const segment *part, lq_map_work *work) {
-    set_work(m, part->rows, part->count, work);
+    *work = m->work;
+    work->sign = lq_sign_bit(m->code);
+    work->rows = part->rows;
+    work->count = part->count;
     set_parameters(m, lq_block_at(p, part->first_row, part->first), work);
     work->param_step = p->batch->plan->spread == LQ_SPREAD_ROWS;
     work->x = m->x + element_at(p, part, LQ_X) * m->x_size;
@@ -188,11 +177,8 @@ static lq_panel panel_of(const lq_piece *p, const segment *part, lq_operand o) {
 
 /* Whether rows of contiguous codes begin and end with whole bytes, and kernels take them. */
 static bool has_whole_bytes(const lq_map *m, const lq_piece *p, const segment *part) {
-    const int64_t group = lq_codes_in_group(m->code);
     const int64_t row_step = part->rows > 1 ? p->row_step[LQ_CODES] : 0;
-    /* A power of 2: without divisions. */
-    const int64_t within = element_at(p, part, LQ_CODES) | part->count | row_step;
-    return m->code->bits != 6 && (within & (group - 1)) == 0;
+    return lq_is_whole(m->code, element_at(p, part, LQ_CODES) | part->count | row_step);
 }
 
 /* Which operands go through a buffer. */
@@ -313,7 +299,7 @@ static void map_repeated(const lq_map *m, const lq_piece *p) {
     lq_piece many = *p;
     repeat(repeated.scale, one->scale, n, times);
     repeat(repeated.zero, one->zero, n, times);
-    if (m->rule) {
+    if (m->work.rule) {
         repeat(repeated.offset, one->offset, n, times);
         repeat(repeated.center, one->center, n, times);
         repeat(repeated.back, one->back, n, times);
@@ -375,30 +361,16 @@ void lq_map_piece(const lq_map *m, const lq_piece *p) {
     (repeats ? map_repeated : turns(m, p) ? map_turned : map_rows)(m, p);
 }
 
-/* Of codes of whole bytes, which go through the caches. */
-static void map_run_directly(const lq_map *m, const lq_geometry *g) {
-    lq_map_work work;
-    set_work(m, 1, g->run, &work);
-    set_parameters(m, 0, &work);
-    work.x = m->x + g->origin[LQ_X] * m->x_size;
-    work.codes = m->codes + g->origin[LQ_CODES] * (m->code->bits / 8);
-    run(m, LQ_SPREAD_ONE, m->code->index, &work);
-}
-
-void lq_map_run(const lq_map *m, const lq_geometry *g) {
-    static const lq_batch batch = {.plan = &lq_plan_of_runs, .blocks = 1};
-    lq_piece p;
-    if (m->code->bits >= 8 && !m->streams) {
-        map_run_directly(m, g);
-        return;
-    }
-    p.batch = &batch;
-    p.rows = 1;
-    p.count = g->run;
-    for (int o = LQ_X; o <= LQ_CODES; ++o) {
-        p.at[o] = g->origin[o];
-        p.row_step[o] = 0;
-        p.step[o] = 1;
-    }
-    map_rows(m, &p);
+bool lq_map_run(lq_map *m, const lq_geometry *g) {
+    lq_map_work *work = &m->work; /* in its place: a copy would wait for what was stored */
+    if (m->streams || !lq_is_whole(m->code, g->run | g->origin[LQ_CODES])) return false;
+    work->sign = lq_sign_bit(m->code);
+    work->rows = 1;
+    work->count = g->run;
+    set_parameters(m, 0, work);
+    work->x = m->x + g->origin[LQ_X] * m->x_size;
+    work->codes = m->codes + g->origin[LQ_CODES] * m->code->bits / 8;
+    if (m->counts) m->count_runs(work, m->counts);
+    m->runs[m->code->index](work);
+    return true;
 }

@@ -38,14 +38,10 @@ typedef struct lq_map {
     bool fetches;  /* x has just been read: what follows may be fetched in the meantime */
     unsigned char *x;
     unsigned char *codes;
-    int x_size;               /* bytes of an element of x */
-    const lq_type_info *code; /* or a real type: x becomes the values of its codes */
-    int32_t qmin, qmax;
-    double limit;                  /* of a conversion */
-    bool fixed_point;              /* requantization by multipliers and shifts */
-    const lq_element_rule *rule;   /* NULL: the plain one */
-    const lq_float_format *format; /* codes that are no integers, as in lq_map_work */
-    const lq_code_table *table;
+    int x_size;                      /* bytes of an element of x */
+    const lq_type_info *code;        /* or a real type: x becomes the values of its codes */
+    bool fixed_point;                /* requantization by multipliers and shifts */
+    lq_map_work work;                /* what all that kernels are given has in common; else 0 */
     const lq_parameters *parameters; /* of the batch at hand; NULL where there are none */
     /* What goes to codes is counted first, where anybody wants to know. */
     lq_counts *counts;
@@ -55,8 +51,8 @@ typedef struct lq_map {
 
 void lq_map_piece(const lq_map *map, const lq_piece *piece);
 
-/* A whole run, which is a piece. */
-void lq_map_run(const lq_map *map, const lq_geometry *geometry);
+/* A run by one call of a kernel, the last of this map; false, and nothing done, where that cannot be. */
+bool lq_map_run(lq_map *map, const lq_geometry *geometry);
 
 /* False, or what a kernel is to do where that needs no buffer. */
 bool lq_direct_work(const lq_map *map, const lq_piece *piece, lq_map_work *work);

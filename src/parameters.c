@@ -5,10 +5,6 @@
 #include "numeric.h"
 #include <math.h>
 
-static bool has_real_zeros(const lq_call *call) {
-    return call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
-}
-
 void lq_load_many_reals(const lq_kernels *kernels, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n, float *to) {
     enum { FEW = 8 };
@@ -30,8 +26,7 @@ static void load_reals(const lq_call *call, lq_operand operand, const lq_batch *
                        batch->step[operand], batch->blocks, to);
 }
 
-/* Nobody has checked it. */
-static int32_t tamed_zero(const lq_rule *rule, int32_t zero) {
+int32_t lq_tamed_zero(const lq_rule *rule, int32_t zero) {
     const int32_t low = rule->qmin < rule->code_min ? rule->qmin : rule->code_min;
     const int32_t high = rule->qmax > rule->code_max ? rule->qmax : rule->code_max;
     return lq_clamp_int(zero, low, high);
@@ -51,28 +46,14 @@ static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) 
         for (int64_t b = 0; b < batch->blocks; ++b) to->zero[b] = rule->zero;
         return;
     }
-    if (has_real_zeros(call)) {
+    if (lq_has_real_zeros(call)) {
         load_reals(call, LQ_ZERO, batch, to->center);
         return;
     }
     lq_load_integers(z->type, z->data, batch->at[LQ_ZERO], batch->step[LQ_ZERO], batch->blocks,
                      to->zero);
     for (int64_t b = 0; b < batch->blocks && call->trusted; ++b) {
-        to->zero[b] = tamed_zero(rule, to->zero[b]);
-    }
-}
-
-/* The same of a run's one block, where there is nothing to loop over. */
-static void load_one(const lq_call *call, lq_parameters *to) {
-    const lq_tensor *s = call->tensor[LQ_SCALE];
-    const lq_tensor *z = call->tensor[LQ_ZERO];
-    to->scale[0] = lq_scale_of(&call->rule, lq_load_real(s->type, s->data, s->offset));
-    to->zero[0] = call->rule.zero;
-    if (has_real_zeros(call)) {
-        to->center[0] = lq_load_real(z->type, z->data, z->offset);
-    } else if (call->type[LQ_ZERO]) {
-        const int32_t zero = lq_load_integer(z->type, z->data, z->offset);
-        to->zero[0] = call->trusted ? tamed_zero(&call->rule, zero) : zero;
+        to->zero[b] = lq_tamed_zero(rule, to->zero[b]);
     }
 }
 
@@ -88,7 +69,7 @@ static void round_zeros(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
 }
 
 static void centers(const lq_call *call, int64_t blocks, lq_parameters *p) {
-    if (has_real_zeros(call)) {
+    if (lq_has_real_zeros(call)) {
         if (call->rule.zero_place != LQ_ZERO_OUTSIDE) return;
         round_zeros(&call->rule, blocks, p);
     }
@@ -155,7 +136,7 @@ void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters
     lq_prepare_for_codes(call, batch->blocks, false, to);
 }
 
-static void prepare_for_reals(const lq_call *call, int64_t blocks, lq_parameters *p) {
+void lq_prepare_for_reals(const lq_call *call, int64_t blocks, lq_parameters *p) {
     if (!lq_reals_rule(call)) return;
     centers(call, blocks, p);
     for (int64_t b = 0; b < blocks; ++b) p->offset[b] = p->center[b];
@@ -163,33 +144,7 @@ static void prepare_for_reals(const lq_call *call, int64_t blocks, lq_parameters
 
 void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to) {
     load(call, batch, to);
-    prepare_for_reals(call, batch->blocks, to);
-}
-
-/* Whether the first block's are beyond doubt; what is wrong with others, the check of all says. */
-static bool are_ordinary(const lq_call *call, const lq_parameters *p) {
-    const lq_rule *rule = &call->rule;
-    if (!(p->scale[0] > 0 && p->scale[0] <= FLT_MAX)) return false;
-    if (has_real_zeros(call)) return lq_is_finite(p->center[0]);
-    const bool own = rule->mapping == LQ_AFFINE || p->zero[0] == rule->zero;
-    return own && p->zero[0] >= rule->qmin && p->zero[0] <= rule->qmax;
-}
-
-lq_status lq_take_parameters(const lq_arguments *arguments, lq_job *j) {
-    const lq_call *call = j->call;
-    if (call->geometry.run == 0) return lq_check_parameters(arguments, call);
-    load_one(call, &j->parameters);
-    if (!are_ordinary(call, &j->parameters)) {
-        const lq_status status = lq_check_parameters(arguments, call);
-        if (status) return status;
-    }
-    if (j->purpose == LQ_TO_REALS) {
-        prepare_for_reals(call, 1, &j->parameters);
-    } else {
-        lq_prepare_for_codes(call, 1, false, &j->parameters);
-    }
-    j->chosen = true;
-    return LQ_OK;
+    lq_prepare_for_reals(call, batch->blocks, to);
 }
 
 /* Nobody has checked them: a shift below the least gives 0, one above the most is the most. */
@@ -210,17 +165,4 @@ void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_p
     lq_load_integers(s->type, s->data, batch->at[LQ_SHIFT], batch->step[LQ_SHIFT], batch->blocks,
                      to->shift);
     if (call->trusted) tame_fixed_point(batch->blocks, to->multiplier, to->shift);
-}
-
-const lq_element_rule *lq_codes_rule(const lq_call *call) {
-    const lq_rule *rule = &call->rule;
-    const bool plain = rule->plain && !rule->zero_scales && rule->codes_from < LQ_FROM_MULTIPLIER &&
-                       !has_real_zeros(call);
-    return plain ? NULL : &rule->element;
-}
-
-const lq_element_rule *lq_reals_rule(const lq_call *call) {
-    const bool plain = call->rule.quotient != LQ_QUOTIENT_MULTIPLIER && !has_real_zeros(call) &&
-                       lq_has_integer_codes(&call->rule);
-    return plain ? NULL : &call->rule.element;
 }

@@ -167,17 +167,18 @@ static void walk_blocks(lq_plan *plan) {
 }
 
 /* However many axes there are, and whatever the order. */
-static void plan_run(int64_t run, lq_plan *plan) {
-    lq_loop *one = push(plan, run, false);
-    one->step[LQ_X] = one->step[LQ_CODES] = one->step[LQ_OTHER] = 1;
+static void plan_run(int64_t run, int64_t block, lq_plan *plan) {
+    if (run > block) {
+        lq_loop *blocks = push(plan, run / block, true);
+        blocks->step[LQ_X] = blocks->step[LQ_CODES] = block;
+        blocks->step[LQ_SCALE] = blocks->step[LQ_ZERO] = 1;
+        plan->spread = LQ_SPREAD_ROWS;
+        plan->row = 0;
+        plan->vector = 1;
+    }
+    lq_loop *within = push(plan, block, false);
+    within->step[LQ_X] = within->step[LQ_CODES] = within->step[LQ_OTHER] = 1;
 }
-
-const lq_plan lq_plan_of_runs = {
-    .loops = 1,
-    .loop = {{.step = {[LQ_X] = 1, [LQ_CODES] = 1, [LQ_OTHER] = 1}, .ragged_by = LQ_NO_LOOP}},
-    .spread = LQ_SPREAD_ONE,
-    .row = LQ_NO_LOOP,
-};
 
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     int axes[LQ_MAX_RANK];
@@ -190,7 +191,7 @@ void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     plan->vector = 0;
     memcpy(plan->origin, geometry->origin, sizeof plan->origin);
     if (geometry->run > 0) {
-        plan_run(geometry->run, plan);
+        plan_run(geometry->run, geometry->block, plan);
         return;
     }
     for (int i = 0; i < geometry->rank; ++i) {
@@ -202,7 +203,7 @@ void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     const int n = order_axes(geometry, by_index, axes);
     for (int i = 0; i < n; ++i) push_axis(plan, geometry, axes[i]);
     if (plan->loops == 0) {
-        plan_run(1, plan);
+        plan_run(1, 1, plan);
         return;
     }
     for (int i = plan->loops - 2; i >= 0; --i) {

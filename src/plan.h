@@ -83,14 +83,12 @@ typedef struct lq_geometry {
     int operands; /* the first of LQ_OPERANDS, the only ones with strides */
     int64_t stride[LQ_OPERANDS][LQ_MAX_RANK];
     int64_t origin[LQ_OPERANDS];
-    int64_t run;        /* the elements of x where they are one block without gaps; else 0. Then
-                         * elements need no strides */
+    /* The elements of x where blocks of so many follow each other without gaps; else 0. Then the
+     * first four operands need no strides: parameters do so too. */
+    int64_t run, block;
     lq_operand leading; /* its strides decide which axis goes innermost where order is free */
 } lq_geometry;
 
 void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan);
-
-/* That of every run but for its origin and its length, which a batch has, too. */
-extern const lq_plan lq_plan_of_runs;
 
 #endif

@@ -364,20 +364,28 @@ static bool has_codes(const profile *p, const lq_type_info *code) {
     return p->scheme.mapping == LQ_SYMMETRIC || onnx;
 }
 
-lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile profile_of,
-                            lq_type code_type, const lq_block *block) {
+lq_status lq_scheme_of_profile(lq_profile profile_of, lq_type code_type, const lq_block *block,
+                               lq_scheme *scheme) {
     const profile *p = find(profile_of);
     const lq_type_info *code = lq_type_find(code_type);
-    if (!scheme || !block) return LQ_ERROR_NULL;
     if (!p) return LQ_ERROR_ENUM;
     if (!code || !has_codes(p, code)) return LQ_ERROR_TYPE;
-    lq_scheme value = p->scheme;
-    value.code_type = code_type;
-    value.block = *block;
+    *scheme = p->scheme;
+    scheme->struct_size = sizeof *scheme;
+    scheme->code_type = code_type;
+    scheme->block = *block;
     if (code->kind == LQ_KIND_FLOAT) {
-        value.mapping = LQ_SYMMETRIC;
+        scheme->mapping = LQ_SYMMETRIC;
     } else {
-        set_range(p, code, &value);
+        set_range(p, code, scheme);
     }
-    return lq_give_scheme(scheme, struct_size, &value);
+    return LQ_OK;
+}
+
+lq_status lq_scheme_profile(lq_scheme *scheme, size_t struct_size, lq_profile profile_of,
+                            lq_type code_type, const lq_block *block) {
+    lq_scheme value;
+    if (!scheme || !block) return LQ_ERROR_NULL;
+    const lq_status status = lq_scheme_of_profile(profile_of, code_type, block, &value);
+    return status ? status : lq_give_scheme(scheme, struct_size, &value);
 }

@@ -9,7 +9,7 @@ void lq_start_plain_job(lq_job *j, const lq_call *call) {
     j->purpose = LQ_TO_CODES;
     j->gradient = NULL;
     j->calibrator = NULL;
-    j->map = (lq_map){.limit = 0};
+    j->map = (lq_map){.to_codes = false};
     j->map.pack = call->kernels->pack;
     j->map.unpack = call->kernels->unpack;
 }
@@ -43,11 +43,7 @@ void lq_start_job(lq_job *j, const lq_call *call, lq_purpose purpose) {
     m->x_size = call->type[LQ_X]->bits / 8;
     if (call->type[LQ_CODES]) m->codes = call->tensor[LQ_CODES]->data;
     m->code = purpose == LQ_TO_FAKES ? call->type[LQ_X] : call->rule.code;
-    m->qmin = call->rule.code_min;
-    m->qmax = call->rule.code_max;
-    m->rule = purpose == LQ_TO_REALS ? lq_reals_rule(call) : lq_codes_rule(call);
-    m->format = call->rule.format;
-    m->table = call->rule.table ? &call->table : NULL;
+    lq_set_rule(call, lq_rule_for(call, purpose), &m->work);
     m->parameters = &j->parameters;
     m->counts = m->to_codes && call->report ? &j->counts : NULL;
 }
@@ -113,7 +109,6 @@ static void map_batch_plain(void *context, lq_batch *batch) {
 lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
     lq_plan plan;
     j->map.in_order = j->call->forward_only;
-    if (lq_walk_run(j, visit)) return LQ_OK;
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
     if (plan.empty) return LQ_OK;
@@ -121,28 +116,39 @@ lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
     return lq_walk(j, &cut, visit, NULL, NULL);
 }
 
-/* Of a run whose parameters are there: no batch either. */
-static bool map_run(lq_job *j) {
-    if (!lq_is_one_run(j->call)) return false;
-    j->map.in_order = j->call->forward_only;
-    lq_map_run(&j->map, &j->call->geometry);
-    if (j->map.streams) lq_end_stores();
-    return true;
-}
-
 lq_status lq_map_all(lq_job *j) {
     j->maps = j->stages = true;
-    return j->chosen && map_run(j) ? LQ_OK : lq_map_with(j, map_batch);
+    return lq_map_with(j, map_batch);
 }
 
 lq_status lq_map_plain(lq_job *j) {
-    return map_run(j) ? LQ_OK : lq_map_with(j, map_batch_plain);
+    if (lq_is_one_run(j->call) && lq_map_run(&j->map, &j->call->geometry)) return LQ_OK;
+    return lq_map_with(j, map_batch_plain);
 }
 
 /* -------------------------------------------------------- public functions */
 
 static void clear_tail(const lq_call *call, lq_operand operand) {
     if (call->type[operand]) lq_clear_tail(call->tensor[operand]);
+}
+
+static lq_status map_by_job(const lq_call *call, lq_purpose purpose) {
+    lq_job j;
+    lq_start_job(&j, call, purpose);
+    j.map.streams = purpose != LQ_TO_REALS && lq_streams(call);
+    const lq_status status = lq_map_all(&j);
+    if (purpose == LQ_TO_CODES) clear_tail(call, LQ_CODES);
+    lq_tell_counts(&j);
+    return status ? status : lq_sum_all(&j);
+}
+
+static lq_status map_call(const lq_arguments *arguments, lq_purpose purpose) {
+    lq_call call;
+    lq_status status = lq_check_arguments(arguments, &call);
+    if (status) return status;
+    if (lq_is_simple_run(&call)) return lq_map_simple_run(arguments, &call, purpose);
+    status = lq_check_parameters(arguments, &call);
+    return status ? status : map_by_job(&call, purpose);
 }
 
 lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
@@ -159,19 +165,7 @@ lq_status lq_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tens
         .scheme = scheme,
         .exec = exec,
     };
-    lq_call call;
-    lq_job j;
-    lq_status status = lq_check_arguments(&arguments, &call);
-    if (status) return status;
-    lq_start_job(&j, &call, LQ_TO_CODES);
-    status = lq_take_parameters(&arguments, &j);
-    if (status) return status;
-    j.map.streams = lq_streams(&call);
-    status = lq_map_all(&j);
-    clear_tail(&call, LQ_CODES);
-    lq_tell_counts(&j);
-    if (!status) status = lq_sum_all(&j);
-    return status;
+    return map_call(&arguments, LQ_TO_CODES);
 }
 
 lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *scale,
@@ -189,17 +183,7 @@ lq_status lq_fake_quantize(const lq_tensor *x, const lq_scheme *scheme, const lq
         .scheme = scheme,
         .exec = exec,
     };
-    lq_call call;
-    lq_job j;
-    lq_status status = lq_check_arguments(&arguments, &call);
-    if (status) return status;
-    lq_start_job(&j, &call, LQ_TO_FAKES);
-    status = lq_take_parameters(&arguments, &j);
-    if (status) return status;
-    j.map.streams = lq_streams(&call);
-    status = lq_map_all(&j);
-    lq_tell_counts(&j);
-    return status;
+    return map_call(&arguments, LQ_TO_FAKES);
 }
 
 lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const lq_tensor *scale,
@@ -216,14 +200,7 @@ lq_status lq_dequantize(const lq_tensor *codes, const lq_scheme *scheme, const l
         .scheme = scheme,
         .exec = exec,
     };
-    lq_call call;
-    lq_job j;
-    lq_status status = lq_check_arguments(&arguments, &call);
-    if (status) return status;
-    lq_start_job(&j, &call, LQ_TO_REALS);
-    status = lq_take_parameters(&arguments, &j);
-    if (status) return status;
-    return lq_map_all(&j);
+    return map_call(&arguments, LQ_TO_REALS);
 }
 
 lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const lq_tensor *codes,
@@ -247,6 +224,10 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     if (status) return status;
     if (call.forward_only && call.rule.codes_from != LQ_FROM_STORED) {
         return lq_refuse(&call, LQ_ERROR_OVERLAP, 3, -1);
+    }
+    if (lq_calibrate_simple_run(&call)) {
+        clear_tail(&call, LQ_ZERO);
+        return LQ_OK;
     }
     lq_start_job(&j, &call, LQ_TO_CODES);
     /* Overwriting x from the front must wait until all of it has been seen. */

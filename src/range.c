@@ -176,14 +176,8 @@ static void calibrate_batch(void *context, lq_batch *batch) {
     if (j->quantizes) lq_map_blocks(j, batch);
 }
 
-/* What is divided by the steps is the largest magnitude. */
-static bool needs_magnitudes(const lq_job *j) {
-    const lq_mapping mapping = j->call->rule.mapping;
-    return mapping == LQ_SYMMETRIC || mapping == LQ_SYMMETRIC_HALF_RANGE;
-}
-
 void lq_calibrate_blocks(lq_job *j, lq_batch *batch) {
-    j->magnitudes = needs_magnitudes(j);
+    j->magnitudes = lq_needs_magnitudes(&j->call->rule);
     calibrate_batch(j, batch);
 }
 
@@ -247,9 +241,8 @@ static lq_status calibrate_lanes(lq_job *j, const lq_cut *cut) {
 lq_status lq_calibrate_all(lq_job *j) {
     lq_plan plan;
     const bool row_major = j->call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE;
-    j->magnitudes = needs_magnitudes(j);
+    j->magnitudes = lq_needs_magnitudes(&j->call->rule);
     j->stages = true;
-    if (lq_walk_run(j, calibrate_batch)) return LQ_OK;
     lq_make_plan(&j->call->geometry, row_major ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_BLOCKS, &plan);
     lq_cut cut = lq_cut_for_reading(j->call, &plan);
     if (cut.count > 1 && lq_is_one_block(&plan)) return calibrate_one(j, &cut);

@@ -45,8 +45,7 @@ static void start_job(lq_job *j, const lq_call *call, lq_requantization rule) {
         .codes = call->tensor[LQ_CODES]->data,
         .x_size = 4,
         .code = call->rule.code,
-        .qmin = call->rule.code_min,
-        .qmax = call->rule.code_max,
+        .work = {.qmin = call->rule.code_min, .qmax = call->rule.code_max},
         .fixed_point = fixed_point,
         .parameters = &j->parameters,
     };

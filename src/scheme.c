@@ -46,20 +46,43 @@ static lq_status apply_mapping(const lq_scheme *scheme, lq_rule *rule) {
     return qmin < middle && middle <= qmax ? LQ_OK : LQ_ERROR_RANGE;
 }
 
-static bool within(int32_t value, int32_t last) {
-    return value >= 0 && value <= last;
-}
+/* The switches, up to the pointer, whose size and place are not the same everywhere, as words. */
+enum {
+    SWITCHES = offsetof(lq_scheme, quotient),
+    WORDS = (offsetof(lq_scheme, reserved) + sizeof(int32_t) - SWITCHES) / sizeof(uint32_t)
+};
+#define WORD(field) ((offsetof(lq_scheme, field) - SWITCHES) / sizeof(uint32_t))
+
+/* What each of them may be at most, all from 0; what may be anything is looked at elsewhere. */
+static const uint32_t last_switch[WORDS] = {
+    [WORD(quotient)] = LQ_QUOTIENT_MULTIPLIER,
+    [WORD(precision)] = UINT32_MAX,
+    [WORD(rounding)] = LQ_ROUND_LOWER_CODE,
+    [WORD(zero_place)] = LQ_ZERO_MINIMUM,
+    [WORD(clamp)] = LQ_CLAMP_TYPE,
+    [WORD(nan_code)] = LQ_NAN_CODE_0,
+    [WORD(codes_from)] = LQ_FROM_MULTIPLIER_AND_BACK,
+    [WORD(zero_from)] = LQ_FROM_UNROUNDED,
+    [WORD(arithmetic)] = LQ_ARITHMETIC_FLOAT,
+    [WORD(range_rule)] = LQ_RANGE_AS_IS,
+    [WORD(degenerate)] = LQ_DEGENERATE_SET,
+    [WORD(scale_floor)] = UINT32_MAX,
+    [WORD(zero_rule)] = LQ_ZERO_REAL,
+    [WORD(zero_rounding)] = LQ_ROUND_AWAY,
+    [WORD(middle)] = LQ_MIDDLE_EVEN,
+    [WORD(tie)] = LQ_TIE_NEGATIVE,
+    [WORD(scale_rounding)] = LQ_SCALE_EXPONENT_ROUND,
+    [WORD(scale_factor)] = UINT32_MAX,
+    [WORD(unsaturated)] = 1,
+    [WORD(reserved)] = UINT32_MAX,
+};
 
 static bool known_switches(const lq_scheme *s) {
-    return within(s->quotient, LQ_QUOTIENT_MULTIPLIER) &&
-           within(s->rounding, LQ_ROUND_LOWER_CODE) && within(s->zero_place, LQ_ZERO_MINIMUM) &&
-           within(s->clamp, LQ_CLAMP_TYPE) && within(s->nan_code, LQ_NAN_CODE_0) &&
-           within(s->codes_from, LQ_FROM_MULTIPLIER_AND_BACK) &&
-           within(s->zero_from, LQ_FROM_UNROUNDED) && within(s->arithmetic, LQ_ARITHMETIC_FLOAT) &&
-           within(s->range_rule, LQ_RANGE_AS_IS) && within(s->degenerate, LQ_DEGENERATE_SET) &&
-           within(s->zero_rule, LQ_ZERO_REAL) && within(s->zero_rounding, LQ_ROUND_AWAY) &&
-           within(s->middle, LQ_MIDDLE_EVEN) && within(s->tie, LQ_TIE_NEGATIVE) &&
-           within(s->scale_rounding, LQ_SCALE_EXPONENT_ROUND) && within(s->unsaturated, 1);
+    uint32_t word[WORDS];
+    uint32_t unknown = 0;
+    memcpy(word, (const char *)s + SWITCHES, sizeof word);
+    for (int i = 0; i < (int)WORDS; ++i) unknown |= word[i] > last_switch[i];
+    return !unknown;
 }
 
 /* Switches that go with some codes only, or with some others. */
@@ -83,19 +106,12 @@ static void apply_clamp(const lq_scheme *scheme, lq_rule *rule) {
     rule->code_max = (int32_t)rule->code->max;
 }
 
-/*
- * Most schemes have none, and a call should cost them little. Of the fields up to the pointer, whose
- * size and place are not the same everywhere.
- */
+/* Most schemes have none, and a call should cost them little. */
 static bool has_switches(const lq_scheme *s) {
-    enum {
-        FIRST = offsetof(lq_scheme, quotient),
-        WORDS = (offsetof(lq_scheme, reserved) + sizeof s->reserved - FIRST) / 8
-    };
-    uint64_t word[WORDS];
-    uint64_t any = 0;
-    memcpy(word, (const char *)s + FIRST, sizeof word);
-    for (int i = 0; i < WORDS; ++i) any |= word[i];
+    uint32_t word[WORDS];
+    uint32_t any = 0;
+    memcpy(word, (const char *)s + SWITCHES, sizeof word);
+    for (int i = 0; i < (int)WORDS; ++i) any |= word[i];
     return any != 0;
 }
 
@@ -111,11 +127,7 @@ static void set_element_rule(const lq_scheme *s, lq_real precision, lq_rule *rul
                   !s->rounding && !s->zero_place && !s->nan_code;
 }
 
-/* After the mapping, which may have narrowed the range. */
-static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
-    apply_clamp(s, rule);
-    rule->plain = lq_has_integer_codes(rule);
-    if (!has_switches(s)) return LQ_OK;
+static lq_status apply_all_switches(const lq_scheme *s, lq_rule *rule) {
     const lq_type_info *precision = lq_type_find(s->precision ? s->precision : LQ_F32);
     if (s->reserved) return LQ_ERROR_STRUCT;
     if (!known_switches(s) || !switches_agree(s, rule)) return LQ_ERROR_ENUM;
@@ -141,6 +153,13 @@ static lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
     rule->scale_rounding = s->scale_rounding;
     rule->scale_factor = s->scale_factor > 0 ? s->scale_factor : 1;
     return LQ_OK;
+}
+
+/* After the mapping, which may have narrowed the range. */
+static inline lq_status apply_switches(const lq_scheme *s, lq_rule *rule) {
+    apply_clamp(s, rule);
+    rule->plain = lq_has_integer_codes(rule);
+    return has_switches(s) ? apply_all_switches(s, rule) : LQ_OK;
 }
 
 /* ------------------------------------------------------- floats and tables */
@@ -247,10 +266,11 @@ enum { FIRST_SCHEME = LQ_END(lq_scheme, block) };
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     if (!scheme) return LQ_ERROR_NULL;
+    if (scheme->struct_size == sizeof *scheme) return check_whole(scheme, rule);
     const lq_status status =
         lq_check_grown(scheme, scheme->struct_size, FIRST_SCHEME, sizeof *scheme);
     if (status) return status;
-    if (scheme->struct_size >= sizeof *scheme) return check_whole(scheme, rule);
+    if (scheme->struct_size > sizeof *scheme) return check_whole(scheme, rule);
     lq_scheme whole = {.table = NULL};
     memcpy(&whole, scheme, scheme->struct_size);
     return check_whole(&whole, rule);

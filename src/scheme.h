@@ -19,23 +19,23 @@ typedef struct lq_rule {
     lq_quotient quotient;
     lq_zero_place zero_place;
     lq_element_rule element;
-    /* Parameters from ranges. */
+    /* Parameters from ranges; in the order in which a scheme has them, so that they are moved at once. */
     lq_scale_source codes_from, zero_from;
     lq_arithmetic arithmetic;
     lq_range_rule range_rule;
     lq_degenerate degenerate;
-    bool zero_scales; /* a scale of 0 is legal */
     float scale_floor;
     lq_zero_rule zero_rule;
-    bool real_zero; /* the zero point is chosen as a real number */
     lq_rounding zero_rounding;
     lq_tie tie;
+    lq_scale_rounding scale_rounding;
+    float scale_factor; /* never 0 */
+    bool zero_scales;   /* a scale of 0 is legal */
+    bool real_zero;     /* the zero point is chosen as a real number */
     /* Beyond integers: codes are those of `format`, of a table, or integers where both are NULL. */
     const lq_float_format *format;
     const float *table;
     double largest; /* the largest magnitude of such a code */
-    lq_scale_rounding scale_rounding;
-    float scale_factor; /* never 0 */
 } lq_rule;
 
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);
@@ -45,6 +45,10 @@ lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule);
  * fields for what it says.
  */
 lq_status lq_give_scheme(lq_scheme *scheme, size_t struct_size, const lq_scheme *value);
+
+/* The scheme of a profile, as this version has it. */
+lq_status lq_scheme_of_profile(lq_profile profile, lq_type code_type, const lq_block *block,
+                               lq_scheme *scheme);
 
 static inline bool lq_has_integer_codes(const lq_rule *rule) {
     return !rule->format && !rule->table;

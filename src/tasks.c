@@ -10,8 +10,8 @@ static int64_t smaller(int64_t a, int64_t b) {
 
 /* ----------------------------------------------------------------- cutting */
 
-int64_t lq_tasks_wanted(const lq_call *call) {
-    if (!call->exec || !call->exec->parallel_for || call->forward_only) return 1;
+int64_t lq_tasks_for_threads(const lq_call *call) {
+    if (call->forward_only) return 1;
     const lq_tensor *x = call->tensor[LQ_X];
     const int64_t tasks = lq_elements(x) / TASK_ELEMENTS;
     return tasks < 1 ? 1 : smaller(tasks, LQ_MAX_TASKS);
@@ -198,16 +198,8 @@ static void walk_part(void *context, int64_t task) {
 }
 
 bool lq_is_one_run(const lq_call *call) {
-    return call->geometry.run > 0 && lq_tasks_wanted(call) <= 1;
-}
-
-bool lq_walk_run(lq_job *job, lq_batch_fn *visit) {
-    lq_batch batch;
-    if (!lq_is_one_run(job->call)) return false;
-    lq_batch_of_run(&job->call->geometry, &batch);
-    visit(job, &batch);
-    if (job->map.streams) lq_end_stores();
-    return true;
+    const lq_geometry *g = &call->geometry;
+    return g->run > 0 && g->run == g->block && lq_tasks_wanted(call) <= 1;
 }
 
 lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,

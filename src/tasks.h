@@ -27,8 +27,12 @@ lq_cut lq_cut_for_reading(const lq_call *call, const lq_plan *plan);
 enum { LQ_LANE_TASKS = 8 };
 lq_cut lq_cut_for_lanes(const lq_call *call, const lq_plan *plan);
 
-/* How many tasks x is worth. */
-int64_t lq_tasks_wanted(const lq_call *call);
+/* How many tasks x is worth to threads. */
+int64_t lq_tasks_for_threads(const lq_call *call);
+
+static inline int64_t lq_tasks_wanted(const lq_call *call) {
+    return call->exec && call->exec->parallel_for ? lq_tasks_for_threads(call) : 1;
+}
 
 /* Whether a call is a run for one of them. */
 bool lq_is_one_run(const lq_call *call);
@@ -46,9 +50,6 @@ lq_status lq_each_task(const lq_exec *exec, int64_t count, lq_part_fn *part, voi
 typedef void lq_finish_fn(void *context, int64_t task, const lq_job *job);
 lq_status lq_walk(lq_job *job, const lq_cut *cut, lq_batch_fn *visit, lq_finish_fn *finish,
                   void *context);
-
-/* The same of a run that is one task; false, and nothing done, for anything else. */
-bool lq_walk_run(lq_job *job, lq_batch_fn *visit);
 
 /* Where a task's part of `all` begins; without a product that might overflow. */
 static inline int64_t lq_share(int64_t all, int64_t task, int64_t tasks) {

@@ -43,8 +43,8 @@ static inline bool lq_is_sound_and_dense(const lq_tensor *t, lq_span *span) {
 
 /* An output must also give every element memory of its own. */
 static inline lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span *span) {
-    if (__builtin_expect(lq_is_sound_and_dense(t, span), 1)) return LQ_OK;
-    return lq_check_view(t, output, span);
+    if (LQ_RARELY(!lq_is_sound_and_dense(t, span))) return lq_check_view(t, output, span);
+    return LQ_OK;
 }
 
 /* Of a checked view. */

@@ -5,6 +5,12 @@
 #include "libquant.h"
 #include <stdbool.h>
 
+#if defined(__GNUC__)
+#define LQ_RARELY(condition) __builtin_expect((condition) != 0, 0)
+#else
+#define LQ_RARELY(condition) (condition)
+#endif
+
 /* Index of a real type, and of a code width, in the tables of kernels. */
 typedef enum {
     LQ_REAL_f32,
@@ -48,6 +54,12 @@ typedef struct lq_type_info {
 static inline int64_t lq_codes_in_group(const lq_type_info *type) {
     const int32_t bits = type->bits;
     return bits % 8 == 0 ? 1 : bits == 4 ? 2 : 4;
+}
+
+/* Whether so many codes, or codes from one on, are whole bytes that kernels take. */
+static inline bool lq_is_whole(const lq_type_info *type, int64_t codes) {
+    /* A power of 2: without divisions. */
+    return type->bits != 6 && (codes & (lq_codes_in_group(type) - 1)) == 0;
 }
 
 /* A code of less than 8 bits from bit `at` on, which may reach into a second byte. */

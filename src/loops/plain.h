@@ -18,10 +18,8 @@ LQ_INLINE int32_t byte_bias(int32_t qmax) {
 }
 
 #if defined(__GNUC__)
-#define LQ_RARELY(condition) __builtin_expect((condition) != 0, 0)
 #define LQ_FETCH(address) __builtin_prefetch(address)
 #else
-#define LQ_RARELY(condition) (condition)
 #define LQ_FETCH(address) ((void)(address))
 #endif
 
