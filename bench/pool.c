@@ -25,9 +25,10 @@ static atomic_int asleep;
 static void take_tasks(void) {
     uint64_t seen = untaken;
     while ((uint32_t)seen) {
-        if (!atomic_compare_exchange_weak(&untaken, &seen, seen - 1)) continue;
-        task(argument, (uint32_t)seen - 1);
-        ++done;
+        const uint32_t n = 1 + (uint32_t)seen / (2 * (uint32_t)started);
+        if (!atomic_compare_exchange_weak(&untaken, &seen, seen - n)) continue;
+        for (uint32_t i = 1; i <= n; ++i) task(argument, (uint32_t)seen - i);
+        done += n;
         seen = untaken;
     }
 }
