@@ -66,24 +66,48 @@ static bool machine_has(lq_cpu cpu) {
     if (cpu == LQ_CPU_AVX2) return (state & ymm) == ymm;
     return cpu == LQ_CPU_AVX512 && (b & avx512) == avx512 && (state & zmm) == zmm;
 }
+
+/* Before Zen 4, which has AVX-512, AMD's take a dozen cycles for one; so do Hygon's. */
+static bool masks_stores(void) {
+    uint32_t a, b, c, d;
+    if (!__get_cpuid(0, &a, &b, &c, &d)) return false;
+    const bool zen = memcmp(&b, "Auth", 4) == 0 || memcmp(&b, "Hygo", 4) == 0;
+    return !zen || machine_has(LQ_CPU_AVX512);
+}
 #else
+static bool masks_stores(void) {
+    return false;
+}
+
 static bool machine_has(lq_cpu cpu) {
     /* Advanced SIMD is part of aarch64. */
     return cpu == LQ_CPU_SCALAR || (cpu == LQ_CPU_NEON && LQ_ARCH == LQ_ARCH_ARM64);
 }
 #endif
 
-/* Asking the processor can take microseconds under a hypervisor, so it is asked once. */
-static bool machine_runs(lq_cpu cpu) {
-    enum { KNOWN = 1 << 30 };
+/*
+ * A bit for each level that the machine has, and more. Asking the processor can take microseconds
+ * under a hypervisor, so it is asked once.
+ */
+enum { KNOWN = 1 << 30, MASKED_STORES = 1 << 29 };
+
+static int machine(void) {
     static _Atomic int known;
     int mask = atomic_load_explicit(&known, memory_order_relaxed);
     if (!mask) {
         for (int i = 0; i < LEVELS; ++i) mask |= machine_has(levels[i].cpu) << levels[i].cpu;
-        mask |= KNOWN;
+        mask |= KNOWN | (masks_stores() ? MASKED_STORES : 0);
         atomic_store_explicit(&known, mask, memory_order_relaxed);
     }
-    return mask >> cpu & 1;
+    return mask;
+}
+
+static bool machine_runs(lq_cpu cpu) {
+    return machine() >> cpu & 1;
+}
+
+bool lq_masked_stores(void) {
+    return (machine() & MASKED_STORES) != 0;
 }
 
 const lq_kernels *lq_kernels_of(lq_cpu cpu) {

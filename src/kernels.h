@@ -303,6 +303,9 @@ const lq_kernels *lq_kernels_of(lq_cpu level);
 /* Bytes of a line of the caches. */
 enum { LQ_LINE = 64 };
 
+/* Whether AVX2's stores by masks take no longer than those of single elements. */
+bool lq_masked_stores(void);
+
 /*
  * How many bytes an output may have and still be stored through the caches: what the last of them
  * holds, or SIZE_MAX where that is unknown, or where stores past them are not known to gain.
