@@ -34,7 +34,7 @@ static void start_job(lq_job *j, const lq_call *call, lq_requantization rule) {
     const bool fixed_point = is_fixed_point(rule);
     j->call = call;
     j->counts = (lq_counts){.nan = 0};
-    j->quantizes = j->magnitudes = j->chosen = false;
+    j->quantizes = j->magnitudes = j->chosen = j->maps = j->stages = false;
     j->purpose = LQ_TO_CODES;
     j->gradient = NULL;
     j->map = (lq_map){

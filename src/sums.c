@@ -167,7 +167,7 @@ lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq
     }
     j.call = &call;
     j.counts = (lq_counts){.nan = 0};
-    j.quantizes = j.magnitudes = j.chosen = false;
+    j.quantizes = j.magnitudes = j.chosen = j.maps = j.stages = false;
     j.purpose = LQ_TO_CODES;
     j.gradient = NULL;
     j.map = (lq_map){.codes = codes->data, .code = call.rule.code};
