@@ -123,6 +123,7 @@ static lq_status sum_one_block(lq_job *j, const lq_cut *cut) {
 lq_status lq_sum_all(lq_job *j) {
     lq_plan plan;
     if (!j->call->sums) return LQ_OK;
+    j->maps = j->quantizes = j->stages = false; /* codes are there, and only read */
     lq_geometry geometry = j->call->geometry;
     geometry.leading = LQ_CODES;
     geometry.origin[LQ_X] = 0;
