@@ -51,12 +51,8 @@ static lq_status begin(lq_call *call, const lq_exec *exec, int position) {
     if (exec) {
         lq_status status = begin_report(call, exec);
         if (!status) {
-            status = lq_check_grown(exec, exec->struct_size, FIRST_EXEC, sizeof *exec);
-        }
-        if (!status && exec->struct_size < sizeof *exec) {
-            call->whole = (lq_exec){.struct_size = 0};
-            memcpy(&call->whole, exec, exec->struct_size);
-            call->exec = exec = &call->whole;
+            call->exec = exec = lq_whole_of(exec, exec->struct_size, FIRST_EXEC, &call->whole,
+                                            sizeof *exec, &status);
         }
         if (!status && exec->reserved) status = LQ_ERROR_STRUCT;
         if (!status && exec->flags & ~(uint32_t)LQ_TRUSTED) status = LQ_ERROR_ENUM;
@@ -179,12 +175,23 @@ lq_status lq_check_overlap(const lq_tensor *in, lq_span in_span, const lq_tensor
     return in_place == LQ_IN_PLACE_NO ? LQ_ERROR_OVERLAP : LQ_OK;
 }
 
+static bool outputs_meet(const lq_arguments *a, int operands, const lq_span *span) {
+    for (int i = 0; i < operands; ++i) {
+        if (!a->signature->output[i]) continue;
+        for (int k = 0; k < operands; ++k) {
+            if (k != i && lq_spans_meet(span[i], span[k])) return true;
+        }
+    }
+    return false;
+}
+
 /*
  * Which pairs may share memory, and how: x and codes (or what is read beside x) in place, parameters
  * and codes as records.
  */
-static lq_status judge_overlaps(const lq_arguments *a, lq_call *call, int operands,
+static lq_status check_overlaps(const lq_arguments *a, lq_call *call, int operands,
                                 const lq_span *span) {
+    if (!outputs_meet(a, operands, span)) return LQ_OK;
     for (int i = 0; i < operands; ++i) {
         if (!call->type[i]) continue;
         for (int k = i + 1; k < operands; ++k) {
@@ -203,19 +210,6 @@ static lq_status judge_overlaps(const lq_arguments *a, lq_call *call, int operan
                 status = LQ_ERROR_OVERLAP;
             }
             if (status) return refuse_operand(a, call, status, a->signature->output[k] ? k : i);
-        }
-    }
-    return LQ_OK;
-}
-
-static lq_status check_overlaps(const lq_arguments *a, lq_call *call, int operands,
-                                const lq_span *span) {
-    for (int i = 0; i < operands; ++i) {
-        if (!a->signature->output[i]) continue;
-        for (int k = 0; k < operands; ++k) {
-            if (k != i && lq_spans_meet(span[i], span[k])) {
-                return judge_overlaps(a, call, operands, span);
-            }
         }
     }
     return LQ_OK;
@@ -400,10 +394,9 @@ void lq_plain_geometry(lq_call *call, const lq_tensor *x, const lq_tensor *codes
         for (int o = LQ_X; o <= LQ_CODES; ++o) g->origin[o] = t[o]->offset;
         return;
     }
-    for (int i = 0; i < x->rank; ++i) {
-        call->extent[i] = x->shape[i] > 0 ? x->shape[i] : 1;
-        call->grid[i] = 1;
-    }
+    const lq_block all = {.granularity = LQ_PER_TENSOR};
+    int64_t blocks;
+    lq_check_block(x, &all, call->extent, call->grid, &blocks);
     /* Nobody has checked the strides of a tensor without elements. */
     const bool empty = lq_elements(x) == 0;
     for (int o = LQ_X; o <= LQ_CODES; ++o) {
@@ -518,13 +511,6 @@ lq_status lq_check_arguments(const lq_arguments *arguments, lq_call *call) {
     status = check_shapes(arguments, call, operands, span);
     if (status) return status;
     return check_overlaps(arguments, call, operands, span);
-}
-
-bool lq_streams(const lq_call *call) {
-    const lq_tensor *codes = call->tensor[LQ_CODES];
-    const int64_t size = call->type[LQ_CODES]->bits / 8;
-    if (size == 0 || (uint64_t)call->elements * (uint64_t)size <= lq_stream_above()) return false;
-    return !call->forward_only && !call->sums && call->tensor[LQ_X]->data != codes->data;
 }
 
 bool lq_is_far(const lq_call *call) {

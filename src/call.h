@@ -96,6 +96,7 @@ void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters
 void lq_load_for_reals(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_load_for_requantization(const lq_call *call, const lq_batch *batch, lq_parameters *to);
 void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factors, lq_parameters *to);
+void lq_prepare_one_for_codes(const lq_call *call, lq_parameters *to);
 void lq_prepare_for_reals(const lq_call *call, int64_t blocks, lq_parameters *to);
 
 /* A zero point that nobody has checked. */
@@ -127,7 +128,12 @@ static inline const lq_element_rule *lq_reals_rule(const lq_call *call) {
  * Whether what the call writes as codes is more than stays in the caches; over x, which is in them,
  * and where it is read again, nothing is gained.
  */
-bool lq_streams(const lq_call *call);
+static inline bool lq_streams(const lq_call *call) {
+    const uint64_t size = (uint32_t)call->type[LQ_CODES]->bits / 8;
+    if (size == 0 || (uint64_t)call->elements * size <= lq_stream_above()) return false;
+    return !call->forward_only && !call->sums &&
+           call->tensor[LQ_X]->data != call->tensor[LQ_CODES]->data;
+}
 
 /* Whether x may have to come from farther than the caches that a core has to itself. */
 bool lq_is_far(const lq_call *call);

@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-void lq_choose_one(const lq_call *call, const int64_t *at, float lo, float hi, bool negative_first,
-                   int64_t b, lq_parameters *p) {
+void lq_choose_one(const lq_call *call, int64_t scale_at, int64_t zero_at, float lo, float hi,
+                   bool negative_first, int64_t b, lq_parameters *p) {
     const lq_tensor *s = call->tensor[LQ_SCALE];
     const lq_tensor *z = call->type[LQ_ZERO] ? call->tensor[LQ_ZERO] : NULL;
     const lq_rule *rule = &call->rule;
@@ -17,12 +17,12 @@ void lq_choose_one(const lq_call *call, const int64_t *at, float lo, float hi, b
     p->scale[b] = choice.used;
     p->zero[b] = z ? choice.zero : rule->zero;
     p->center[b] = choice.real_zero;
-    lq_store_real(s->type, s->data, at[LQ_SCALE], choice.stored);
+    lq_store_real(s->type, s->data, scale_at, choice.stored);
     if (!z) return;
-    lq_store_zero(rule, z, at[LQ_ZERO], &choice);
+    lq_store_zero(rule, z, zero_at, &choice);
     if (rule->element.minimum && rule->codes_from != LQ_FROM_STORED) return;
     if (z->type == LQ_F16 || z->type == LQ_BF16) {
-        p->center[b] = lq_load_real(z->type, z->data, at[LQ_ZERO]);
+        p->center[b] = lq_load_real(z->type, z->data, zero_at);
     } else if (z->type == LQ_F32 && !rule->real_zero) {
         p->center[b] = (float)choice.zero;
     }
@@ -30,12 +30,10 @@ void lq_choose_one(const lq_call *call, const int64_t *at, float lo, float hi, b
 
 /* One by one. */
 static void choose_each(lq_job *j, const lq_batch *batch) {
-    int64_t at[LQ_OPERANDS];
-    memcpy(at, batch->at, sizeof at);
     for (int64_t b = 0; b < batch->blocks; ++b) {
-        lq_choose_one(j->call, at, j->lo[b], j->hi[b], j->first[b] < 0, b, &j->parameters);
-        at[LQ_SCALE] += batch->step[LQ_SCALE];
-        at[LQ_ZERO] += batch->step[LQ_ZERO];
+        lq_choose_one(j->call, batch->at[LQ_SCALE] + b * batch->step[LQ_SCALE],
+                      batch->at[LQ_ZERO] + b * batch->step[LQ_ZERO], j->lo[b], j->hi[b],
+                      j->first[b] < 0, b, &j->parameters);
     }
 }
 

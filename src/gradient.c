@@ -272,10 +272,12 @@ static void store_total(void *context, lq_batch *batch) {
 
 static lq_status run_slices(lq_job *j, const lq_cut *cut) {
     slice_sums sums;
-    lq_gradient one = *j->gradient;
+    const lq_gradient *all = j->gradient;
+    lq_gradient one = *all;
     one.slices = 1;
     j->gradient = &one;
-    lq_status status = lq_walk(j, cut, run_slice, keep_slice, &sums);
+    const lq_status status = lq_walk(j, cut, run_slice, keep_slice, &sums);
+    j->gradient = all;
     if (status) return status;
     j->slice[0] = j->slice[1] = 0;
     for (int64_t t = 0; t < cut->count; ++t) {

@@ -90,8 +90,8 @@ static inline bool lq_needs_magnitudes(const lq_rule *rule) {
 }
 
 /* Parameters of one block from its range, stored at these places; and at `b` as they follow. */
-void lq_choose_one(const lq_call *call, const int64_t *at, float lo, float hi, bool negative_first,
-                   int64_t b, lq_parameters *to);
+void lq_choose_one(const lq_call *call, int64_t scale_at, int64_t zero_at, float lo, float hi,
+                   bool negative_first, int64_t b, lq_parameters *to);
 
 /* Parameters of a batch's blocks from lo, hi and first: stored, and ready for codes. */
 void lq_choose_blocks(lq_job *job, const lq_batch *batch);
@@ -112,9 +112,10 @@ void lq_each_gathered(lq_job *job, const lq_piece *piece, lq_gathered_fn *visit)
 
 /* Whether a call is a run for kernels alone: nothing is counted, shared out or streamed. */
 bool lq_is_simple_run(const lq_call *call);
-/* Such a run, with the values of its parameters checked first. */
-lq_status lq_map_simple_run(const lq_arguments *arguments, const lq_call *call, lq_purpose purpose);
-/* lq_calibrate_all of such a run, with codes where the call has any; false for others. */
+/* All of such a run, with the values of its parameters checked first; false for others. */
+bool lq_map_simple_run(const lq_arguments *arguments, const lq_call *call, lq_purpose purpose,
+                       lq_status *status);
+/* The same of lq_calibrate_all, with codes where the call has any. */
 bool lq_calibrate_simple_run(const lq_call *call);
 
 /* NaN and infinities, where the report wants them. */

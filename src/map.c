@@ -50,16 +50,12 @@ static void place_work(const lq_map *m, const lq_piece *p, const segment *part, 
     if (m->fetches && p->batch->followed) work->ahead = p->rows * work->x_step;
 }
 
-static void map_directly(const lq_map *m, const lq_piece *p, const segment *part, bool streams) {
+static void map_direct(const lq_map *m, const lq_piece *p, const segment *part, bool streams) {
     lq_map_work work;
     if (part->count == 0) return;
     place_work(m, p, part, &work);
     work.streams = streams;
     run(m, p->batch->plan->spread, m->code->index, &work);
-}
-
-static void map_direct(const lq_map *m, const lq_piece *p, const segment *part) {
-    map_directly(m, p, part, false);
 }
 
 /* The first elements up to a multiple of `group`, `into` one of which a part begins; the last ones. */
@@ -80,16 +76,16 @@ static void map_lines(const lq_map *m, const lq_piece *p, const segment *part) {
     const uintptr_t to = (uintptr_t)m->codes + (uintptr_t)(element_at(p, part, LQ_CODES) * size);
     segment head, body, tail;
     split(part, (int64_t)(to % LQ_LINE) / size, LQ_LINE / size, &head, &body, &tail);
-    map_direct(m, p, &head);
-    map_directly(m, p, &body, to % (uintptr_t)size == 0);
-    map_direct(m, p, &tail);
+    map_direct(m, p, &head, false);
+    map_direct(m, p, &body, to % (uintptr_t)size == 0);
+    map_direct(m, p, &tail, false);
 }
 
 static void map_streaming(const lq_map *m, const lq_piece *p, const segment *all) {
     enum { LONG = 1024 };
     const int64_t size = m->code->bits / 8;
     if (!m->streams || all->count * size < LONG) {
-        map_direct(m, p, all);
+        map_direct(m, p, all, false);
     } else if (all->rows == 1 || p->row_step[LQ_CODES] * size % LQ_LINE == 0) {
         map_lines(m, p, all);
     } else {
@@ -253,7 +249,7 @@ static void map_unaligned(const lq_map *m, const lq_piece *p, const segment *row
     segment head, body, tail;
     split(row, element_at(p, row, LQ_CODES) % group, group, &head, &body, &tail);
     map_staged(m, p, &head);
-    map_direct(m, p, &body);
+    map_direct(m, p, &body, false);
     map_staged(m, p, &tail);
 }
 

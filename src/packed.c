@@ -103,7 +103,8 @@ static lq_status measure_zeros(lq_side *s) {
                          s->codes.bias + s->layout->zero_bias, &s->zeros);
 }
 
-lq_status lq_measure_packed(const lq_packed *p, lq_side *s) {
+/* Geometry alone. */
+static lq_status measure(const lq_packed *p, lq_side *s) {
     *s = (lq_side){.layout = NULL};
     if (!p) return LQ_ERROR_NULL;
     const lq_status status = lq_check_struct(p, p->struct_size, sizeof *p);
@@ -120,7 +121,7 @@ lq_status lq_measure_packed(const lq_packed *p, lq_side *s) {
 
 lq_status lq_packed_size(const lq_packed *packed, int64_t *bytes, int64_t *zero_bytes) {
     lq_side s;
-    lq_status status = lq_measure_packed(packed, &s);
+    lq_status status = measure(packed, &s);
     const bool records = !status && s.layout->record;
     const bool zeros = !status && zero_bytes && s.layout->zero_fields;
     if (zeros) status = measure_zeros(&s);
@@ -199,7 +200,7 @@ bool lq_is_scale(const lq_type_info *type) {
 
 lq_status lq_check_packed(const lq_packed *p, int position, bool output, lq_side *s,
                           lq_tensors *all) {
-    lq_status status = lq_measure_packed(p, s);
+    lq_status status = measure(p, s);
     if (status) return status;
     if (s->layout->record) {
         return take_bytes(p->bytes, position, output, s->rows, s->row_step, s->rows * s->row_step,

@@ -81,9 +81,7 @@ typedef struct lq_tensors {
     } of[12];
 } lq_tensors;
 
-/* Geometry alone. */
-lq_status lq_measure_packed(const lq_packed *packed, lq_side *side);
-/* With its tensors. */
+/* Geometry and tensors. */
 lq_status lq_check_packed(const lq_packed *packed, int position, bool output, lq_side *side,
                           lq_tensors *tensors);
 /* Parts that go with a packed matrix of a checked geometry. */
@@ -119,8 +117,6 @@ void lq_write_codes(const unsigned char *from, int64_t n, bool is_signed, const 
 
 /* The value of an element of a real type, a float of 8 bits or an exponent. */
 float lq_load_value(lq_type type, const unsigned char *from);
-/* Bit for bit where the types are the same; else whether the value has an equal. */
-bool lq_convert_value(lq_type type, const unsigned char *from, lq_type to_type, unsigned char *to);
 
 /* `n` elements of each of some rows, from the first on. */
 void lq_copy_values(const lq_values *from, const lq_values *to, int64_t rows, int64_t n);

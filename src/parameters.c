@@ -68,7 +68,7 @@ static void round_zeros(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     }
 }
 
-static void centers(const lq_call *call, int64_t blocks, lq_parameters *p) {
+LQ_INLINE void centers(const lq_call *call, int64_t blocks, lq_parameters *p) {
     if (lq_has_real_zeros(call)) {
         if (call->rule.zero_place != LQ_ZERO_OUTSIDE) return;
         round_zeros(&call->rule, blocks, p);
@@ -87,7 +87,7 @@ static float factor_of(const lq_rule *rule, float scale) {
     }
 }
 
-static void factors(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
+LQ_INLINE void factors(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     if (rule->quotient == LQ_QUOTIENT_RECIPROCAL && rule->element.precision == LQ_REAL_f32) {
         /* As factor_of has it, in a loop that vectorizes. */
         for (int64_t b = 0; b < blocks; ++b) {
@@ -99,7 +99,7 @@ static void factors(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     for (int64_t b = 0; b < blocks; ++b) p->scale[b] = factor_of(rule, p->scale[b]);
 }
 
-static void offsets(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
+LQ_INLINE void offsets(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     const bool minimum = rule->element.minimum;
     const bool half_up = rule->element.rounding == LQ_ROUND_HALF_UP;
     const float lowest = (float)rule->code_min;
@@ -122,13 +122,23 @@ static void offsets(const lq_rule *rule, int64_t blocks, lq_parameters *p) {
     }
 }
 
-void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factored, lq_parameters *p) {
+LQ_INLINE void prepare_for_codes(const lq_call *call, int64_t blocks, bool factored,
+                                 lq_parameters *p) {
     const lq_rule *rule = &call->rule;
     if (!lq_codes_rule(call)) return;
     centers(call, blocks, p);
     for (int64_t b = 0; b < blocks && !factored; ++b) p->back[b] = p->scale[b];
     if (!factored) factors(rule, blocks, p);
     offsets(rule, blocks, p);
+}
+
+void lq_prepare_for_codes(const lq_call *call, int64_t blocks, bool factored, lq_parameters *p) {
+    prepare_for_codes(call, blocks, factored, p);
+}
+
+/* Where there is nothing to loop over. */
+void lq_prepare_one_for_codes(const lq_call *call, lq_parameters *p) {
+    prepare_for_codes(call, 1, false, p);
 }
 
 void lq_load_for_codes(const lq_call *call, const lq_batch *batch, lq_parameters *to) {

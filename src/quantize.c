@@ -146,7 +146,7 @@ static lq_status map_call(const lq_arguments *arguments, lq_purpose purpose) {
     lq_call call;
     lq_status status = lq_check_arguments(arguments, &call);
     if (status) return status;
-    if (lq_is_simple_run(&call)) return lq_map_simple_run(arguments, &call, purpose);
+    if (lq_map_simple_run(arguments, &call, purpose, &status)) return status;
     status = lq_check_parameters(arguments, &call);
     return status ? status : map_by_job(&call, purpose);
 }

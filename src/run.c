@@ -12,15 +12,18 @@ static unsigned char *place(const lq_call *call, lq_operand o) {
     return (unsigned char *)call->tensor[o]->data + bit / 8;
 }
 
-bool lq_is_simple_run(const lq_call *call) {
+/* Inlined where it comes first. */
+LQ_INLINE bool is_simple(const lq_call *call) {
+    const lq_geometry *g = &call->geometry;
     const lq_type_info *code = call->type[LQ_CODES];
-    if (!call->geometry.run || call->geometry.run > call->geometry.block || call->report ||
-        call->sums || call->forward_only)
-        return false;
-    if (lq_tasks_wanted(call) > 1) return false;
+    if (!g->run || g->run > g->block || call->report || call->sums) return false;
+    if (call->forward_only || lq_tasks_wanted(call) > 1) return false;
     if (!code) return true;
-    return lq_is_whole(code, call->geometry.run | call->geometry.origin[LQ_CODES]) &&
-           !lq_streams(call);
+    return lq_is_whole(code, g->run | g->origin[LQ_CODES]) && !lq_streams(call);
+}
+
+bool lq_is_simple_run(const lq_call *call) {
+    return is_simple(call);
 }
 
 static lq_map_fn *kernel_of(const lq_call *call, lq_purpose purpose) {
@@ -57,8 +60,8 @@ static bool are_ordinary(const lq_call *call, const lq_parameters *p) {
     return own && p->zero[0] >= rule->qmin && p->zero[0] <= rule->qmax;
 }
 
-static void map_run(const lq_call *call, lq_purpose purpose, const lq_element_rule *rule,
-                    const lq_parameters *p) {
+LQ_INLINE void map_run(const lq_call *call, lq_purpose purpose, const lq_element_rule *rule,
+                       const lq_parameters *p) {
     lq_map_work work = {.rows = 1};
     work.x = place(call, LQ_X);
     work.codes = place(call, LQ_CODES);
@@ -73,22 +76,21 @@ static void map_run(const lq_call *call, lq_purpose purpose, const lq_element_ru
     kernel_of(call, purpose)(&work);
 }
 
-lq_status lq_map_simple_run(const lq_arguments *arguments, const lq_call *call,
-                            lq_purpose purpose) {
+bool lq_map_simple_run(const lq_arguments *arguments, const lq_call *call, lq_purpose purpose,
+                       lq_status *status) {
+    if (!is_simple(call)) return false;
     const lq_element_rule *rule = lq_rule_for(call, purpose);
     lq_parameters p;
     load(call, &p);
-    if (LQ_RARELY(!are_ordinary(call, &p))) {
-        const lq_status status = lq_check_parameters(arguments, call);
-        if (status) return status;
-    }
+    *status = are_ordinary(call, &p) ? LQ_OK : lq_check_parameters(arguments, call);
+    if (*status) return true;
     if (rule && purpose == LQ_TO_REALS) {
         lq_prepare_for_reals(call, 1, &p);
     } else if (rule) {
-        lq_prepare_for_codes(call, 1, false, &p);
+        lq_prepare_one_for_codes(call, &p);
     }
     map_run(call, purpose, rule, &p);
-    return LQ_OK;
+    return true;
 }
 
 bool lq_calibrate_simple_run(const lq_call *call) {
@@ -96,7 +98,7 @@ bool lq_calibrate_simple_run(const lq_call *call) {
     float lo = lq_from_bits(0x7f800000u);
     float hi = lq_from_bits(0xff800000u);
     /* The full range may ask which end came first. */
-    if (call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE || !lq_is_simple_run(call)) return false;
+    if (call->rule.mapping == LQ_SYMMETRIC_FULL_RANGE || !is_simple(call)) return false;
     const lq_range_work range = {.x = place(call, LQ_X),
                                  .count = call->geometry.run,
                                  .rows = 1,
@@ -104,7 +106,8 @@ bool lq_calibrate_simple_run(const lq_call *call) {
                                  .hi = &hi,
                                  .magnitudes = lq_needs_magnitudes(&call->rule)};
     call->kernels->range_runs[call->type[LQ_X]->index](&range);
-    lq_choose_one(call, call->geometry.origin, lo, hi, false, 0, &p);
+    lq_choose_one(call, call->geometry.origin[LQ_SCALE], call->geometry.origin[LQ_ZERO], lo, hi,
+                  false, 0, &p);
     if (!call->type[LQ_CODES]) return true;
     lq_prepare_for_codes(call, 1, call->rule.codes_from >= LQ_FROM_MULTIPLIER, &p);
     map_run(call, LQ_TO_CODES, lq_codes_rule(call), &p);

@@ -267,13 +267,10 @@ enum { FIRST_SCHEME = LQ_END(lq_scheme, block) };
 lq_status lq_check_scheme(const lq_scheme *scheme, lq_rule *rule) {
     if (!scheme) return LQ_ERROR_NULL;
     if (scheme->struct_size == sizeof *scheme) return check_whole(scheme, rule);
-    const lq_status status =
-        lq_check_grown(scheme, scheme->struct_size, FIRST_SCHEME, sizeof *scheme);
-    if (status) return status;
-    if (scheme->struct_size > sizeof *scheme) return check_whole(scheme, rule);
-    lq_scheme whole = {.table = NULL};
-    memcpy(&whole, scheme, scheme->struct_size);
-    return check_whole(&whole, rule);
+    lq_scheme whole;
+    lq_status status;
+    scheme = lq_whole_of(scheme, scheme->struct_size, FIRST_SCHEME, &whole, sizeof whole, &status);
+    return status ? status : check_whole(scheme, rule);
 }
 
 lq_status lq_give_scheme(lq_scheme *scheme, size_t struct_size, const lq_scheme *value) {

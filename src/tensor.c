@@ -52,6 +52,15 @@ lq_status lq_check_grown(const void *object, size_t size, size_t first, size_t k
     return is_size(size, first, known) ? LQ_OK : LQ_ERROR_STRUCT;
 }
 
+const void *lq_whole_of(const void *object, size_t size, size_t first, void *whole, size_t known,
+                        lq_status *status) {
+    *status = lq_check_grown(object, size, first, known);
+    if (*status || size >= known) return object;
+    memset(whole, 0, known);
+    memcpy(whole, object, size);
+    return whole;
+}
+
 int64_t lq_elements(const lq_tensor *t) {
     /* Beside a dimension of 0 the others may overflow. */
     uint64_t n = 1;
@@ -151,7 +160,7 @@ int64_t lq_element_at(const lq_tensor *t, int64_t index) {
     return at;
 }
 
-bool lq_is_contiguous(const lq_tensor *t) {
+static bool is_contiguous(const lq_tensor *t) {
     int64_t step = 1;
     for (int i = t->rank - 1; i >= 0; --i) {
         if (t->shape[i] != 1 && t->stride[i] != step) return false;
@@ -173,8 +182,7 @@ lq_in_place lq_may_replace(const lq_tensor *in, const lq_tensor *out) {
         }
         if (same) return LQ_IN_PLACE_EQUAL;
     }
-    bool forward =
-        element_bits(out) <= element_bits(in) && lq_is_contiguous(in) && lq_is_contiguous(out);
+    bool forward = element_bits(out) <= element_bits(in) && is_contiguous(in) && is_contiguous(out);
     return forward ? LQ_IN_PLACE_NARROWER : LQ_IN_PLACE_NO;
 }
 
@@ -286,7 +294,7 @@ bool lq_interleaved(const lq_tensor *first, const lq_tensor *second) {
 }
 
 void lq_clear_tail(const lq_tensor *t) {
-    if (element_bits(t) % 8 == 0 || lq_elements(t) == 0 || !lq_is_contiguous(t)) return;
+    if (element_bits(t) % 8 == 0 || lq_elements(t) == 0 || !is_contiguous(t)) return;
     const int64_t end = (t->offset + lq_elements(t)) * element_bits(t);
     if (end % 8 == 0) return;
     unsigned char *last = (unsigned char *)t->data + end / 8;

@@ -51,7 +51,6 @@ static inline lq_status lq_check_tensor(const lq_tensor *t, bool output, lq_span
 int64_t lq_elements(const lq_tensor *t);
 /* Where the element of a row-major index stands, counted from data. */
 int64_t lq_element_at(const lq_tensor *t, int64_t index);
-bool lq_is_contiguous(const lq_tensor *t);
 
 static inline bool lq_same_shape(const lq_tensor *a, const lq_tensor *b) {
     if (a->rank != b->rank) return false;
@@ -84,6 +83,10 @@ lq_status lq_check_struct(const void *object, size_t size, size_t known);
  * What that one lacks counts as 0.
  */
 lq_status lq_check_grown(const void *object, size_t size, size_t first, size_t known);
+
+/* The same; then the struct, or in `whole` what there is of one that lacks fields. */
+const void *lq_whole_of(const void *object, size_t size, size_t first, void *whole, size_t known,
+                        lq_status *status);
 
 /* Where a field of a struct ends; and whether a caller's struct reaches as far. */
 #define LQ_END(type, field) (offsetof(type, field) + sizeof(((type *)0)->field))

@@ -72,7 +72,9 @@ static void store_value(lq_type type, float v, unsigned char *to) {
     }
 }
 
-bool lq_convert_value(lq_type type, const unsigned char *from, lq_type to_type, unsigned char *to) {
+/* Bit for bit where the types are the same; else whether the value has an equal. */
+static bool convert_value(lq_type type, const unsigned char *from, lq_type to_type,
+                          unsigned char *to) {
     if (type == to_type) {
         memcpy(to, from, (size_t)(type & 0xff) / 8);
         return true;
@@ -95,8 +97,8 @@ void lq_copy_values(const lq_values *from, const lq_values *to, int64_t rows, in
             continue;
         }
         for (int64_t i = 0; i < n; ++i) {
-            lq_convert_value(from->type->type, source + i * from->step * size, to->type->type,
-                             target + i * to->step * to_size);
+            convert_value(from->type->type, source + i * from->step * size, to->type->type,
+                          target + i * to->step * to_size);
         }
     }
 }
@@ -107,7 +109,7 @@ int64_t lq_first_inexact(const lq_values *from, int64_t row, int64_t n, lq_type 
     unsigned char scratch[8];
     for (int64_t i = 0; i < n; ++i) {
         const unsigned char *element = source + i * from->step * size;
-        if (!lq_convert_value(from->type->type, element, to, scratch)) return i;
+        if (!convert_value(from->type->type, element, to, scratch)) return i;
     }
     return -1;
 }
