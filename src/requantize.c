@@ -58,6 +58,16 @@ static void requantize_batch(void *context, lq_batch *batch) {
     lq_map_blocks(j, batch);
 }
 
+/* Of a run that a kernel does alone. */
+static void requantize_run(lq_job *j) {
+    lq_batch one;
+    one.blocks = 1;
+    memcpy(one.at, j->call->geometry.origin, sizeof one.at);
+    memset(one.step, 0, sizeof one.step);
+    lq_load_for_requantization(j->call, &one, &j->parameters);
+    lq_map_run(&j->map, &j->call->geometry);
+}
+
 /* What the rule asks of `shift` comes before what any tensor holds. */
 static lq_status check_rule(const lq_exec *exec, lq_requantization rule, const lq_tensor *shift) {
     lq_call call;
@@ -98,6 +108,10 @@ lq_status lq_requantize(const lq_tensor *acc, const lq_scheme *scheme, lq_requan
     if (!status) status = lq_check_parameters(&arguments, &call);
     if (status) return status;
     start_job(&j, &call, rule);
+    if (lq_is_simple_run(&call)) {
+        requantize_run(&j);
+        return LQ_OK;
+    }
     status = lq_map_with(&j, requantize_batch);
     lq_clear_tail(codes);
     return status ? status : lq_sum_all(&j);
