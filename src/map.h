@@ -51,7 +51,7 @@ typedef struct lq_map {
 
 void lq_map_piece(const lq_map *map, const lq_piece *piece);
 
-/* A run by one call of a kernel, the last of this map; false, and nothing done, where that cannot be. */
+/* A run by one call of a kernel, the last of this map; false, and nothing done, where none can. */
 bool lq_map_run(lq_map *map, const lq_geometry *geometry);
 
 /* False, or what a kernel is to do where that needs no buffer. */

@@ -19,7 +19,7 @@ typedef struct lq_rule {
     lq_quotient quotient;
     lq_zero_place zero_place;
     lq_element_rule element;
-    /* Parameters from ranges; in the order in which a scheme has them, so that they are moved at once. */
+    /* Parameters from ranges; in a scheme's order, so that they are moved at once. */
     lq_scale_source codes_from, zero_from;
     lq_arithmetic arithmetic;
     lq_range_rule range_rule;
