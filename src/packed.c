@@ -91,7 +91,7 @@ static lq_status measure_codes(const lq_packed *p, lq_side *s) {
     if (s->layout->bits && s->bits != s->layout->bits) return LQ_ERROR_LAYOUT;
     s->block = p->block ? p->block : p->columns > 0 ? p->columns : 1;
     if (too_many(p->rows, s->block)) return LQ_ERROR_OVERFLOW;
-    s->blocks = p->block ? (p->columns - 1) / s->block + (p->columns > 0) : 1;
+    s->blocks = p->block ? p->columns / s->block + (p->columns % s->block > 0) : 1;
     const lq_status status = measure_type(p, s, &bias);
     if (status) return status;
     return measure_plane(s, s->layout->fields, p->columns, s->block, bias, &s->codes);

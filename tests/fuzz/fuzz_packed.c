@@ -205,6 +205,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     call c = {.in = {data, data + size}};
     c.kind = (int)choice_in(&c.in, 0, KINDS - 1);
     memory_open(&c.m, &c.in);
+    c.m.as_is = c.kind == DECODE;
     c.layout = choose_layout(&c.in);
     choose_matrix(&c);
     build(&c);

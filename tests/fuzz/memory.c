@@ -347,8 +347,9 @@ lq_status memory_run(memory *m, operation *call, const void *arguments,
     for (size_t i = 0; i < sizeof levels / sizeof *levels; ++i) {
         if (!lq_cpu_available(levels[i])) continue;
         /* Trusted with what is bad, a call must do no harm: its codes are its own affair. */
-        if (scalar.status != LQ_OK && (exec.flags & LQ_TRUSTED)) {
+        if ((scalar.status != LQ_OK || m->as_is) && (exec.flags & LQ_TRUSTED)) {
             call_on(m, levels[i], call, arguments, exec);
+            if (scalar.status == LQ_OK) check_outside(m);
             continue;
         }
         check(m, levels[i], call_on(m, levels[i], call, arguments, exec), scalar, honest);

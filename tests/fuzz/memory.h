@@ -31,6 +31,7 @@ enum role { INPUT, OUTPUT };
 typedef struct memory {
     choices *in;
     int hostile; /* tensors are spoiled now and then */
+    int as_is;   /* the call refuses no parameter for its value, though it be a bad one */
     piece pieces[MOST_PIECES];
     int piece_count;
     lq_tensor tensors[MOST_TENSORS];
