@@ -42,21 +42,26 @@ static bool shares_lines(const lq_loop *row, const lq_loop *vector, lq_operand o
     return llabs(row->step[o]) < llabs(vector->step[o]);
 }
 
+int64_t lq_rows_in_cache(const lq_plan *plan, int64_t count) {
+    const lq_loop *row = &plan->loop[plan->row];
+    const lq_loop *vector = &plan->loop[plan->vector];
+    int64_t most = smaller(LQ_BATCH, count > 0 ? 1 + LQ_BATCH_ELEMENTS / count : LQ_BATCH);
+    if (shares_lines(row, vector, LQ_X) || shares_lines(row, vector, LQ_CODES)) {
+        most = most / LQ_SHARING * LQ_SHARING + LQ_SHARING;
+        if (most > LQ_BATCH) most = LQ_BATCH;
+    }
+    return most > LQ_SHARING ? most / LQ_SHARING * LQ_SHARING : most;
+}
+
 /* A short last row is a batch of its own. */
 static void visit_rows(walk *w) {
     lq_batch *b = &w->batch;
     const lq_loop *row = &b->plan->loop[b->plan->row];
     const lq_loop *vector = &b->plan->loop[b->plan->vector];
     const bool ragged = vector->ragged_by == b->plan->row;
-    int64_t most = smaller(LQ_BATCH, 1 + LQ_BATCH_ELEMENTS / vector->count);
+    const int64_t most = b->plan->most ? b->plan->most : lq_rows_in_cache(b->plan, vector->count);
     int64_t start[LQ_OPERANDS];
     memcpy(start, b->at, sizeof start);
-    if (shares_lines(row, vector, LQ_X) || shares_lines(row, vector, LQ_CODES)) {
-        most = most / LQ_SHARING * LQ_SHARING + LQ_SHARING;
-        if (most > LQ_BATCH) most = LQ_BATCH;
-    }
-    if (most > LQ_SHARING) most = most / LQ_SHARING * LQ_SHARING;
-    if (b->plan->most) most = b->plan->most;
     for (int64_t done = 0; done < row->count; done += b->blocks) {
         if (done > 0) advance(b->at, row, b->blocks);
         const bool last = ragged && done == row->count - 1;

@@ -38,6 +38,9 @@ static inline int64_t lq_block_at(const lq_piece *piece, int64_t row, int64_t el
     }
 }
 
+/* As many rows of `count` elements as stay in the first-level cache between two passes over them. */
+int64_t lq_rows_in_cache(const lq_plan *plan, int64_t count);
+
 void lq_each_batch(const lq_plan *plan, lq_batch_fn *visit, void *context);
 
 void lq_each_piece(lq_batch *batch, lq_piece_fn *visit, void *context);

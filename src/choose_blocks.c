@@ -5,8 +5,8 @@
 #include "choose.h"
 #include "float_format.h"
 #include "job.h"
+#include "strided.h"
 #include <math.h>
-#include <string.h>
 
 void lq_choose_one(const lq_call *call, int64_t scale_at, int64_t zero_at, float lo, float hi,
                    bool negative_first, int64_t b, lq_parameters *p) {
@@ -106,22 +106,27 @@ static bool describe(const lq_rule *r, lq_type type, lq_choose_work *w) {
     return to_real(r, type, w) || (absmax && (to_exponent(r, type, w) || to_ue4m3(r, type, w)));
 }
 
-/* Contiguous ones by the kernel that converts. */
+/* By the kernel that converts, and from there to places apart. */
 static void store_reals(const lq_job *j, lq_operand operand, const lq_batch *batch, int64_t n,
                         const float *from) {
     const lq_tensor *t = j->call->tensor[operand];
     const lq_type_info *type = lq_type_find(t->type);
-    if (type->kind != LQ_KIND_REAL || batch->step[operand] != 1) {
-        lq_store_reals(t->type, t->data, batch->at[operand], batch->step[operand], n, from);
+    const int64_t at = batch->at[operand], step = batch->step[operand];
+    const int size = type->bits / 8;
+    unsigned char buffer[LQ_BATCH * sizeof(float)];
+    if (type->kind != LQ_KIND_REAL) {
+        lq_store_reals(t->type, t->data, at, step, n, from);
         return;
     }
     const lq_map_work work = {.x = (unsigned char *)from,
-                              .codes =
-                                  (unsigned char *)t->data + batch->at[operand] * (type->bits / 8),
+                              .codes = step == 1 ? (unsigned char *)t->data + at * size : buffer,
                               .count = n,
                               .rows = 1,
                               .limit = HUGE_VAL};
     j->call->kernels->convert[LQ_REAL_f32][type->index](&work);
+    if (step == 1) return;
+    lq_scatter_panel(buffer, t->data, size,
+                     &(lq_panel){.at = at, .rows = 1, .count = n, .step = step});
 }
 
 /* Minimums, as they are stored too; codes know them from before or from after that. */
@@ -181,6 +186,7 @@ static bool describe_all(const lq_job *j, lq_block_work *w) {
     if (r->element.precision != LQ_REAL_f32 || (r->zero_scales && !r->element.multiply))
         return false;
     if (!describe(r, call->tensor[LQ_SCALE]->type, &w->choose) || !w->choose.in_float) return false;
+    w->lower_first = r->tie != LQ_TIE_FIRST;
     w->inverts = r->quotient == LQ_QUOTIENT_RECIPROCAL && !multiplier;
     return w->choose.as == LQ_SCALES_F32 || w->choose.as == LQ_SCALES_F16;
 }
@@ -196,23 +202,26 @@ static void take_piece(void *context, const lq_piece *piece) {
     p->direct = lq_direct_work(p->map, piece, &p->work->map);
 }
 
+static lq_store_work place_reals(const lq_job *j, lq_operand operand, const lq_batch *batch) {
+    const lq_tensor *t = j->call->tensor[operand];
+    const lq_type_info *type = lq_type_find(t->type);
+    const int64_t size = type->bits / 8;
+    return (lq_store_work){.to = (unsigned char *)t->data + batch->at[operand] * size,
+                           .step = batch->step[operand] * size,
+                           .real = (lq_real)type->index,
+                           .largest = (float)lq_largest(t->type)};
+}
+
 int64_t lq_quantize_blocks(lq_job *j, lq_batch *batch) {
-    lq_parameters *p = &j->parameters;
-    float stored[LQ_BATCH];
-    lq_block_work work = {
-        .choose = {
-            .negative_first = j->first, .stored = stored, .used = p->scale, .low = p->center}};
+    lq_block_work work = {.inverts = false};
     piece_work only = {.map = &j->map, .work = &work};
     if (batch->plan->spread != LQ_SPREAD_ROWS || batch->plan->inner_loops) return 0;
     if (batch->blocks < LQ_BLOCK_ROWS || !describe_all(j, &work)) return 0;
-    for (int64_t b = 0; b < batch->blocks; ++b) p->zero[b] = j->call->rule.zero;
-    memset(j->first, 0, (size_t)batch->blocks);
-    lq_prepare_for_codes(j->call, batch->blocks, true, p);
+    j->parameters.zero[0] = j->call->rule.zero;
+    lq_prepare_for_codes(j->call, 1, true, &j->parameters);
     lq_each_piece(batch, take_piece, &only);
     if (!only.direct) return 0;
-    const int64_t done = j->call->kernels->quantize_blocks(&work, (lq_width)j->map.code->index);
-    if (done == 0) return 0;
-    store_reals(j, LQ_SCALE, batch, done, stored);
-    if (j->call->rule.element.minimum) store_minimums(j, batch, done);
-    return done;
+    work.scales = place_reals(j, LQ_SCALE, batch);
+    if (j->call->rule.element.minimum) work.minimums = place_reals(j, LQ_ZERO, batch);
+    return j->call->kernels->quantize_blocks(&work, (lq_width)j->map.code->index);
 }

@@ -1,6 +1,9 @@
 /* lq_encode: real values to packed ones. */
 #include "coder.h"
 
+/* The elements of a piece of which all goes straight into records of a block each. */
+enum { IN_PLACE = LQ_BATCH * 32 };
+
 /* What a task has to itself: a job on buffers that take the place of codes and parameters. */
 typedef struct encoder {
     const lq_coder *coder;
@@ -41,6 +44,7 @@ static void encode_by_scheme(void *context, int64_t row, int64_t first, int64_t 
     lq_batch_of_blocks(c, &e->plan, row, first * in_record, records * in_record, &batch);
     if (c->side.layout->codes_at) {
         e->job.map.codes = record_at(c, row, first) + c->side.layout->codes_at;
+        e->scale.data = record_at(c, row, first);
     }
     lq_calibrate_blocks(&e->job, &batch);
     c->side.layout->pack(&e->parts, records, record_at(c, row, first));
@@ -54,9 +58,10 @@ static void start_by_scheme(encoder *e) {
     e->job.quantizes = true;
     e->job.map.fetches = lq_is_far(&e->call);
     if (!e->coder->side.layout->codes_at) return;
-    /* Straight into records. */
-    e->parts.codes = NULL;
+    /* Straight into records, which begin with their scale. */
+    e->parts.codes = e->parts.scale = NULL;
     lq_plan_codes_in_records(e->coder, &e->plan);
+    e->plan.loop[0].step[LQ_SCALE] = e->coder->side.layout->record_bytes / 2;
 }
 
 /* Floats that an encoder may read in their place, or NULL: looking costs less than a copy. */
@@ -115,7 +120,7 @@ static void encode_part(void *context, int64_t task) {
         lq_each_records(c, task, LQ_CODER_FLOATS, encode_by_layout, &e);
     } else {
         start_by_scheme(&e);
-        lq_each_records(c, task, LQ_CODER_PIECE, encode_by_scheme, &e);
+        lq_each_records(c, task, e.parts.codes ? LQ_CODER_PIECE : IN_PLACE, encode_by_scheme, &e);
     }
     c->counts[task] = e.job.counts;
 }

@@ -208,21 +208,31 @@ typedef struct lq_choose_work {
     float factor;     /* used / stored */
 } lq_choose_work;
 
+/* Where numbers of rows go, `step` bytes from one to the next; magnitudes above `largest` become it. */
+typedef struct lq_store_work {
+    unsigned char *to; /* or NULL: nowhere */
+    int64_t step;
+    lq_real real;
+    float largest;
+} lq_store_work;
+
 /*
  * Rows of floats to codes of 4 or 8 bits by scales chosen for them: choose, which is in_float and
- * for f32 or f16, and then map, whose scale is choose.used and whose center choose.low, arrays of
- * its rows. choose.lo, hi and n do not matter.
+ * for f32 or f16, and then map. All rows have the zero point and the offset of the first; the arrays
+ * of rows that choose and map have else do not matter.
  */
 typedef struct lq_block_work {
     lq_map_work map;
     lq_choose_work choose;
-    bool inverts; /* codes are multiplied by the inverse of the scale that is used */
+    lq_store_work scales, minimums;
+    bool inverts;     /* codes are multiplied by the inverse of the scale that is used */
+    bool lower_first; /* of opposite ends that both are extreme, the lower one counts */
 } lq_block_work;
 
 /* So many rows at a time, and no fewer. */
-enum { LQ_BLOCK_ROWS = 128 };
+enum { LQ_BLOCK_ROWS = 64 };
 
-/* Returns how many of the first rows are done: none that gain nothing, and none from a tie on. */
+/* Returns how many of the first rows are done: all but the last few, or none that gain nothing. */
 typedef int64_t lq_block_fn(const lq_block_work *work, lq_width width);
 typedef void lq_choose_fn(const lq_choose_work *work);
 typedef void lq_map_fn(const lq_map_work *work);

@@ -24,7 +24,7 @@ typedef struct lq_record_parts {
 /*
  * Wide elements are little-endian in records, and in the machine's order in parts. Parts to be
  * packed are within the row's limits; sums that are NULL are computed. Codes of a byte each that are
- * NULL are, or stay, in the records.
+ * NULL are, or stay, in the records; so do, with them, scales to be packed, in the machine's order.
  */
 typedef void lq_pack_records_fn(const lq_record_parts *from, int64_t records, unsigned char *to);
 typedef void lq_unpack_records_fn(const unsigned char *from, int64_t records,

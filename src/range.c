@@ -153,27 +153,38 @@ static void choose_batch(void *context, lq_batch *batch) {
     lq_choose_blocks(j, batch);
 }
 
-/* What is left of a batch behind some of its blocks, each a row. */
-static lq_batch rest_of(const lq_batch *batch, int64_t done) {
-    lq_batch rest = *batch;
-    rest.blocks = rest.rows = batch->blocks - done;
-    rest.followed = false;
-    for (int o = 0; o < LQ_OPERANDS; ++o) rest.at[o] += done * rest.step[o];
-    return rest;
+/* `blocks` of a batch's blocks, each a row, behind the first `done`. */
+static lq_batch part_of(const lq_batch *batch, int64_t done, int64_t blocks) {
+    lq_batch part = *batch;
+    part.blocks = part.rows = blocks;
+    part.followed = batch->followed || done + 2 * blocks <= batch->blocks;
+    for (int o = 0; o < LQ_OPERANDS; ++o) part.at[o] += done * part.step[o];
+    return part;
 }
 
-static void calibrate_batch(void *context, lq_batch *batch) {
-    lq_job *j = context;
-    const int64_t done = j->quantizes ? lq_quantize_blocks(j, batch) : 0;
-    if (done == batch->blocks) return;
-    if (done > 0) {
-        lq_batch rest = rest_of(batch, done);
-        calibrate_batch(j, &rest);
-        return;
-    }
+/* In steps. */
+static void calibrate_part(lq_job *j, lq_batch *batch) {
     lq_find_ranges(j, batch);
     choose_batch(j, batch);
     if (j->quantizes) lq_map_blocks(j, batch);
+}
+
+/* What no kernel does at once, as far at a time as x stays in the first-level cache between steps. */
+static void calibrate_batch(void *context, lq_batch *batch) {
+    lq_job *j = context;
+    const bool rows = batch->plan->spread == LQ_SPREAD_ROWS;
+    const int64_t most = rows ? lq_rows_in_cache(batch->plan, batch->count) : batch->blocks;
+    int64_t done = j->quantizes ? lq_quantize_blocks(j, batch) : 0;
+    if (done == 0 && batch->blocks <= most) {
+        calibrate_part(j, batch);
+        return;
+    }
+    while (done < batch->blocks) {
+        const int64_t rest = batch->blocks - done;
+        lq_batch part = part_of(batch, done, rest < most ? rest : most);
+        calibrate_part(j, &part);
+        done += part.blocks;
+    }
 }
 
 void lq_calibrate_blocks(lq_job *j, lq_batch *batch) {
@@ -244,6 +255,7 @@ lq_status lq_calibrate_all(lq_job *j) {
     j->magnitudes = lq_needs_magnitudes(&j->call->rule);
     j->stages = true;
     lq_make_plan(&j->call->geometry, row_major ? LQ_ORDER_ROW_MAJOR : LQ_ORDER_BLOCKS, &plan);
+    if (j->quantizes) plan.most = LQ_BATCH; /* a kernel needs to look once */
     lq_cut cut = lq_cut_for_reading(j->call, &plan);
     if (cut.count > 1 && lq_is_one_block(&plan)) return calibrate_one(j, &cut);
     const bool large = cut.count > 1;

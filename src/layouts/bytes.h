@@ -36,6 +36,15 @@ static inline void lq_pack_wide(const unsigned char *from, unsigned char *to) {
     lq_store_wide(v, to);
 }
 
+/* The same in place. */
+static inline void lq_order_wide(unsigned char *at) {
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    lq_pack_wide(at, at);
+#else
+    (void)at;
+#endif
+}
+
 /* Eight bytes as one number, the first in its lowest bits: what is done to all at once. */
 static inline uint64_t lq_swap_eight(uint64_t v) {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__

@@ -205,11 +205,20 @@ void lq_unpack_q8_0(const unsigned char *from, int64_t records, const lq_record_
     unpack_bytes(from, Q8_0_RECORD, records, parts.codes);
 }
 
+/* Scales at the beginning of every record, unless they are there already. */
+static void pack_scales(const unsigned char *scales, int bytes, int64_t records,
+                        unsigned char *to) {
+    for (int64_t i = 0; i < records; ++i, to += bytes) {
+        if (scales)
+            lq_pack_wide(scales + 2 * i, to);
+        else
+            lq_order_wide(to);
+    }
+}
+
 void lq_pack_q8_0(const lq_record_parts *from, int64_t records, unsigned char *to) {
     const lq_record_parts parts = *from;
-    for (int64_t i = 0; i < records; ++i) {
-        lq_pack_wide(parts.scale + 2 * i, to + i * Q8_0_RECORD);
-    }
+    pack_scales(parts.scale, Q8_0_RECORD, records, to);
     pack_bytes(parts.codes, Q8_0_RECORD, records, to);
 }
 
@@ -233,9 +242,9 @@ static int32_t sum_of(const unsigned char *codes) {
 
 void lq_pack_q8_1(const lq_record_parts *from, int64_t records, unsigned char *to) {
     const lq_record_parts parts = *from;
+    pack_scales(parts.scale, Q8_1_RECORD, records, to);
     pack_bytes(parts.codes, Q8_1_RECORD, records, to);
     for (int64_t i = 0; i < records; ++i, to += Q8_1_RECORD) {
-        lq_pack_wide(parts.scale + 2 * i, to);
         if (parts.sum)
             lq_pack_wide(parts.sum + 2 * i, to + 2);
         else

@@ -5,6 +5,20 @@
 
 enum { CHOOSE_PIECE = 128 };
 
+/*
+ * Magnitudes as integers, which have their order: of selects between floats gcc makes several times
+ * as many instructions as of minimums and maximums of these.
+ */
+#define INFINITE 0x7f800000u
+
+LQ_INLINE uint32_t magnitude_of(float v) {
+    return lq_bits(v) & 0x7fffffffu;
+}
+
+LQ_INLINE uint32_t sign_of(float v) {
+    return lq_bits(v) & 0x80000000u;
+}
+
 /* The ends of ranges as the rule takes them. Which zero an end is does not depend on the data. */
 LQ_INLINE void choose_ends(const lq_choose_work *w, int64_t at, int n, float *restrict lo,
                            float *restrict hi) {
@@ -22,23 +36,29 @@ LQ_INLINE void choose_ends(const lq_choose_work *w, int64_t at, int n, float *re
 
 /* What is divided by the steps. */
 LQ_INLINE void choose_numerators(const lq_choose_work *w, int64_t at, int n,
-                                 const float *restrict lo, const float *restrict hi,
                                  float *restrict numerator) {
     const signed char *restrict first = w->negative_first + at;
-    switch (w->numerator) {
-    case LQ_FROM_RANGE:
-        for (int i = 0; i < n; ++i) numerator[i] = (float)((double)hi[i] - (double)lo[i]);
-        break;
-    case LQ_FROM_EXTREME:
+    const float *restrict low = w->lo + at;
+    const float *restrict high = w->hi + at;
+    float *restrict lo = w->low + at;
+    float hi[CHOOSE_PIECE];
+    if (w->numerator == LQ_FROM_ABSMAX) {
         for (int i = 0; i < n; ++i) {
-            const float tie = first[i] < 0 ? lo[i] : hi[i];
-            const float other = -lo[i] == hi[i] ? tie : hi[i];
-            numerator[i] = -lo[i] > hi[i] ? lo[i] : other;
+            const uint32_t a = magnitude_of(low[i]), b = magnitude_of(high[i]);
+            const uint32_t most = a > b ? a : b;
+            numerator[i] = lq_from_bits(most < INFINITE ? most : 0u); /* nothing is finite */
         }
-        break;
-    default:
-        for (int i = 0; i < n; ++i) numerator[i] = -lo[i] > hi[i] ? -lo[i] : hi[i];
-        break;
+        return;
+    }
+    choose_ends(w, at, n, lo, hi);
+    if (w->numerator == LQ_FROM_RANGE) {
+        for (int i = 0; i < n; ++i) numerator[i] = (float)((double)hi[i] - (double)lo[i]);
+        return;
+    }
+    for (int i = 0; i < n; ++i) {
+        const float tie = first[i] < 0 ? lo[i] : hi[i];
+        const float other = -lo[i] == hi[i] ? tie : hi[i];
+        numerator[i] = -lo[i] > hi[i] ? lo[i] : other;
     }
 }
 
@@ -58,60 +78,77 @@ LQ_INLINE double round_mantissa(double v, int bits, double least) {
 
 /* A float to those of 16 bits in the same way; what is too large becomes 65536. */
 LQ_INLINE float round_to_half(float v) {
-    const float magnitude = v < 0 ? -v : v;
-    const float size = magnitude < 65536.0f ? magnitude : 65536.0f;
-    const float normal = size > 0x1p-14f ? size : 0x1p-14f;
-    const float c = lq_from_bits(((lq_bits(normal) & 0x7f800000u) + (13u << 23)) | 0x00400000u);
-    return lq_from_bits(lq_bits((size + c) - c) | (lq_bits(v) & 0x80000000u));
+    const uint32_t magnitude = magnitude_of(v), most = lq_bits(65536.0f), least = lq_bits(0x1p-14f);
+    const uint32_t size = magnitude < most ? magnitude : most;
+    const uint32_t normal = size > least ? size : least;
+    const float c = lq_from_bits(((normal & INFINITE) + (13u << 23)) | 0x00400000u);
+    return lq_from_bits(lq_bits((lq_from_bits(size) + c) - c) | sign_of(v));
 }
 
+/* No NaN. */
 LQ_INLINE float within(float v, float limit) {
-    v = v < limit ? v : limit;
-    return v > -limit ? v : -limit;
+    const uint32_t magnitude = magnitude_of(v), most = lq_bits(limit);
+    return lq_from_bits((magnitude < most ? magnitude : most) | sign_of(v));
 }
 
-/* What codes are multiplied by where that is not found from a scale. */
-LQ_INLINE void choose_multipliers(const lq_choose_work *w, int n, const float *restrict numerator,
-                                  float *restrict to) {
-    const double steps = w->steps;
-    double exact[CHOOSE_PIECE];
-    for (int i = 0; i < n; ++i) exact[i] = steps / (double)numerator[i];
-    for (int i = 0; i < n; ++i) to[i] = numerator[i] == 0 ? 1.0f : within((float)exact[i], FLT_MAX);
+/* What codes are found from. */
+typedef enum { USED_AS_STORED, USED_UNROUNDED, USED_MULTIPLIER } scale_use;
+
+LQ_INLINE scale_use use_of(const lq_choose_work *w) {
+    return w->multiplier ? USED_MULTIPLIER : w->unrounded ? USED_UNROUNDED : USED_AS_STORED;
 }
 
-/* As they are stored and used; a scale that is 0 may be so, or is 1. */
-LQ_INLINE void finish_scales(const lq_choose_work *w, int64_t at, int n, float largest,
-                             const float *numerator, const float *rounded, const float *exact) {
-    float *restrict stored = w->stored + at;
-    float *restrict used = w->used + at;
-    float multiplier[CHOOSE_PIECE];
-    const float *from = rounded;
-    if (w->multiplier) {
-        choose_multipliers(w, n, numerator, multiplier);
-        from = multiplier;
-    } else if (w->unrounded) {
-        from = exact;
-    }
-    const float most = from == rounded ? largest : FLT_MAX;
+/*
+ * As they are stored and used; a scale that is 0 may be so, or is 1. A quotient of floats rounded to
+ * a double first would be the same float.
+ */
+LQ_INLINE void finish_scale(const lq_choose_work *w, scale_use use, float largest, float numerator,
+                            float rounded, float exact, float *stored, float *used) {
     const float none = w->zero_scales ? lq_from_bits(0x7fc00000u) : 0.0f; /* as nothing is NaN */
+    const float s = within(rounded, largest);
+    float u = s;
+    if (use == USED_UNROUNDED) u = within(exact, FLT_MAX);
+    if (use == USED_MULTIPLIER) {
+        u = numerator == 0 ? 1.0f : within((float)w->steps / numerator, FLT_MAX);
+    }
+    *stored = s == none ? 1.0f : s;
+    *used = s == none ? 1.0f : u;
+}
+
+LQ_INLINE void finish_scales(const lq_choose_work *work, int64_t at, int n, scale_use use,
+                             float largest, const float *restrict numerator,
+                             const float *restrict rounded, const float *restrict exact) {
+    const lq_choose_work w = *work;
+    float *restrict stored = w.stored + at;
+    float *restrict used = w.used + at;
     for (int i = 0; i < n; ++i) {
-        const float s = within(rounded[i], largest);
-        const float u = within(from[i], most);
-        stored[i] = s == none ? 1.0f : s;
-        used[i] = s == none ? 1.0f : u;
+        finish_scale(&w, use, largest, numerator[i], rounded[i], exact[i], &stored[i], &used[i]);
     }
 }
 
 /* Of f32 or f16, to nearest, where the quotient may be rounded to float32 first. */
+LQ_INLINE void choose_in_float(const lq_choose_work *work, int64_t at, int n, scale_use use,
+                               const float *restrict numerator, lq_real real) {
+    const lq_choose_work w = *work;
+    const float steps = (float)w.steps;
+    const float largest = real == LQ_REAL_f16 ? 65504.0f : FLT_MAX;
+    float *restrict stored = w.stored + at;
+    float *restrict used = w.used + at;
+    for (int i = 0; i < n; ++i) {
+        const float exact = numerator[i] / steps;
+        const float rounded = real == LQ_REAL_f16 ? round_to_half(exact) : exact;
+        finish_scale(&w, use, largest, numerator[i], rounded, exact, &stored[i], &used[i]);
+    }
+}
+
+/* Constants for the compiler. */
 LQ_INLINE void choose_reals_in_float(const lq_choose_work *w, int64_t at, int n,
                                      const float *restrict numerator, lq_real real) {
-    const float steps = (float)w->steps;
-    float single[CHOOSE_PIECE], rounded[CHOOSE_PIECE];
-    for (int i = 0; i < n; ++i) {
-        single[i] = numerator[i] / steps;
-        rounded[i] = real == LQ_REAL_f16 ? round_to_half(single[i]) : single[i];
+    switch (use_of(w)) {
+    case USED_AS_STORED: choose_in_float(w, at, n, USED_AS_STORED, numerator, real); break;
+    case USED_UNROUNDED: choose_in_float(w, at, n, USED_UNROUNDED, numerator, real); break;
+    case USED_MULTIPLIER: choose_in_float(w, at, n, USED_MULTIPLIER, numerator, real); break;
     }
-    finish_scales(w, at, n, real == LQ_REAL_f16 ? 65504.0f : FLT_MAX, numerator, rounded, single);
 }
 
 /* Of real types, to nearest. */
@@ -134,7 +171,7 @@ LQ_INLINE void choose_reals(const lq_choose_work *w, int64_t at, int n,
         if (real == LQ_REAL_bf16) v = round_mantissa(v, 7, 0x1p-126);
         rounded[i] = (float)v;
     }
-    finish_scales(w, at, n, most[real], numerator, rounded, single);
+    finish_scales(w, at, n, use_of(w), most[real], numerator, rounded, single);
 }
 
 /* LQ_SCALE_EXPONENT_FLOOR, the largest value of a code being at least 1: subnormals clamp. */
@@ -165,10 +202,8 @@ LQ_INLINE void choose_ue4m3(const lq_choose_work *w, int64_t at, int n, const fl
 }
 
 LQ_INLINE void choose_piece(const lq_choose_work *w, int64_t at, int n) {
-    float hi[CHOOSE_PIECE], numerator[CHOOSE_PIECE];
-    float *const lo = w->low + at;
-    choose_ends(w, at, n, lo, hi);
-    choose_numerators(w, at, n, lo, hi, numerator);
+    float numerator[CHOOSE_PIECE];
+    choose_numerators(w, at, n, numerator);
     switch (w->as) {
     case LQ_SCALES_F32: choose_reals(w, at, n, numerator, LQ_REAL_f32); break;
     case LQ_SCALES_F16: choose_reals(w, at, n, numerator, LQ_REAL_f16); break;

@@ -71,34 +71,38 @@ LQ_INLINE bool bytes_by_way(const lq_map_work *w, rows_way way, int64_t r, int r
 enum { ROWS_PIECE = LQ_BLOCK_ROWS };
 
 /*
- * Lines of the tile of the next batch that has this one's place there: what has been read once comes
- * from the first-level cache, so that the memory would have nothing to do in the meantime.
+ * Lines of the tile that has this one's place among those that come next: what has been read once
+ * comes from the first-level cache, so that the memory would have nothing to do in the meantime.
  */
 LQ_INLINE void fetch_tile(lq_real real, const unsigned char *x, int64_t i) {
     const int size = real == LQ_REAL_f32 ? 4 : 2;
     for (int k = 0; k < TILE * size; k += LQ_LINE) LQ_FETCH(x + i * size + k);
 }
 
+/* x and codes are those of the row `first`, as work is the same for many. */
 LQ_INLINE void quantize_rows_piece(const lq_map_work *w, lq_real real, lq_width width, rows_way way,
-                                   int rows, int64_t first, int64_t end) {
+                                   int rows, const unsigned char *x, unsigned char *codes,
+                                   int64_t first, int64_t end) {
     const int32_t zero = w->zero[0], lo = w->qmin - zero, hi = w->qmax - zero;
-    const bool saturated = lo == -127 && hi == 127 && zero == 0; /* which is all there is to do */
-    const int64_t ahead = w->ahead;
+    const int64_t ahead = w->ahead, codes_ahead = ahead ? ahead / w->x_step * w->codes_step : 0;
     float inverse[ROWS_PIECE];
     if (way == ROWS_DIVIDED) {
         for (int64_t r = first; r < end; ++r) inverse[r - first] = inverse_of(w->scale[r]);
     }
     const int64_t count = rows > 1 ? 1 : w->count;
     for (int64_t r = first; r < end; r += rows) {
-        const unsigned char *x = w->x + r * w->x_step;
-        unsigned char *q = w->codes + r * w->codes_step;
+        const unsigned char *row = x + (r - first) * w->x_step;
+        unsigned char *q = codes + (r - first) * w->codes_step;
         for (int64_t i = 0; i < count; i += TILE) {
-            const tile v = tile_load(real, x, i);
+            const tile v = tile_load(real, row, i);
             btile b;
-            if (ahead) fetch_tile(real, x + ahead, i);
+            if (ahead) {
+                fetch_tile(real, row + ahead, i);
+                LQ_FETCH(q + codes_ahead + (i << (int)width >> 2));
+            }
             if (way != ROWS_BY_RULE &&
                 bytes_by_way(w, way, r, rows, inverse + (r - first), v, &b)) {
-                if (!saturated) b = btile_add(btile_within(b, lo, hi), zero);
+                b = btile_add(btile_within(b, lo, hi), zero);
             } else {
                 const tile copy = v;
                 b = bytes_by_rule(w, r, rows, &copy);
@@ -123,44 +127,53 @@ LQ_INLINE int rows_together(const lq_map_work *w, lq_real real, lq_width width) 
 
 /* Of at most ROWS_PIECE rows; constants for the compiler. */
 LQ_INLINE void quantize_rows_of(const lq_map_work *work, lq_real real, lq_width width, rows_way way,
-                                int rows, int64_t first, int64_t end) {
+                                int rows, const unsigned char *x, unsigned char *q, int64_t first,
+                                int64_t end) {
     const lq_map_work w = *work; /* what is in a local is not read anew after every store */
     switch (way) {
-    case ROWS_DIVIDED: quantize_rows_piece(&w, real, width, ROWS_DIVIDED, rows, first, end); break;
-    case ROWS_TO_EVEN: quantize_rows_piece(&w, real, width, ROWS_TO_EVEN, rows, first, end); break;
-    case ROWS_AWAY: quantize_rows_piece(&w, real, width, ROWS_AWAY, rows, first, end); break;
-    case ROWS_DOWN: quantize_rows_piece(&w, real, width, ROWS_DOWN, rows, first, end); break;
-    case ROWS_FROM_MINIMUM:
-        quantize_rows_piece(&w, real, width, ROWS_FROM_MINIMUM, rows, first, end);
+    case ROWS_DIVIDED:
+        quantize_rows_piece(&w, real, width, ROWS_DIVIDED, rows, x, q, first, end);
         break;
-    default: quantize_rows_piece(&w, real, width, ROWS_BY_RULE, rows, first, end); break;
+    case ROWS_TO_EVEN:
+        quantize_rows_piece(&w, real, width, ROWS_TO_EVEN, rows, x, q, first, end);
+        break;
+    case ROWS_AWAY: quantize_rows_piece(&w, real, width, ROWS_AWAY, rows, x, q, first, end); break;
+    case ROWS_DOWN: quantize_rows_piece(&w, real, width, ROWS_DOWN, rows, x, q, first, end); break;
+    case ROWS_FROM_MINIMUM:
+        quantize_rows_piece(&w, real, width, ROWS_FROM_MINIMUM, rows, x, q, first, end);
+        break;
+    default: quantize_rows_piece(&w, real, width, ROWS_BY_RULE, rows, x, q, first, end); break;
     }
 }
 
 /* Floats to bytes are the commonest: constants for the compiler, but for the way. */
-static void quantize_single_rows(const lq_map_work *w, rows_way way, int64_t first, int64_t end) {
-    quantize_rows_of(w, LQ_REAL_f32, LQ_WIDTH_8, way, 1, first, end);
+static void quantize_single_rows(const lq_map_work *w, rows_way way, const unsigned char *x,
+                                 unsigned char *q, int64_t first, int64_t end) {
+    quantize_rows_of(w, LQ_REAL_f32, LQ_WIDTH_8, way, 1, x, q, first, end);
 }
 
-static void quantize_pairs_of_rows(const lq_map_work *w, rows_way way, int64_t first, int64_t end) {
-    quantize_rows_of(w, LQ_REAL_f32, LQ_WIDTH_8, way, 2, first, end);
+static void quantize_pairs_of_rows(const lq_map_work *w, rows_way way, const unsigned char *x,
+                                   unsigned char *q, int64_t first, int64_t end) {
+    quantize_rows_of(w, LQ_REAL_f32, LQ_WIDTH_8, way, 2, x, q, first, end);
 }
 
 /* Of any type: a tile is long enough to ask which. */
 static void quantize_any_rows(const lq_map_work *w, lq_real real, lq_width width, rows_way way,
-                              int rows, int64_t first, int64_t end) {
-    quantize_rows_of(w, real, width, way, rows, first, end);
+                              int rows, const unsigned char *x, unsigned char *q, int64_t first,
+                              int64_t end) {
+    quantize_rows_of(w, real, width, way, rows, x, q, first, end);
 }
 
 LQ_INLINE void quantize_rows_together(const lq_map_work *w, lq_real real, lq_width width,
-                                      rows_way way, int rows, int64_t first, int64_t end) {
+                                      rows_way way, int rows, const unsigned char *x,
+                                      unsigned char *q, int64_t first, int64_t end) {
     const bool common = real == LQ_REAL_f32 && width == LQ_WIDTH_8;
     if (common && rows == 1) {
-        quantize_single_rows(w, way, first, end);
+        quantize_single_rows(w, way, x, q, first, end);
     } else if (common && rows == 2) {
-        quantize_pairs_of_rows(w, way, first, end);
+        quantize_pairs_of_rows(w, way, x, q, first, end);
     } else {
-        quantize_any_rows(w, real, width, way, rows, first, end);
+        quantize_any_rows(w, real, width, way, rows, x, q, first, end);
     }
 }
 
@@ -170,7 +183,8 @@ LQ_INLINE int64_t quantize_short_rows(const lq_map_work *w, lq_real real, lq_wid
     const int64_t end = rows ? w->rows / rows * rows : 0;
     const rows_way way = end > 0 ? way_of_rows(w) : ROWS_BY_RULE;
     for (int64_t r = 0; r < end; r += ROWS_PIECE) {
-        quantize_rows_together(w, real, width, way, rows, r,
+        quantize_rows_together(w, real, width, way, rows, w->x + r * w->x_step,
+                               w->codes + r * w->codes_step, r,
                                end - r < ROWS_PIECE ? end : r + ROWS_PIECE);
     }
     return end;
