@@ -14,26 +14,34 @@ LQ_INLINE void widen(tile v, bool filter, tile *lo, tile *hi) {
     *hi = filter ? tile_max(v, *hi) : tile_greater(v, *hi);
 }
 
-LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bool filter,
-                         float *out_lo, float *out_hi) {
+/* Of some rows as one. */
+LQ_INLINE void range_joined(const unsigned char *x, int64_t x_step, int64_t rows, int64_t count,
+                            lq_real real, bool filter, float *out_lo, float *out_hi) {
     const tile top = tile_splat(lq_from_bits(0x7f800000u));
     const tile bottom = tile_splat(lq_from_bits(0xff800000u));
     tile lo = top;
     tile hi = bottom;
-    int64_t i = 0;
-    for (; i + TILE <= count; i += TILE) {
-        tile v = tile_load(real, x, i);
-        if (filter) v = tile_drop_nonfinite(v);
-        widen(v, filter, &lo, &hi);
-    }
-    if (i < count) {
-        tile v = tile_load_n(real, x, i, count - i);
-        if (filter) v = tile_drop_nonfinite(v);
-        lo = tile_min(tile_first_n(v, top, count - i), lo);
-        hi = tile_max(tile_first_n(v, bottom, count - i), hi);
+    for (int64_t r = 0; r < rows; ++r, x += x_step) {
+        int64_t i = 0;
+        for (; i + TILE <= count; i += TILE) {
+            tile v = tile_load(real, x, i);
+            if (filter) v = tile_drop_nonfinite(v);
+            widen(v, filter, &lo, &hi);
+        }
+        if (i < count) {
+            tile v = tile_load_n(real, x, i, count - i);
+            if (filter) v = tile_drop_nonfinite(v);
+            lo = tile_min(tile_first_n(v, top, count - i), lo);
+            hi = tile_max(tile_first_n(v, bottom, count - i), hi);
+        }
     }
     *out_lo = tile_lowest(lo);
     *out_hi = tile_highest(hi);
+}
+
+LQ_INLINE void range_row(const unsigned char *x, int64_t count, lq_real real, bool filter,
+                         float *out_lo, float *out_hi) {
+    range_joined(x, 0, 1, count, real, filter, out_lo, out_hi);
 }
 
 LQ_INLINE tile tile_magnitudes(tile t) {
@@ -134,14 +142,16 @@ LQ_INLINE int64_t range_short(const lq_range_work *work, lq_real real) {
 }
 
 LQ_INLINE void range_runs(const lq_range_work *w, lq_real real) {
-    for (int64_t r = range_short(w, real); r < w->rows; ++r) {
+    const int64_t joined = w->range_step ? 1 : w->rows;
+    for (int64_t r = range_short(w, real); r < w->rows; r += joined) {
+        const unsigned char *x = w->x + r * w->x_step;
         float lo, hi;
         float *out_lo = w->lo + r * w->range_step;
         float *out_hi = w->hi + r * w->range_step;
-        range_row(w->x + r * w->x_step, w->count, real, false, &lo, &hi);
-        /* There is an infinity or NaN in the row, or nothing finite. */
+        range_joined(x, w->x_step, joined, w->count, real, false, &lo, &hi);
+        /* There is an infinity or NaN among them, or nothing finite. */
         if (!lq_is_finite(lo) || !lq_is_finite(hi)) {
-            range_row(w->x + r * w->x_step, w->count, real, true, &lo, &hi);
+            range_joined(x, w->x_step, joined, w->count, real, true, &lo, &hi);
         }
         *out_lo = lo < *out_lo ? lo : *out_lo;
         *out_hi = hi > *out_hi ? hi : *out_hi;
