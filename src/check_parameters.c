@@ -2,7 +2,6 @@
 #include "call.h"
 #include "choose.h"
 #include "fixed_point.h"
-#include <math.h>
 
 /* Of a view of rank 2 or more. */
 static int64_t first_bad_row(const lq_tensor *t, lq_bad_fn *bad, const void *context) {
@@ -57,19 +56,6 @@ static bool is_scale(const lq_rule *rule, float stored) {
 /* So many are looked at one by one. */
 enum { FEW = 8 };
 
-/* Sums of comparisons rather than early exits, so that the common case vectorizes. */
-static bool all_scales(const lq_rule *rule, const float *stored, int64_t n) {
-    const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
-    const bool zeros = rule->zero_scales;
-    int good = 0;
-    for (int64_t k = 0; k < n; ++k) {
-        const float s = lq_scale_of(rule, stored[k]);
-        const float v = negatives ? fabsf(s) : s; /* s < 0 ? -s : s does not vectorize in gcc 12 */
-        good += ((v > 0) | (zeros & (v == 0))) & (v <= FLT_MAX);
-    }
-    return good == n;
-}
-
 /* Floats that may be read where they are, which costs less than a copy; or NULL. */
 static const float *floats_in_place(const lq_tensor *t, int64_t at, int64_t step) {
     const bool here = t->type == LQ_F32 && step == 1 && (uintptr_t)t->data % _Alignof(float) == 0;
@@ -80,13 +66,17 @@ static int64_t bad_scale(const void *context, const lq_tensor *t, int64_t at, in
                          int64_t n) {
     const lq_call *call = context;
     const lq_rule *rule = &call->rule;
+    const bool negatives = rule->mapping == LQ_SYMMETRIC_FULL_RANGE;
     float s[LQ_BATCH];
     for (int64_t i = 0, m; i < n; i += m) {
         m = n - i < LQ_BATCH ? n - i : LQ_BATCH;
         if (m > FEW) {
             const float *stored = floats_in_place(t, at + i * step, step);
             if (!stored) lq_load_many_reals(call->kernels, t, at + i * step, step, m, s);
-            if (all_scales(rule, stored ? stored : s, m)) continue;
+            if (call->kernels->are_scales(stored ? stored : s, m, rule->scale_factor, negatives,
+                                          rule->zero_scales)) {
+                continue;
+            }
         }
         for (int64_t k = i; k < i + m; ++k) {
             if (!is_scale(rule, lq_load_real(t->type, t->data, at + k * step))) return k;

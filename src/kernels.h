@@ -245,6 +245,12 @@ typedef void lq_product_fn(const lq_product_work *work);
 typedef void lq_expect_fn(const lq_expectation *expectation);
 typedef void lq_error_fn(const float *x, const float *y, int64_t n, lq_error_sums *sums);
 
+/*
+ * Whether all of `n` scales times `factor` are finite and above 0, which they may be without their
+ * signs, or at least 0. False may mean -0, too.
+ */
+typedef bool lq_scales_fn(const float *scale, int64_t n, float factor, bool negatives, bool zeros);
+
 /* lq_gather_panel and lq_scatter_panel. */
 struct lq_panel;
 typedef void lq_gather_fn(void *buffer, const void *data, int size, const struct lq_panel *panel);
@@ -299,6 +305,7 @@ typedef struct lq_kernels {
     lq_error_fn *error_sums;
     lq_expect_fn *expected_errors;
     lq_choose_fn *choose_scales;
+    lq_scales_fn *are_scales;
     lq_gather_fn *gather_panel;
     lq_scatter_fn *scatter_panel;
     lq_block_fn *quantize_blocks;

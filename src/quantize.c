@@ -106,12 +106,19 @@ static void map_batch_plain(void *context, lq_batch *batch) {
     lq_map_blocks(context, batch);
 }
 
+/* Elements that are gone over once need not stay in a cache. */
+static int64_t most_rows(const lq_map *m, const lq_plan *plan) {
+    const int64_t *step = plan->loop[plan->vector].step;
+    return !m->counts && step[LQ_X] == 1 && step[LQ_CODES] == 1 ? LQ_BATCH : 0;
+}
+
 lq_status lq_map_with(lq_job *j, lq_batch_fn *visit) {
     lq_plan plan;
     j->map.in_order = j->call->forward_only;
     lq_make_plan(&j->call->geometry, j->call->forward_only ? LQ_ORDER_STRICT : LQ_ORDER_MEMORY,
                  &plan);
     if (plan.empty) return LQ_OK;
+    plan.most = most_rows(&j->map, &plan);
     const lq_cut cut = lq_cut_for_elements(j->call, &j->map, &plan);
     return lq_walk(j, &cut, visit, NULL, NULL);
 }

@@ -84,6 +84,7 @@ void choose_parameters(situation *s) {
     s->qmin = s->is_signed ? -half : 0;
     s->qmax = s->is_signed ? half - 1 : 2 * half - 1;
     const bool narrow = random_below(3) == 0 && s->qmax - s->qmin > 2;
+    const bool centered = random_below(3) == 0;
     s->qmin += narrow;
     for (int i = 0; i < 256; ++i) {
         s->scale[i] = scales[random_below(sizeof scales / sizeof *scales)];
@@ -102,6 +103,8 @@ void choose_parameters(situation *s) {
         for (int i = 1; i < 256; ++i) s->multiplier[i] = s->multiplier[0];
         for (int i = 1; i < 256; ++i) s->shift[i] = s->shift[0];
     }
+    /* As those of symmetric schemes are. */
+    for (int i = 0; centered && i < 256; ++i) s->zero[i] = 0;
     /* Requantization has no such rules, and no scales that are not finite. */
     s->by_rule = false;
     s->format = NULL;

@@ -1,10 +1,11 @@
-/* Kernels that add up doubles: the same bytes on every level, for every length. */
+/* Kernels over plain arrays: the same bytes on every level, for every length. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
 #include "kernel_cases.h"
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 
@@ -26,6 +27,33 @@ static void test_error_sums(void **state) {
             lq_kernels_of(level)->error_sums(x, y, n, &b);
             assert_memory_equal(&a, &b, sizeof a);
         }
+    }
+}
+
+/* Every one counts, wherever it is. */
+static void test_are_scales(void **state) {
+    enum { MOST = 70 };
+    static const uint32_t values[] = {0,          1,          0x007fffff, 0x7f7fffff,
+                                      0x7f800000, 0x7fc00000, 0x80000001, 0xbf800000,
+                                      0xff7fffff, 0xff800000, 0xffc00000};
+    float scale[MOST];
+    (void)state;
+    for (int i = 0; i < MOST; ++i) scale[i] = 0.5f + (float)i;
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        const lq_kernels *k = lq_kernels_of(level);
+        for (int n = 0; k && n < MOST; ++n) {
+            const float kept = scale[n];
+            const float v = lq_from_bits(values[n % 11]), size = fabsf(v);
+            scale[n] = v;
+            assert_true(k->are_scales(scale, n, 1.0f, false, false));
+            assert_int_equal(k->are_scales(scale, n + 1, 1.0f, false, false),
+                             v > 0 && v <= FLT_MAX);
+            assert_int_equal(k->are_scales(scale, MOST, 1.0f, true, false),
+                             size > 0 && size <= FLT_MAX);
+            assert_int_equal(k->are_scales(scale, MOST, 1.0f, false, true), v >= 0 && v <= FLT_MAX);
+            scale[n] = kept;
+        }
+        if (k) assert_false(k->are_scales(scale, MOST, 0x1p-149f, false, false));
     }
 }
 
@@ -123,6 +151,7 @@ int main(void) {
     random_seed(seed_from_environment());
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_error_sums),
+        cmocka_unit_test(test_are_scales),
         cmocka_unit_test(test_no_contraction),
         cmocka_unit_test(test_expected_errors),
         cmocka_unit_test(test_expectation_of_samples),

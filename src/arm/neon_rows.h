@@ -75,11 +75,29 @@ LQ_INLINE void btile_store_rows(lq_width width, unsigned char *q, int64_t step, 
     }
 }
 
+/* A tile's bytes from its rows. */
+LQ_INLINE uint8x16_t bytes_load_rows(const unsigned char *q, int64_t step, int rows) {
+    unsigned char buffer[TILE];
+    if (rows == 1) return vld1q_u8(q);
+    if (rows == 2) return vcombine_u8(vld1_u8(q), vld1_u8(q + step));
+    for (int r = 0; r < 4; ++r) memcpy(buffer + 4 * r, q + r * step, 4);
+    return vld1q_u8(buffer);
+}
+
 /* Codes of each vector from its row. */
 LQ_INLINE itile codes_load_rows(lq_width width, const unsigned char *q, int64_t step, int rows) {
-    unsigned char buffer[TILE];
-    const size_t n = TILE / (size_t)rows;
-    if (width == LQ_WIDTH_4 || rows == 1) return codes_load(width, q, 0);
-    for (int r = 0; r < rows; ++r) memcpy(buffer + (size_t)r * n, q + r * step, n);
-    return codes_load(LQ_WIDTH_8, buffer, 0);
+    if (width != LQ_WIDTH_8) return codes_load(width, q, 0);
+    const uint8x16_t bytes = bytes_load_rows(q, step, rows);
+    return from_halves(vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
+}
+
+LQ_INLINE itile signed_load_rows(const unsigned char *q, int64_t step, int rows) {
+    const int8x16_t bytes = vreinterpretq_s8_u8(bytes_load_rows(q, step, rows));
+    const int16x8_t a = vmovl_s8(vget_low_s8(bytes)), b = vmovl_high_s8(bytes);
+    itile t;
+    t.v[0] = vmovl_s16(vget_low_s16(a));
+    t.v[1] = vmovl_high_s16(a);
+    t.v[2] = vmovl_s16(vget_low_s16(b));
+    t.v[3] = vmovl_high_s16(b);
+    return t;
 }

@@ -50,6 +50,21 @@ LQ_INLINE void store_one(lq_real real, unsigned char *x, int64_t i, float v) {
 
 #include "loops/coded.h"
 
+/*
+ * By the bits, which compare as integers do. One that is none sets the highest bit, so that nothing
+ * leaves early.
+ */
+static bool are_scales(const float *scale, int64_t n, float factor, bool negatives, bool zeros) {
+    const uint32_t magnitude = negatives ? 0x7fffffffu : 0xffffffffu;
+    const uint32_t least = zeros ? 0 : 1;
+    uint32_t any = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const uint32_t s = lq_bits(scale[i] * factor) & magnitude;
+        any |= s | (s - least) | (s + 0x00800000u);
+    }
+    return any >> 31 == 0;
+}
+
 /* A code as its bits. */
 LQ_INLINE uint32_t load_bits(lq_width width, const unsigned char *q, int64_t i) {
     uint16_t h;

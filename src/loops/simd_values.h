@@ -2,7 +2,8 @@
 
 /* ---------------------------------------------------------------------- values from codes */
 
-LQ_INLINE void dequantize_plain(const lq_map_work *w, lq_real real, lq_width width, int64_t r) {
+LQ_INLINE void dequantize_plain(const lq_map_work *w, lq_real real, lq_width width, bool centered,
+                                int64_t r) {
     const unsigned char *q = w->codes + r * w->codes_step;
     unsigned char *x = w->x + r * w->x_step;
     const int64_t count = w->count;
@@ -11,11 +12,27 @@ LQ_INLINE void dequantize_plain(const lq_map_work *w, lq_real real, lq_width wid
     const itile zero = itile_splat(w->zero[r * w->param_step] + (int32_t)w->sign);
     int64_t i = 0;
     for (; i + TILE <= count; i += TILE) {
-        tile_store(real, x, i, tile_values(codes_load(width, q, i), sign, zero, scale));
+        const unsigned char *at = q + (i << (int)width >> 2);
+        tile_store(real, x, i, plain_values(width, at, 0, 1, centered, sign, zero, scale));
     }
     if (i < count) {
         const itile codes = codes_load_n(width, q, i, count - i);
         tile_store_n(real, x, i, tile_values(codes, sign, zero, scale), count - i);
+    }
+}
+
+LQ_INLINE void dequantize_by_rule(const lq_map_work *w, lq_real real, lq_width width, int64_t r) {
+    const itile sign = itile_splat((int32_t)w->sign);
+    for (; r < w->rows; ++r) {
+        const unsigned char *q = w->codes + r * w->codes_step;
+        unsigned char *x = w->x + r * w->x_step;
+        const tile scale = tile_splat(w->scale[r * w->param_step]);
+        const tile center = tile_splat(w->offset[r * w->param_step]);
+        for (int64_t i = 0; i < w->count; i += TILE) {
+            const int64_t n = w->count - i;
+            const tile codes = codes_as_floats(codes_at(width, q, i, n), sign);
+            reals_to(real, x, i, values_by(w->rule, codes, scale, center), n);
+        }
     }
 }
 
@@ -24,21 +41,13 @@ LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width widt
         decode_rows(w, real, width, false);
         return;
     }
-    const itile sign = itile_splat((int32_t)w->sign);
-    for (int64_t r = dequantize_short_rows(w, real, width); r < w->rows; ++r) {
-        const unsigned char *q = w->codes + r * w->codes_step;
-        unsigned char *x = w->x + r * w->x_step;
-        if (w->rule) {
-            const tile scale = tile_splat(w->scale[r * w->param_step]);
-            const tile center = tile_splat(w->offset[r * w->param_step]);
-            for (int64_t i = 0; i < w->count; i += TILE) {
-                const int64_t n = w->count - i;
-                const tile codes = codes_as_floats(codes_at(width, q, i, n), sign);
-                reals_to(real, x, i, values_by(w->rule, codes, scale, center), n);
-            }
-        } else {
-            dequantize_plain(w, real, width, r);
-        }
+    int64_t r = dequantize_short_rows(w, real, width);
+    if (w->rule) {
+        dequantize_by_rule(w, real, width, r);
+    } else if (r < w->rows && is_centered(w, width)) {
+        for (; r < w->rows; ++r) dequantize_plain(w, real, width, true, r);
+    } else {
+        for (; r < w->rows; ++r) dequantize_plain(w, real, width, false, r);
     }
 }
 

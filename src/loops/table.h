@@ -82,6 +82,7 @@ const lq_kernels LQ_TABLE = {
         .error_sums = error_sums,
     .expected_errors = expected_errors,
     .choose_scales = choose_scales,
+    .are_scales = are_scales,
     .quantize_blocks = quantize_blocks,
     .gather_panel = gather_panel,
     .scatter_panel = scatter_panel};

@@ -21,15 +21,25 @@ LQ_INLINE itile from_bytes(__m128i low, __m128i high) {
                     _mm256_cvtepu8_epi32(high), _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8))}};
 }
 
+/* 8 codes. */
+LQ_INLINE __m256i nibbles(const unsigned char *q) {
+    int32_t packed;
+    memcpy(&packed, q, sizeof packed);
+    const __m256i places = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    const __m256i moved = _mm256_srlv_epi32(_mm256_set1_epi32(packed), places);
+    return _mm256_and_si256(moved, _mm256_set1_epi32(15));
+}
+
 LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
     itile t;
     if (width == LQ_WIDTH_16) {
         EACH t.v[k] = _mm256_cvtepu16_epi32(load_128(q + (i + k * LANES) * 2));
     } else if (width == LQ_WIDTH_8) {
         EACH t.v[k] = _mm256_cvtepu8_epi32(load_64(q + i + k * LANES));
+    } else if (width == LQ_WIDTH_4) {
+        EACH t.v[k] = nibbles(q + (i + k * LANES) / 2);
     } else {
-        const __m256i b =
-            width == LQ_WIDTH_4 ? spread_4(load_128(q + i / 2)) : spread_2(load_64(q + i / 4));
+        const __m256i b = spread_2(load_64(q + i / 4));
         t = from_bytes(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
     }
     return t;

