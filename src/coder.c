@@ -195,18 +195,15 @@ void lq_copy_coder_call(const lq_coder *c, lq_call *call) {
     memcpy(call, &c->call, offsetof(lq_call, extent));
 }
 
-/* Zero where every one is finite. */
-static uint32_t any_nonfinite(const float *v, int64_t n) {
-    uint32_t any = 0;
-    for (int64_t i = 0; i < n; ++i) any |= (lq_bits(v[i]) & 0x7fffffffu) + 0x00800000u;
-    return any >> 31;
+static bool all_finite(const lq_call *call, const float *v, int64_t n) {
+    return call->kernels->are_scales(v, n, 1.0f, true, true);
 }
 
 void lq_fill_nan(const lq_call *call, const lq_parameters *p, const lq_piece *piece) {
     const lq_tensor *x = call->tensor[LQ_X];
     const bool minimums = call->type[LQ_ZERO] && call->type[LQ_ZERO]->kind == LQ_KIND_REAL;
-    if (!any_nonfinite(p->scale, piece->rows) &&
-        !(minimums && any_nonfinite(p->offset, piece->rows))) {
+    if (all_finite(call, p->scale, piece->rows) &&
+        (!minimums || all_finite(call, p->offset, piece->rows))) {
         return;
     }
     for (int64_t b = 0; b < piece->rows; ++b) {

@@ -9,6 +9,8 @@ typedef struct decoder {
     lq_plan plan;
     lq_record_buffers buffers;
     lq_record_parts parts;
+    int64_t codes_at; /* of codes that are read where they are in the records; else 0 */
+    bool halves;      /* which are in halves */
     /* Of two levels, the products; or what scales stand for. */
     float scales[LQ_CODER_BLOCKS], minimums[LQ_CODER_BLOCKS];
     lq_job job;
@@ -34,7 +36,9 @@ static void start(decoder *d, const lq_coder *c) {
     lq_start_job(&d->job, &d->call, LQ_TO_REALS);
     d->job.map.codes = d->buffers.codes;
     d->job.map.code = c->byte;
-    if (l->codes_at) {
+    d->halves = l->halves_at && c->x_column == 1;
+    d->codes_at = d->halves ? l->halves_at : l->codes_at;
+    if (d->codes_at) {
         d->parts.codes = NULL;
         lq_plan_codes_in_records(c, &d->plan);
     }
@@ -75,9 +79,23 @@ static void multiply_levels(decoder *d, int64_t records) {
     for (int64_t b = 0; b < records * in_record; ++b) d->minimums[b] = -d->minimums[b];
 }
 
+/* Rows of x follow each other, and codes are bytes for the map. */
+static void decode_halves(const decoder *d, const lq_piece *piece) {
+    const lq_layout_row *l = d->coder->side.layout;
+    const int real = d->call.type[LQ_X]->index;
+    lq_map_work work;
+    if (!lq_direct_work(&d->job.map, piece, &work)) return;
+    work.middle = -l->codes.min;
+    work.fifths = l->bits == 5;
+    d->call.kernels->dequantize_halves[real](&work);
+}
+
 static void decode_piece(void *context, const lq_piece *piece) {
     const decoder *d = context;
-    lq_map_piece(&d->job.map, piece);
+    if (d->halves)
+        decode_halves(d, piece);
+    else
+        lq_map_piece(&d->job.map, piece);
     lq_fill_nan(&d->call, &d->job.parameters, piece);
 }
 
@@ -90,7 +108,7 @@ static void decode_part_of_row(void *context, int64_t row, int64_t first, int64_
     lq_batch batch;
     lq_batch_of_blocks(c, &d->plan, row, first * in_record, records * in_record, &batch);
     l->unpack(from, records, &d->parts);
-    if (l->codes_at) d->job.map.codes = from + l->codes_at;
+    if (d->codes_at) d->job.map.codes = from + d->codes_at;
     read_scales(d, records);
     multiply_levels(d, records);
     lq_load_for_reals(&d->call, &batch, &d->job.parameters);
@@ -101,7 +119,9 @@ static void decode_part(void *context, int64_t task) {
     const lq_coder *c = context;
     decoder d;
     start(&d, c);
-    lq_each_records(c, task, LQ_CODER_FLOATS, decode_part_of_row, &d);
+    /* Codes that stay in the records fill no buffer. */
+    const int64_t most = d.codes_at ? LQ_CODER_BLOCKS * c->block : LQ_CODER_FLOATS;
+    lq_each_records(c, task, most, decode_part_of_row, &d);
 }
 
 lq_status lq_decode(const lq_packed *packed, const lq_scheme *scheme, const lq_tensor *x,

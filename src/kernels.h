@@ -52,6 +52,9 @@ typedef struct lq_map_work {
     bool streams;
     /* Bytes from x on to what will be read next, which may be fetched by then; 0 for nothing. */
     int64_t ahead;
+    /* Codes in halves: what they have added, and whether fifth bits come before them. */
+    int32_t middle;
+    bool fifths;
     /* Fixed-point requantization, instead of scale: multipliers from 0, shifts in [-31, 30]. */
     const int32_t *multiplier;
     const int32_t *shift;
@@ -309,6 +312,11 @@ typedef struct lq_kernels {
     lq_gather_fn *gather_panel;
     lq_scatter_fn *scatter_panel;
     lq_block_fn *quantize_blocks;
+    /*
+     * Rows of LQ_HALVES codes in halves (layouts/bytes.h), `sign` and `count` of no matter, to reals
+     * whose rows have no gaps.
+     */
+    lq_map_fn *dequantize_halves[LQ_REALS];
 } lq_kernels;
 
 /* The table in use; NULL where LIBQUANT_CPU asked for a level that this machine cannot have. */

@@ -23,8 +23,9 @@ typedef struct lq_record_parts {
 
 /*
  * Wide elements are little-endian in records, and in the machine's order in parts. Parts to be
- * packed are within the row's limits; sums that are NULL are computed. Codes of a byte each that are
- * NULL are, or stay, in the records; so do, with them, scales to be packed, in the machine's order.
+ * packed are within the row's limits; sums that are NULL are computed. Codes of a byte each, or to
+ * be unpacked codes in halves, that are NULL are, or stay, in the records; so do, with codes of a byte
+ * each, scales to be packed, in the machine's order.
  */
 typedef void lq_pack_records_fn(const lq_record_parts *from, int64_t records, unsigned char *to);
 typedef void lq_unpack_records_fn(const unsigned char *from, int64_t records,
@@ -89,7 +90,8 @@ typedef struct lq_layout_row {
     lq_type code_type;
     /* Layouts of records. */
     int32_t block, record, record_bytes;
-    int32_t codes_at; /* where codes of a byte each begin in a record of one block; else 0 */
+    int32_t codes_at;  /* where codes of a byte each begin in a record of one block; else 0 */
+    int32_t halves_at; /* where codes in halves do (layouts/bytes.h), with what is added to them */
     lq_type scale_type, zero_type, super_scale_type, super_zero_type, sum_type;
     int32_t sum_block;
     /* What bytes of these types may hold in a record: integer codes, and those of two levels. */

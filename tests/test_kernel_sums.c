@@ -5,6 +5,7 @@
 #include <cmocka.h>
 
 #include "kernel_cases.h"
+#include "layouts/bytes.h"
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -54,6 +55,63 @@ static void test_are_scales(void **state) {
             scale[n] = kept;
         }
         if (k) assert_false(k->are_scales(scale, MOST, 0x1p-149f, false, false));
+    }
+}
+
+/* Records of all kinds, the codes of the last at the end of an allocation. */
+static void compare_halves(const lq_kernels *level, int64_t rows, int kind, lq_real real) {
+    static const lq_element_rule rules[] = {
+        {.multiply = true}, {.minimum = true}, {.minimum = true, .divide_back = true}};
+    enum { MOST = 9, BYTES = 24 };
+    const int64_t size = real == LQ_REAL_f32 ? 4 : 2, bytes = kind % 2 ? BYTES : 18;
+    unsigned char x[2][(MOST + 1) * (int)LQ_HALVES * 4];
+    float scale[MOST], offset[MOST];
+    int32_t zero[MOST];
+    unsigned char *records = malloc((size_t)(MOST * BYTES));
+    assert_non_null(records);
+    unsigned char *const first = records + MOST * BYTES - rows * bytes;
+    for (int i = 0; i < MOST * BYTES; ++i) records[i] = (unsigned char)random_below(256);
+    for (int i = 0; i < MOST; ++i) {
+        scale[i] = (float)random_below(2000) / 1000.0f - 1.0f;
+        offset[i] = (float)random_below(2000) / 100.0f - 10.0f;
+        zero[i] = (int32_t)random_below(16);
+    }
+    for (int t = 0; t < 2; ++t) {
+        const lq_kernels *k = t ? level : lq_kernels_of(LQ_CPU_SCALAR);
+        lq_map_work w = {.x = x[t],
+                         .codes = first + bytes - LQ_HALF,
+                         .count = LQ_HALVES,
+                         .rows = rows,
+                         .x_step = LQ_HALVES * size,
+                         .codes_step = bytes,
+                         .scale = scale,
+                         .zero = zero,
+                         .param_step = 1,
+                         .sign = 128,
+                         .offset = offset,
+                         .rule = kind / 4 ? &rules[kind / 4 - 1] : NULL,
+                         .middle = kind / 2 % 2 ? (kind % 2 ? 16 : 8) : 0,
+                         .fifths = kind % 2};
+        memset(x[t], 0x5a, sizeof x[t]);
+        if (kind == 16) {
+            w.rule = &rules[0];
+            w.format = lq_type_find(LQ_E2M1)->format;
+            w.fifths = false;
+            w.middle = 0;
+        }
+        k->dequantize_halves[real](&w);
+    }
+    free(records);
+    assert_memory_equal(x[0], x[1], sizeof x[0]);
+}
+
+static void test_halves(void **state) {
+    (void)state;
+    for (lq_cpu level = LQ_CPU_SCALAR; level <= LQ_CPU_NEON; ++level) {
+        const lq_kernels *k = lq_kernels_of(level);
+        for (int i = 0; k && i < 17 * LQ_REALS * 10; ++i) {
+            compare_halves(k, i % 10, i / 10 % 17, (lq_real)(i / 170));
+        }
     }
 }
 
@@ -150,11 +208,9 @@ static void test_expectation_of_samples(void **state) {
 int main(void) {
     random_seed(seed_from_environment());
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_sums),
-        cmocka_unit_test(test_are_scales),
-        cmocka_unit_test(test_no_contraction),
-        cmocka_unit_test(test_expected_errors),
-        cmocka_unit_test(test_expectation_of_samples),
+        cmocka_unit_test(test_error_sums),      cmocka_unit_test(test_are_scales),
+        cmocka_unit_test(test_halves),          cmocka_unit_test(test_no_contraction),
+        cmocka_unit_test(test_expected_errors), cmocka_unit_test(test_expectation_of_samples),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

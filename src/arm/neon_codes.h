@@ -37,6 +37,19 @@ LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
     return from_halves(vmovl_u8(vget_low_u8(bytes)), vmovl_high_u8(bytes));
 }
 
+LQ_INLINE itile halves_load(const unsigned char *q, int64_t step, int64_t i, bool fifths) {
+    static const uint8_t bits[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t u = vld1q_u8(q);
+    uint8x16_t b = i ? vshrq_n_u8(u, 4) : vandq_u8(u, vdupq_n_u8(15));
+    (void)step;
+    if (fifths) {
+        const unsigned char *all = q - LQ_FIFTHS + i / 8;
+        const uint8x16_t each = vcombine_u8(vdup_n_u8(all[0]), vdup_n_u8(all[1]));
+        b = vorrq_u8(b, vandq_u8(vtstq_u8(each, vld1q_u8(bits)), vdupq_n_u8(16)));
+    }
+    return from_halves(vmovl_u8(vget_low_u8(b)), vmovl_high_u8(b));
+}
+
 /* n codes in bytes; below 8 bits, n fills whole ones. */
 LQ_INLINE size_t code_bytes(lq_width width, int64_t n) {
     return (size_t)(n << (int)width >> 2);

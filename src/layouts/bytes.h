@@ -150,19 +150,34 @@ LQ_INLINE void lq_split_fields(const unsigned char *from, unsigned char *to, int
     }
 }
 
-enum { LQ_HALF = 16 };
+/* Blocks of so many codes of 4 bits in halves; of 5 bits the fifths come before them. */
+enum { LQ_HALVES = 32, LQ_HALF = LQ_HALVES / 2, LQ_FIFTHS = LQ_HALVES / 8 };
+
+/* Fifth bits for eight codes, the first's the lowest; what is subtracted borrows from no other. */
+LQ_INLINE void lq_add_fifths(unsigned char bits, unsigned middle, unsigned char *codes) {
+    const uint64_t high = LQ_EIGHT(128);
+    const uint64_t each = LQ_EIGHT(bits) & UINT64_C(0x8040201008040201);
+    const uint64_t fifths = (each + LQ_EIGHT(127)) >> 3 & LQ_EIGHT(16);
+    const uint64_t all = lq_load_eight(codes) | fifths;
+    lq_store_eight(((all | high) - LQ_EIGHT(middle)) ^ high, codes);
+}
 
 /*
- * Byte j holds elements j and j + 16, the first in the low bits. Through arrays of their own, so
- * that no compiler has to ask whether pointers meet.
+ * Byte j holds elements j and j + 16, the first in the low bits; less `middle`. Through arrays of
+ * their own, so that no compiler has to ask whether pointers meet.
  */
-LQ_INLINE void lq_unpack_halves(const unsigned char *from, unsigned middle, unsigned char *codes) {
+LQ_INLINE void lq_unpack_halves(const unsigned char *from, bool fifths, unsigned middle,
+                                unsigned char *codes) {
+    const unsigned by = fifths ? 0 : middle;
     unsigned char q[LQ_HALF], low[LQ_HALF], high[LQ_HALF];
     memcpy(q, from, sizeof q);
-    for (int j = 0; j < LQ_HALF; ++j) low[j] = (unsigned char)((q[j] & 15u) - middle);
-    for (int j = 0; j < LQ_HALF; ++j) high[j] = (unsigned char)((unsigned)(q[j] >> 4) - middle);
+    for (int j = 0; j < LQ_HALF; ++j) low[j] = (unsigned char)((q[j] & 15u) - by);
+    for (int j = 0; j < LQ_HALF; ++j) high[j] = (unsigned char)((unsigned)(q[j] >> 4) - by);
     memcpy(codes, low, sizeof low);
     memcpy(codes + LQ_HALF, high, sizeof high);
+    for (int k = 0; fifths && k < LQ_FIFTHS; ++k) {
+        lq_add_fifths(from[k - LQ_FIFTHS], middle, codes + 8 * k);
+    }
 }
 
 LQ_INLINE void lq_pack_halves(const unsigned char *codes, unsigned middle, unsigned char *to) {

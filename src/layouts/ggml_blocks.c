@@ -6,7 +6,7 @@
 #include "layouts/records.h"
 #include "layouts/values.h"
 
-enum { BLOCK = 32, HALF = LQ_HALF, FIFTHS = BLOCK / 8 };
+enum { BLOCK = LQ_HALVES, HALF = LQ_HALF, FIFTHS = LQ_FIFTHS };
 
 /* What comes before the codes of a record of nibbles, and what was added to them. */
 typedef struct nibble_record {
@@ -17,15 +17,6 @@ typedef struct nibble_record {
 
 static const nibble_record q4_0 = {2, 0, 0, 8}, q4_1 = {2, 2, 0, 0}, q5_0 = {2, 0, FIFTHS, 16},
                            q5_1 = {2, 2, FIFTHS, 0}, iq4_nl = {2, 0, 0, 0}, mxfp4 = {1, 0, 0, 0};
-
-/* Fifth bits for eight codes, the first's the lowest; what is subtracted borrows from no other. */
-LQ_INLINE void add_fifths(unsigned char bits, unsigned middle, unsigned char *codes) {
-    const uint64_t high = LQ_EIGHT(128);
-    const uint64_t each = LQ_EIGHT(bits) & UINT64_C(0x8040201008040201);
-    const uint64_t fifths = (each + LQ_EIGHT(127)) >> 3 & LQ_EIGHT(16);
-    const uint64_t all = lq_load_eight(codes) | fifths;
-    lq_store_eight(((all | high) - LQ_EIGHT(middle)) ^ high, codes);
-}
 
 /* Back: no two bits of the product's terms meet, so that nothing carries into the highest byte. */
 LQ_INLINE unsigned char gather_fifths(const unsigned char *codes, unsigned middle) {
@@ -52,13 +43,17 @@ LQ_INLINE void unpack_all(const nibble_record *kind, const unsigned char *from, 
                           const lq_record_parts *to) {
     const nibble_record r = *kind;
     const lq_record_parts parts = *to;
-    const int fifths = r.scale + r.zero, nibbles = fifths + r.fifths;
-    for (int64_t i = 0; i < records; ++i, from += nibbles + HALF) {
-        unsigned char *codes = parts.codes + i * BLOCK;
-        unpack_parameter(from, r.scale, parts.scale + i * r.scale);
-        if (r.zero) unpack_parameter(from + r.scale, r.zero, parts.zero + i * r.zero);
-        lq_unpack_halves(from + nibbles, r.fifths ? 0 : r.middle, codes);
-        for (int k = 0; k < r.fifths; ++k) add_fifths(from[fifths + k], r.middle, codes + 8 * k);
+    const int nibbles = r.scale + r.zero + r.fifths;
+    const int bytes = nibbles + HALF;
+    for (int64_t i = 0; i < records; ++i) {
+        unpack_parameter(from + i * bytes, r.scale, parts.scale + i * r.scale);
+    }
+    for (int64_t i = 0; r.zero && i < records; ++i) {
+        unpack_parameter(from + i * bytes + r.scale, r.zero, parts.zero + i * r.zero);
+    }
+    for (int64_t i = 0; parts.codes && i < records; ++i) {
+        lq_unpack_halves(from + i * bytes + nibbles, r.fifths > 0, r.middle,
+                         parts.codes + i * BLOCK);
     }
 }
 

@@ -22,7 +22,7 @@ void lq_unpack_iq4_xs(const unsigned char *from, int64_t records, const lq_recor
             const unsigned low = (unsigned)from[XS_LOW + b / 2] >> b % 2 * 4 & 15u;
             const unsigned scale = low | (high >> 2 * b & 3u) << 4;
             parts.scale[i * LQ_GROUPS + b] = (unsigned char)(scale - 32u);
-            lq_unpack_halves(from + XS_CODES + b * LQ_HALF, 0,
+            lq_unpack_halves(from + XS_CODES + b * LQ_HALF, false, 0,
                              parts.codes + i * LQ_SUPER + b * LQ_GROUP);
         }
     }

@@ -434,6 +434,7 @@ LQ_INLINE void quantize_lanes(const lq_map_work *w, lq_real real, lq_width width
 }
 
 #include "loops/simd_values.h"
+#include "loops/simd_halves.h"
 #include "loops/simd_ranges.h"
 #include "loops/simd_blocks.h"
 #include "loops/tally.h"

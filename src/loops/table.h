@@ -58,6 +58,7 @@
     LQ_MAKE_TARGETS(name, fn, bf16)                                                                \
     LQ_MAKE_TARGETS(name, fn, f64)
 
+LQ_MAKE_REAL(dequantize_halves, lq_map_fn)
 LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_WIDTH, LQ_MAKE_REAL_CODE, LQ_MAKE_REAL_REAL)
 
 #define LQ_SET_REAL(name, fn) .name = {name##_f32, name##_f16, name##_bf16},
@@ -79,7 +80,8 @@ LQ_KERNEL_LIST(LQ_MAKE_REAL, LQ_MAKE_CODE, LQ_MAKE_WIDTH, LQ_MAKE_REAL_CODE, LQ_
 extern const lq_kernels LQ_TABLE;
 const lq_kernels LQ_TABLE = {
     LQ_KERNEL_LIST(LQ_SET_REAL, LQ_SET_CODE, LQ_SET_WIDTH, LQ_SET_REAL_CODE, LQ_SET_REAL_REAL)
-        .error_sums = error_sums,
+        LQ_SET_REAL(dequantize_halves, lq_map_fn)
+            .error_sums = error_sums,
     .expected_errors = expected_errors,
     .choose_scales = choose_scales,
     .are_scales = are_scales,

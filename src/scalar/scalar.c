@@ -225,6 +225,28 @@ LQ_INLINE void dequantize_runs(const lq_map_work *w, lq_real real, lq_width widt
     map_rows(w, real, width, TO_VALUES, false);
 }
 
+/* By way of bytes, some rows at a time. */
+LQ_INLINE void dequantize_halves(const lq_map_work *w, lq_real real) {
+    enum { ROWS = 16 };
+    unsigned char codes[ROWS * LQ_HALVES];
+    lq_map_work part = *w;
+    part.codes = codes;
+    part.count = part.codes_step = LQ_HALVES;
+    part.sign = w->middle ? 128 : 0;
+    for (int64_t r = 0; r < w->rows; r += ROWS) {
+        part.rows = w->rows - r < ROWS ? w->rows - r : ROWS;
+        for (int64_t k = 0; k < part.rows; ++k) {
+            lq_unpack_halves(w->codes + (r + k) * w->codes_step, w->fifths, (unsigned)w->middle,
+                             codes + k * LQ_HALVES);
+        }
+        map_rows(&part, real, LQ_WIDTH_8, TO_VALUES, false);
+        part.x += ROWS * w->x_step;
+        part.scale += ROWS;
+        part.zero += ROWS;
+        if (w->rule) part.offset += ROWS;
+    }
+}
+
 LQ_INLINE void dequantize_lanes(const lq_map_work *w, lq_real real, lq_width width) {
     map_rows(w, real, width, TO_VALUES, true);
 }

@@ -61,6 +61,27 @@ LQ_INLINE itile codes_load_n(lq_width width, const unsigned char *q, int64_t i, 
     return from_bytes(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
 }
 
+LQ_INLINE itile halves_load(const unsigned char *q, int64_t step, int64_t i, bool fifths) {
+    int32_t all;
+    itile t;
+    (void)step, (void)i;
+    for (int k = 0; k < 2; ++k) {
+        const __m256i u = _mm256_cvtepu8_epi32(load_64(q + k * LANES));
+        t.v[k] = _mm256_and_si256(u, _mm256_set1_epi32(15));
+        t.v[k + 2] = _mm256_srli_epi32(u, 4);
+    }
+    if (!fifths) return t;
+    memcpy(&all, q - LQ_FIFTHS, sizeof all);
+    EACH {
+        /* Each element's bit at the top, then in the place of the fifth one. */
+        const __m256i up = _mm256_sub_epi32(_mm256_set1_epi32(31 - k * LANES),
+                                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+        const __m256i top = _mm256_srli_epi32(_mm256_sllv_epi32(_mm256_set1_epi32(all), up), 31);
+        t.v[k] = _mm256_or_si256(t.v[k], _mm256_slli_epi32(top, 4));
+    }
+    return t;
+}
+
 typedef __m256i btile;
 
 /* Packing works within halves: what it makes of four vectors, in order. */

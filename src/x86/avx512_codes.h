@@ -63,6 +63,26 @@ LQ_INLINE itile codes_load(lq_width width, const unsigned char *q, int64_t i) {
     return t;
 }
 
+/* The fifths are a mask of each half. */
+LQ_INLINE itile halves_load(const unsigned char *q, int64_t step, int64_t i, bool fifths) {
+    itile t;
+    (void)i;
+    for (int row = 0; row < 2; ++row, q += step) {
+        const __m512i u = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)q));
+        __m512i low = _mm512_and_si512(u, _mm512_set1_epi32(15));
+        __m512i high = _mm512_srli_epi32(u, 4);
+        if (fifths) {
+            __mmask16 mask[2];
+            memcpy(mask, q - LQ_FIFTHS, sizeof mask);
+            low = _mm512_mask_or_epi32(low, mask[0], low, _mm512_set1_epi32(16));
+            high = _mm512_mask_or_epi32(high, mask[1], high, _mm512_set1_epi32(16));
+        }
+        t.v[2 * row] = low;
+        t.v[2 * row + 1] = high;
+    }
+    return t;
+}
+
 typedef __m512i btile;
 
 /* Packing works within quarters: what it makes of four vectors, in order. */
