@@ -326,7 +326,7 @@ int main(int argc, char **argv) {
             "threads or on N (threads), in short runs (runs) and in small calls (calls).\n"
             "3 times the cost of the contiguous form and more are marked with '!'. A bound is\n"
             "what touching the same lines of the caches in the same order takes, and nothing\n"
-            "else; that of threads is the floor by as many of them.",
+            "else; that of threads is a memcpy by as many of them.",
         .others = {"contiguous", "one", "bound"},
         .marked = 3,
         .unit = 1024,

@@ -1,9 +1,6 @@
 /* lq_encode: real values to packed ones. */
 #include "coder.h"
 
-/* The elements of a piece of which all goes straight into records of a block each. */
-enum { IN_PLACE = LQ_BATCH * 32 };
-
 /* What a task has to itself: a job on buffers that take the place of codes and parameters. */
 typedef struct encoder {
     const lq_coder *coder;
@@ -61,7 +58,8 @@ static void start_by_scheme(encoder *e) {
     /* Straight into records, which begin with their scale. */
     e->parts.codes = e->parts.scale = NULL;
     lq_plan_codes_in_records(e->coder, &e->plan);
-    e->plan.loop[0].step[LQ_SCALE] = e->coder->side.layout->record_bytes / 2;
+    e->plan.loop[0].step[LQ_SCALE] =
+        e->coder->side.layout->record_bytes / (e->call.type[LQ_SCALE]->bits / 8);
 }
 
 /* Floats that an encoder may read in their place, or NULL: looking costs less than a copy. */
@@ -120,7 +118,9 @@ static void encode_part(void *context, int64_t task) {
         lq_each_records(c, task, LQ_CODER_FLOATS, encode_by_layout, &e);
     } else {
         start_by_scheme(&e);
-        lq_each_records(c, task, e.parts.codes ? LQ_CODER_PIECE : IN_PLACE, encode_by_scheme, &e);
+        /* What goes straight into records fills no buffer of codes. */
+        const int64_t most = e.parts.codes ? LQ_CODER_PIECE : LQ_BATCH * c->side.layout->record;
+        lq_each_records(c, task, most, encode_by_scheme, &e);
     }
     c->counts[task] = e.job.counts;
 }

@@ -50,7 +50,10 @@ typedef struct lq_map_work {
      * a multiple of one long. Whoever says so calls lq_end_stores before other threads may look.
      */
     bool streams;
-    /* Bytes from x on to what will be read next, which may be fetched by then; 0 for nothing. */
+    /*
+     * Bytes from x on to what will be read next, which may be fetched by then, as the lines of its
+     * codes may; 0 for nothing.
+     */
     int64_t ahead;
     /* Codes in halves: what they have added, and whether fifth bits come before them. */
     int32_t middle;
@@ -195,7 +198,7 @@ typedef struct lq_choose_work {
     const float *lo, *hi;              /* lo > hi: nothing finite */
     const signed char *negative_first; /* below 0 where -absmax comes before +absmax */
     float *stored, *used;
-    float *low; /* the low end of the range as the rule takes it */
+    float *low; /* the low end of the range as the rule takes it, where its numerator needs one */
     int64_t n;
     lq_numerator numerator;
     lq_scales_as as;

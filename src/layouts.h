@@ -90,7 +90,8 @@ typedef struct lq_layout_row {
     lq_type code_type;
     /* Layouts of records. */
     int32_t block, record, record_bytes;
-    int32_t codes_at;  /* where codes of a byte each begin in a record of one block; else 0 */
+    int32_t codes_at;  /* where codes of a byte each begin in a record of one block,
+                          which begins with its scale; else 0 */
     int32_t halves_at; /* where codes in halves do (layouts/bytes.h), with what is added to them */
     lq_type scale_type, zero_type, super_scale_type, super_zero_type, sum_type;
     int32_t sum_block;

@@ -4,7 +4,6 @@
 #include "job.h"
 #include "numeric.h"
 #include <math.h>
-#include <string.h>
 
 void lq_load_many_reals(const lq_kernels *kernels, const lq_tensor *t, int64_t at, int64_t step,
                         int64_t n, float *to) {
@@ -44,10 +43,7 @@ static void load(const lq_call *call, const lq_batch *batch, lq_parameters *to) 
         to->scale[b] = lq_scale_of(rule, to->scale[b]);
     }
     if (!call->type[LQ_ZERO]) {
-        if (rule->zero == 0)
-            memset(to->zero, 0, (size_t)batch->blocks * sizeof *to->zero);
-        else
-            for (int64_t b = 0; b < batch->blocks; ++b) to->zero[b] = rule->zero;
+        for (int64_t b = 0; b < batch->blocks; ++b) to->zero[b] = rule->zero;
         return;
     }
     if (lq_has_real_zeros(call)) {

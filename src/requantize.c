@@ -32,11 +32,7 @@ static void choose_kernels(lq_map *map, const lq_kernels *k, lq_requantization r
 
 static void start_job(lq_job *j, const lq_call *call, lq_requantization rule) {
     const bool fixed_point = is_fixed_point(rule);
-    j->call = call;
-    j->counts = (lq_counts){.nan = 0};
-    j->quantizes = j->magnitudes = j->chosen = j->maps = j->stages = false;
-    j->purpose = LQ_TO_CODES;
-    j->gradient = NULL;
+    lq_start_plain_job(j, call);
     j->map = (lq_map){
         .pack = call->kernels->pack,
         .unpack = call->kernels->unpack,

@@ -112,10 +112,12 @@ static void visit_groups(void *context, lq_batch *groups) {
     b.plan = s->inside;
     b.blocks = b.rows = groups->blocks * s->blocks;
     b.count = groups->count / s->blocks;
+    const bool streams = m->streams;
     b.followed = false;
     memcpy(b.step, s->inside->loop[0].step, sizeof b.step);
     if (s->codes) {
         m->codes = buffer;
+        m->streams = false; /* they are read again at once */
         put_inside(s, &b, LQ_CODES);
         if (!m->to_codes) lq_gather_panel(buffer, codes, code_size, &of_codes);
     }
@@ -129,6 +131,7 @@ static void visit_groups(void *context, lq_batch *groups) {
     if (s->x && !m->to_codes) lq_scatter_panel(m->x, x, m->x_size, &of_x);
     m->x = x;
     m->codes = codes;
+    m->streams = streams;
 }
 
 /* The blocks of a group are one row. */

@@ -166,11 +166,8 @@ lq_status lq_sum_codes(const lq_tensor *codes, const lq_scheme *scheme, const lq
     if (!call.geometry.run) {
         memcpy(call.sums_stride, call.geometry.stride[LQ_SCALE], sizeof call.sums_stride);
     }
-    j.call = &call;
-    j.counts = (lq_counts){.nan = 0};
-    j.quantizes = j.magnitudes = j.chosen = j.maps = j.stages = false;
-    j.purpose = LQ_TO_CODES;
-    j.gradient = NULL;
-    j.map = (lq_map){.codes = codes->data, .code = call.rule.code};
+    lq_start_plain_job(&j, &call);
+    j.map.codes = codes->data;
+    j.map.code = call.rule.code;
     return lq_sum_all(&j);
 }

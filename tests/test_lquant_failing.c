@@ -134,8 +134,8 @@ static void free_run(int run, content *complete) {
 }
 
 /* One run with a fault. Returns whether it came to that. */
-static int run_with(int run, const char *kind, int n, const content *complete) {
-    const int older = n % 2, killed = strcmp(kind, "kill") == 0;
+static int run_with(int run, const char *kind, int n, int older, const content *complete) {
+    const int killed = strcmp(kind, "kill") == 0;
     put_older(run, older);
     set_fault(kind, n);
     const run_result *r = run_line(line_for(run));
@@ -169,7 +169,9 @@ static int fail_each(const char *kind) {
         complete_run(run, complete);
         put_older(run, 0);
         const int files = scratch_count();
-        while (run_with(run, kind, n, complete)) {
+        int older = 0;
+        while (run_with(run, kind, n, older, complete)) {
+            older = !older;
             if (strcmp(kind, "kill") == 0) sweep();
             put_older(run, 0);
             if (scratch_count() != files)
