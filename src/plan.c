@@ -167,11 +167,11 @@ static void walk_blocks(lq_plan *plan) {
 }
 
 /* However many axes there are, and whatever the order. */
-static void plan_run(int64_t run, int64_t block, lq_plan *plan) {
-    if (run > block) {
-        lq_loop *blocks = push(plan, run / block, true);
-        blocks->step[LQ_X] = blocks->step[LQ_CODES] = block;
-        blocks->step[LQ_SCALE] = blocks->step[LQ_ZERO] = 1;
+static void plan_run(int64_t blocks, int64_t block, lq_plan *plan) {
+    if (blocks > 1) {
+        lq_loop *each = push(plan, blocks, true);
+        each->step[LQ_X] = each->step[LQ_CODES] = block;
+        each->step[LQ_SCALE] = each->step[LQ_ZERO] = 1;
         plan->spread = LQ_SPREAD_ROWS;
         plan->row = 0;
         plan->vector = 1;
@@ -191,7 +191,7 @@ void lq_make_plan(const lq_geometry *geometry, lq_order order, lq_plan *plan) {
     plan->vector = 0;
     memcpy(plan->origin, geometry->origin, sizeof plan->origin);
     if (geometry->run > 0) {
-        plan_run(geometry->run, geometry->block, plan);
+        plan_run(geometry->run / geometry->block, geometry->block, plan);
         return;
     }
     for (int i = 0; i < geometry->rank; ++i) {

@@ -17,7 +17,7 @@ typedef struct stage {
     int64_t blocks; /* of a group */
     int64_t most;   /* groups at a time */
     bool x, codes;  /* go through the buffer */
-    lq_plan *inside;
+    lq_plan inside;
 } stage;
 
 static bool is_ragged(const lq_plan *plan, int loop) {
@@ -96,8 +96,8 @@ static lq_panel panel_of(const stage *s, const lq_batch *groups, lq_operand o) {
 
 /* Blocks of an operand one after the other from the first element on. */
 static void put_inside(stage *s, lq_batch *b, lq_operand o) {
-    s->inside->loop[0].step[o] = b->step[o] = b->count;
-    s->inside->loop[1].step[o] = 1;
+    s->inside.loop[0].step[o] = b->step[o] = b->count;
+    s->inside.loop[1].step[o] = 1;
     b->at[o] = 0;
 }
 
@@ -109,12 +109,12 @@ static void visit_groups(void *context, lq_batch *groups) {
     const lq_panel of_x = panel_of(s, groups, LQ_X), of_codes = panel_of(s, groups, LQ_CODES);
     const int code_size = s->codes ? m->code->bits / 8 : 0;
     lq_batch b = *groups;
-    b.plan = s->inside;
+    b.plan = &s->inside;
     b.blocks = b.rows = groups->blocks * s->blocks;
     b.count = groups->count / s->blocks;
     const bool streams = m->streams;
     b.followed = false;
-    memcpy(b.step, s->inside->loop[0].step, sizeof b.step);
+    memcpy(b.step, s->inside.loop[0].step, sizeof b.step);
     if (s->codes) {
         m->codes = buffer;
         m->streams = false; /* they are read again at once */
@@ -137,10 +137,9 @@ static void visit_groups(void *context, lq_batch *groups) {
 /* The blocks of a group are one row. */
 static void walk_groups(stage *s, const lq_plan *plan) {
     lq_plan outside = *plan;
-    lq_plan inside = {.loops = 2, .spread = LQ_SPREAD_ROWS, .row = 0, .vector = 1};
-    inside.loop[0] = plan->loop[plan->row];
-    inside.loop[1] = plan->loop[plan->vector];
-    s->inside = &inside;
+    s->inside = (lq_plan){.loops = 2, .spread = LQ_SPREAD_ROWS, .row = 0, .vector = 1};
+    s->inside.loop[0] = plan->loop[plan->row];
+    s->inside.loop[1] = plan->loop[plan->vector];
     outside.most = s->most;
     if (s->group != &plan->loop[plan->row]) {
         outside.loop[plan->row] = plan->loop[plan->vector];
