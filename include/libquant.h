@@ -15,7 +15,8 @@
  *   Memory      The caller owns all of it. Nothing is allocated, printed or
  *               aborted. Nothing outside a view is read or written, and no
  *               alignment or padding is asked of any pointer (but a calibrator's).
- *               Optimized builds take up to 120 KiB of stack.
+ *               Optimized builds take up to 128 KiB of stack, and 64 more where a
+ *               parallel_for runs tasks on the calling thread.
  *   Structs     One that begins with struct_size grows at its end only, and 0 in a field means what
  *               versions without it do. What a smaller struct of an earlier version lacks counts as
  *               0 and is not written; in a larger one of a later version all that this version
