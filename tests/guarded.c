@@ -14,7 +14,8 @@ guarded guarded_new(size_t size) {
     if (g.mapping == MAP_FAILED) abort();
     g.begin = (unsigned char *)g.mapping + page;
     g.end = g.begin + inside;
-    if (mprotect(g.begin, inside, PROT_READ | PROT_WRITE) != 0) abort();
+    /* Of nothing, some emulators refuse it. */
+    if (inside > 0 && mprotect(g.begin, inside, PROT_READ | PROT_WRITE) != 0) abort();
     return g;
 }
 
