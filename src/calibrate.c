@@ -21,13 +21,10 @@ lq_status lq_calibrate(const lq_tensor *x, const lq_scheme *scheme, const lq_ten
     lq_job j;
     lq_status status = lq_check_arguments(&arguments, &call);
     if (status) return status;
-    const bool simple = lq_calibrate_simple_run(&call);
-    if (!simple) {
-        lq_start_job(&j, &call, LQ_TO_CODES);
-        status = lq_calibrate_all(&j);
-    }
+    if (lq_calibrate_simple_run(&call)) return LQ_OK;
+    lq_start_job(&j, &call, LQ_TO_CODES);
+    status = lq_calibrate_all(&j);
     if (call.type[LQ_ZERO]) lq_clear_tail(call.tensor[LQ_ZERO]);
-    if (simple) return status;
     if (!status) status = lq_count_nonfinite(&j);
     lq_tell_counts(&j);
     return status;

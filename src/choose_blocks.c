@@ -88,7 +88,7 @@ static bool to_ue4m3(const lq_rule *r, lq_type type, lq_choose_work *w) {
 
 /* Whether the kernel has the rule; and then what it wants to know of it. */
 static bool describe(const lq_rule *r, lq_type type, lq_choose_work *w) {
-    const bool absmax = r->mapping == LQ_SYMMETRIC || r->mapping == LQ_SYMMETRIC_HALF_RANGE;
+    const bool absmax = lq_needs_magnitudes(r);
     if (r->quotient == LQ_QUOTIENT_MULTIPLIER) return false;
     if (r->codes_from == LQ_FROM_MULTIPLIER_AND_BACK) return false;
     if (r->arithmetic != LQ_ARITHMETIC_DOUBLE && r->arithmetic != LQ_ARITHMETIC_FLOAT) return false;

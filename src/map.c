@@ -97,8 +97,8 @@ static void map_streaming(const lq_map *m, const lq_piece *p, const segment *all
 
 /* -------------------------------------------------------- through a buffer */
 
-/* What goes through the first-level cache together; and codes below 8 bits by columns. */
-enum { PANEL_BYTES = 32768, ROW_BYTES = 16384, COLUMN_BYTES = 8192 };
+/* Codes below 8 bits by columns. */
+enum { COLUMN_BYTES = 8192 };
 
 /* `n` codes from element `at` on, one after the other, to or from bytes that are not extended. */
 static void move_stream(const lq_map *m, unsigned char *bytes, int64_t at, int64_t n) {
@@ -193,7 +193,7 @@ static void join_rows(const lq_map *m, const lq_piece *p, int width, lq_map_work
 }
 
 static void map_panel(const lq_map *m, const lq_piece *p, const segment *part, staging staged) {
-    _Alignas(LQ_LINE) unsigned char buffer[PANEL_BYTES];
+    _Alignas(LQ_LINE) unsigned char buffer[LQ_PANEL_BYTES];
     unsigned char *const x = buffer;
     unsigned char *const codes = buffer + (staged.x ? part->rows * part->count * m->x_size : 0);
     const lq_panel of_x = panel_of(p, part, LQ_X);
@@ -228,7 +228,7 @@ static void map_staged(const lq_map *m, const lq_piece *p, const segment *all) {
     const int64_t size = (staged.x ? m->x_size : 0) + (staged.codes ? code_size : 0);
     const bool tall = all->rows > 1 && (lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]) ||
                                         lq_columns_first(p->row_step[LQ_CODES], p->step[LQ_CODES]));
-    int64_t most = (tall ? PANEL_BYTES : ROW_BYTES) / size;
+    int64_t most = lq_panel_elements(tall, size);
     if (m->code->bits < 8 && most > COLUMN_BYTES) most = COLUMN_BYTES;
     const lq_panel_shape shape = lq_shape_panels(all->rows, all->count, most, tall, m->in_order);
     segment part;

@@ -232,10 +232,7 @@ lq_status lq_quantize_dynamic(const lq_tensor *x, const lq_scheme *scheme, const
     if (call.forward_only && call.rule.codes_from != LQ_FROM_STORED) {
         return lq_refuse(&call, LQ_ERROR_OVERLAP, 3, -1);
     }
-    if (lq_calibrate_simple_run(&call)) {
-        clear_tail(&call, LQ_ZERO);
-        return LQ_OK;
-    }
+    if (lq_calibrate_simple_run(&call)) return LQ_OK;
     lq_start_job(&j, &call, LQ_TO_CODES);
     /* Overwriting x from the front must wait until all of it has been seen. */
     j.quantizes = !call.forward_only;

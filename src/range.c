@@ -55,10 +55,9 @@ static void range_repeated(lq_job *j, const lq_piece *p, int64_t times) {
 }
 
 void lq_each_gathered(lq_job *j, const lq_piece *p, lq_gathered_fn *visit) {
-    enum { PANEL_BYTES = 32768, ROW_BYTES = 16384 };
-    _Alignas(LQ_LINE) unsigned char buffer[PANEL_BYTES];
+    _Alignas(LQ_LINE) unsigned char buffer[LQ_PANEL_BYTES];
     const bool tall = p->rows > 1 && lq_columns_first(p->row_step[LQ_X], p->step[LQ_X]);
-    const int64_t most = (tall ? PANEL_BYTES : ROW_BYTES) / j->map.x_size;
+    const int64_t most = lq_panel_elements(tall, j->map.x_size);
     const lq_panel_shape shape = lq_shape_panels(p->rows, p->count, most, tall, false);
     for (int64_t r = 0; r < p->rows; r += shape.rows) {
         for (int64_t i = 0; i < p->count; i += shape.count) {

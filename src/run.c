@@ -108,6 +108,7 @@ bool lq_calibrate_simple_run(const lq_call *call) {
     call->kernels->range_runs[call->type[LQ_X]->index](&range);
     lq_choose_one(call, call->geometry.origin[LQ_SCALE], call->geometry.origin[LQ_ZERO], lo, hi,
                   false, 0, &p);
+    if (call->type[LQ_ZERO]) lq_clear_tail(call->tensor[LQ_ZERO]);
     if (!call->type[LQ_CODES]) return true;
     lq_prepare_for_codes(call, 1, call->rule.codes_from >= LQ_FROM_MULTIPLIER, &p);
     map_run(call, LQ_TO_CODES, lq_codes_rule(call), &p);

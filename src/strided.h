@@ -24,6 +24,13 @@ typedef struct lq_panel_shape {
     int64_t rows, count;
 } lq_panel_shape;
 
+/* What goes through the first-level cache together, of columns and of rows; and its elements. */
+enum { LQ_PANEL_BYTES = 32768, LQ_PANEL_ROW_BYTES = LQ_PANEL_BYTES / 2 };
+
+static inline int64_t lq_panel_elements(bool columns_first, int64_t size) {
+    return (columns_first ? LQ_PANEL_BYTES : LQ_PANEL_ROW_BYTES) / size;
+}
+
 /*
  * At most `elements` of a panel; many rows of it where columns go first, unless they come in order:
  * then no row is begun before the one before it has ended.
